@@ -1,0 +1,7 @@
+"""`python -m proconsul`."""
+
+import sys
+
+from proconsul.cli.main import main
+
+sys.exit(main())

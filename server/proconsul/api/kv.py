@@ -1,0 +1,155 @@
+"""`/v1/kv/`: read, write, lock and delete keys (agent/kvs_endpoint.go)."""
+
+from urllib.parse import quote_plus
+
+from proconsul.api.failure import BadRequestError, HttpError
+from proconsul.api.http import Request, Response
+from proconsul.api.options import (
+    parse_datacenter,
+    parse_options,
+    parse_uint64,
+    refuse_namespaces,
+    uint64_error,
+)
+from proconsul.api.reply import Reply, meta_headers
+from proconsul.api.surface import Api
+from proconsul.errors import RpcError
+from proconsul.model.kv import (
+    DirEntry,
+    IndexedDirEntries,
+    IndexedKeyList,
+    KeyListRequest,
+    KeyRequest,
+    KVSRequest,
+)
+from proconsul.wire.gostruct import to_json
+
+PREFIX = "/v1/kv/"
+TOO_LARGE_HELP = "https://www.consul.io/docs/agent/options.html#kv_max_value_size"
+
+
+async def kv(api: Api, request: Request) -> Reply | Response:
+    """All verbs of a key."""
+    if request.method == "GET":
+        return await _get(api, request)
+    return await (_put if request.method == "PUT" else _delete)(api, request)
+
+
+async def _get(api: Api, request: Request) -> Reply | Response:
+    options = parse_options(request)
+    datacenter = parse_datacenter(request, api.facts.datacenter)
+    key = request.path[len(PREFIX) :]
+    query = request.query
+    if query.has("keys"):
+        refuse_namespaces(request)
+        separator = query.first("separator" if query.has("separator") else "seperator")
+        return await _keys(
+            api,
+            KeyListRequest(datacenter=datacenter, prefix=key, seperator=separator, **options),
+        )
+    recurse = query.has("recurse")
+    if not recurse:
+        _require(key)
+    refuse_namespaces(request)
+    found: IndexedDirEntries = await api.call(
+        "KVS.List" if recurse else "KVS.Get", KeyRequest(datacenter=datacenter, key=key, **options)
+    )
+    if not found.entries:
+        return Reply(None, found, 404)
+    if query.has("raw") and not recurse:
+        return Response(200, found.entries[0].value or b"", meta_headers(found))
+    return Reply([to_json(entry) for entry in found.entries], found)
+
+
+async def _keys(api: Api, wanted: KeyListRequest) -> Reply:
+    found: IndexedKeyList = await api.call("KVS.ListKeys", wanted)
+    if not found.keys and wanted.prefix:
+        return Reply(None, found, 404)
+    return Reply(found.keys or [], found)
+
+
+async def _put(api: Api, request: Request) -> Reply:
+    options = parse_options(request)
+    refuse_namespaces(request)
+    key = request.path[len(PREFIX) :]
+    _require(key)
+    _refuse_conflicts(request, "cas", "acquire", "release")
+    query = request.query
+    flags = _number(query.first("flags")) if query.has("flags") else 0
+    op, session, index = "set", "", 0
+    if query.has("cas"):
+        op, index = "cas", _number(query.first("cas"))
+    if query.has("acquire"):
+        op, session = "lock", query.first("acquire")
+    if query.has("release"):
+        op, session = "unlock", query.first("release")
+    _refuse_large(api, request)
+    change = KVSRequest(
+        datacenter=parse_datacenter(request, api.facts.datacenter),
+        op=op,
+        dir_ent=DirEntry(
+            key=key,
+            flags=flags,
+            value=request.body or None,
+            session=session,
+            modify_index=index,
+        ),
+        token=options["token"],
+    )
+    done = await api.call("KVS.Apply", change)
+    return Reply(op == "set" or done)
+
+
+async def _delete(api: Api, request: Request) -> Reply:
+    options = parse_options(request)
+    refuse_namespaces(request)
+    _refuse_conflicts(request, "recurse", "cas")
+    key = request.path[len(PREFIX) :]
+    query = request.query
+    op, index = "delete", 0
+    if query.has("recurse"):
+        op = "delete-tree"
+    else:
+        _require(key)
+    if query.has("cas"):
+        op, index = "delete-cas", _number(query.first("cas"))
+    change = KVSRequest(
+        datacenter=parse_datacenter(request, api.facts.datacenter),
+        op=op,
+        dir_ent=DirEntry(key=key, modify_index=index),
+        token=options["token"],
+    )
+    done = await api.call("KVS.Apply", change)
+    return Reply(op != "delete-cas" or done)
+
+
+def _require(key: str) -> None:
+    if not key:
+        raise BadRequestError("Missing key name")
+
+
+def _number(text: str) -> int:
+    number = parse_uint64(text)
+    if number is None:
+        raise RpcError(uint64_error(text))
+    return number
+
+
+def _refuse_conflicts(request: Request, *flags: str) -> None:
+    if sum(request.query.has(flag) for flag in flags) > 1:
+        query = "&".join(
+            f"{quote_plus(name)}={quote_plus(value)}"
+            for name in sorted(request.query.names())
+            for value in request.query.all(name)
+        )
+        raise BadRequestError(f"Conflicting flags: {query}")
+
+
+def _refuse_large(api: Api, request: Request) -> None:
+    limit = api.facts.kv_value_bytes_max
+    if request.body_too_large or request.content_length > limit:
+        raise HttpError(
+            413,
+            f"Request body({request.content_length} bytes) too large, "
+            f"max size: {limit} bytes. See {TOO_LARGE_HELP}.",
+        )

@@ -1,0 +1,73 @@
+"""Which handler a path means, by the rules of Go's ServeMux.
+
+A pattern that ends with a slash takes all paths below it; the longest pattern wins; a path that
+is not clean is redirected to the clean one (301).
+"""
+
+import posixpath
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+H = TypeVar("H")
+
+
+@dataclass(frozen=True, slots=True)
+class Route(Generic[H]):
+    """A row of the table; no methods: the handler judges the verb by itself."""
+
+    pattern: str
+    methods: tuple[str, ...]
+    handler: H
+    metric: str = field(default="")
+
+
+def metric_of(pattern: str) -> str:
+    """`/v1/kv/` to `v1.kv._`: how Consul names the timing of a pattern."""
+    parts = pattern.split("/")[1:]
+    return ".".join(part or "_" for part in parts)
+
+
+def clean_path(path: str) -> str:
+    """Go's path.Clean, with the slash at the end kept."""
+    if not path:
+        return "/"
+    cleaned = posixpath.normpath(path if path.startswith("/") else "/" + path)
+    if cleaned.startswith("//"):
+        cleaned = cleaned[1:]
+    if path.endswith("/") and not cleaned.endswith("/"):
+        cleaned += "/"
+    return cleaned
+
+
+class Router(Generic[H]):
+    """The table, ready to look up."""
+
+    def __init__(self, routes: list[Route[H]]) -> None:
+        self._exact: dict[str, Route[H]] = {}
+        self._subtrees: list[tuple[str, Route[H]]] = []
+        for row in routes:
+            route = Route(row.pattern, row.methods, row.handler, metric_of(row.pattern))
+            assert row.pattern not in self._exact, f"{row.pattern} is in the table twice"
+            self._exact[row.pattern] = route
+            if row.pattern.endswith("/"):
+                self._subtrees.append((row.pattern, route))
+        self._subtrees.sort(key=lambda item: -len(item[0]))
+
+    def find(self, path: str) -> Route[H] | None:
+        """The route of a clean path."""
+        route = self._exact.get(path)
+        if route is not None:
+            return route
+        for prefix, below in self._subtrees:
+            if path.startswith(prefix):
+                return below
+        return None
+
+    def redirect(self, path: str) -> str | None:
+        """Where to send a client that asked for an unclean path, or for a subtree's root."""
+        cleaned = clean_path(path)
+        if cleaned != path:
+            return cleaned
+        if path not in self._exact and path + "/" in self._exact:
+            return path + "/"
+        return None

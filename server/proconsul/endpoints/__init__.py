@@ -1,0 +1,1 @@
+"""What each RPC method means: rights, what only the leader can judge, one proposal."""

@@ -1,0 +1,92 @@
+"""The long poll: run the query, and again whenever what it read has changed.
+
+After wire/rpc.md section 7: a query with an index waits until its own index is beyond that one;
+the time is over after `max_query_time`, with a random sixteenth added; time over is no error.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from proconsul.endpoints.context import Context, Woken
+from proconsul.errors import RpcError
+from proconsul.model.query import QueryMeta, QueryOptions
+from proconsul.store.transaction import ReadTransaction
+from proconsul.store.watch import WatchSet
+from proconsul.wire.golang import SECOND, Duration
+
+T = TypeVar("T")
+R = TypeVar("R", bound=QueryMeta)
+JITTER_FRACTION = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """What a query found, and how it was found."""
+
+    index: int
+    value: T
+    last_contact: Duration
+    known_leader: bool
+
+    def reply(self, reply_type: type[R], **fields: Any) -> R:
+        """The RPC reply with the common fields filled in."""
+        return reply_type(
+            index=self.index,
+            last_contact=self.last_contact,
+            known_leader=self.known_leader,
+            **fields,
+        )
+
+
+Query = Callable[[ReadTransaction, WatchSet | None], tuple[int, T]]
+
+
+async def blocking_query(context: Context, options: QueryOptions, query: Query[T]) -> Answer[T]:
+    """Run `query` until its index is beyond `options.min_query_index`, or time is over."""
+    if options.min_query_index == 0:
+        return await _run_once(context, options, query, None)
+    until_s = context.world.now_s() + _patience_s(context, options)
+    telemetry = context.telemetry
+    telemetry.blocking_queries += 1
+    try:
+        while True:
+            watch = WatchSet()
+            answer = await _run_once(context, options, query, watch)
+            if answer.index > options.min_query_index:
+                return answer
+            woken = await context.world.wait(watch, until_s)
+            if woken is not Woken.CHANGED:
+                return answer
+    finally:
+        telemetry.blocking_queries -= 1
+
+
+async def _run_once(
+    context: Context, options: QueryOptions, query: Query[T], watch: WatchSet | None
+) -> Answer[T]:
+    if options.require_consistent:
+        await context.log.confirm_leadership()
+    index, value = query(context.state.read(), watch)
+    log = context.log
+    leading = log.is_leader()
+    return Answer(
+        index=max(index, 1),
+        value=value,
+        last_contact=Duration(0 if leading else log.last_contact_ns()),
+        known_leader=leading or log.leader_known(),
+    )
+
+
+def check_datacenter(context: Context, datacenter: str) -> None:
+    """Raises RpcError unless the request is for this datacenter."""
+    if datacenter != context.facts.datacenter:
+        raise RpcError("No path to datacenter")
+
+
+def _patience_s(context: Context, options: QueryOptions) -> float:
+    asked_s = options.max_query_time / SECOND
+    facts = context.facts
+    patience_s = min(asked_s, facts.max_query_time_s) if asked_s > 0 else facts.default_query_time_s
+    jitter = context.world.die(1 << 20) / (1 << 20)
+    return patience_s + jitter * patience_s / JITTER_FRACTION

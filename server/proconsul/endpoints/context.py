@@ -1,0 +1,135 @@
+"""All that an RPC handler may reach.
+
+Handlers are values in, values out; what touches the world (waiting, the clock, the log) is
+behind these protocols, which `agent.py` fills in.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from proconsul.endpoints.coordinate_batch import CoordinateBatch
+from proconsul.endpoints.lock_delays import LockDelays
+from proconsul.endpoints.session_timers import SessionTimers
+from proconsul.endpoints.user_events import UserEvents
+from proconsul.fsm.commands import MessageType, Request
+from proconsul.model.operator import (
+    AutopilotConfig,
+    OperatorHealthReply,
+    RaftConfigurationResponse,
+    ServerStats,
+)
+from proconsul.store.transaction import ReadTransaction
+from proconsul.store.watch import WatchSet
+from proconsul.telemetry import Telemetry
+
+
+class Woken(Enum):
+    """Why a waiting query goes on."""
+
+    CHANGED = auto()
+    TIMEOUT = auto()
+    ABANDONED = auto()  # the state was replaced by a restored snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a handler must know of the configuration; replaced as a whole at a reload."""
+
+    datacenter: str
+    primary_datacenter: str
+    node_name: str
+    node_id: str
+    default_query_time_s: float
+    max_query_time_s: float
+    session_ttl_min_ns: int
+    kv_value_bytes_max: int
+    txn_bytes_max: int
+    acl_enabled: bool
+    connect_enabled: bool
+    coordinates_enabled: bool
+    rpc_hold_timeout_s: float
+
+
+class World(Protocol):
+    """Time, chance, waiting."""
+
+    def now_s(self) -> float:
+        """Monotonic seconds."""
+
+    def unix_ns(self) -> int:
+        """Wall clock, nanoseconds since 1970."""
+
+    def die(self, sides: int) -> int:
+        """A random number from 0 to `sides` - 1."""
+
+    def new_uuid(self) -> str:
+        """A random UUID in text."""
+
+    async def wait(self, watch: WatchSet, until_s: float) -> Woken:
+        """Wait for a change of what `watch` names, at most until `now_s()` is `until_s`."""
+
+
+class State(Protocol):
+    """The replicated state."""
+
+    def read(self) -> ReadTransaction:
+        """The newest committed state; to be used before anything is awaited."""
+
+
+class Log(Protocol):
+    """The replicated log, as its leader or a follower sees it."""
+
+    async def propose(self, kind: MessageType, request: Request) -> Any:
+        """Commit and apply a command; the FSM's value.
+
+        Raises RpcError with the FSM's text if it refused, NoLeaderError, DiskFullError.
+        """
+
+    async def confirm_leadership(self) -> None:
+        """A majority says that this server leads now (for `?consistent`).
+
+        Raises NoLeaderError or NotReadyError.
+        """
+
+    def is_leader(self) -> bool:
+        """Whether this server believes that it leads."""
+
+    def leader_known(self) -> bool:
+        """Whether anybody leads."""
+
+    def last_contact_ns(self) -> int:
+        """Time since the leader was heard of; 0 on the leader."""
+
+    def leader_address(self) -> str:
+        """`ip:port` of the leader's RPC port, "" when unknown."""
+
+    def peer_addresses(self) -> list[str]:
+        """`ip:port` of all servers in the configuration."""
+
+    def configuration(self) -> RaftConfigurationResponse:
+        """The servers of the raft configuration."""
+
+    def server_stats(self) -> ServerStats:
+        """What autopilot asks each server."""
+
+    def server_health(self, config: AutopilotConfig) -> OperatorHealthReply:
+        """Autopilot's judgement of the servers."""
+
+    async def remove_peer(self, server_id: str, address: str) -> None:
+        """Take a server out of the configuration, by ID or by address; RpcError if unknown."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """What the method table gives to each handler."""
+
+    facts: Facts
+    world: World
+    state: State
+    log: Log
+    telemetry: Telemetry
+    lock_delays: LockDelays
+    session_timers: SessionTimers
+    coordinates: CoordinateBatch
+    user_events: UserEvents

@@ -1,0 +1,73 @@
+"""`Operator.*`: the raft configuration and autopilot, as operators see and set them."""
+
+from proconsul.endpoints.blocking import check_datacenter
+from proconsul.endpoints.context import Context
+from proconsul.endpoints.methods import Method
+from proconsul.fsm.commands import MessageType
+from proconsul.model.operator import (
+    AutopilotConfig,
+    AutopilotSetConfigRequest,
+    OperatorHealthReply,
+    RaftConfigurationResponse,
+    RaftRemovePeerRequest,
+)
+from proconsul.model.query import DCSpecificRequest
+from proconsul.store import autopilot
+
+
+async def raft_get_configuration(
+    context: Context, request: DCSpecificRequest
+) -> RaftConfigurationResponse:
+    """`Operator.RaftGetConfiguration`: the servers that vote, or will."""
+    check_datacenter(context, request.datacenter)
+    return context.log.configuration()
+
+
+async def raft_remove_peer_by_id(context: Context, request: RaftRemovePeerRequest) -> None:
+    """`Operator.RaftRemovePeerByID`."""
+    check_datacenter(context, request.datacenter)
+    await context.log.remove_peer(request.id, "")
+
+
+async def raft_remove_peer_by_address(context: Context, request: RaftRemovePeerRequest) -> None:
+    """`Operator.RaftRemovePeerByAddress`."""
+    check_datacenter(context, request.datacenter)
+    await context.log.remove_peer("", request.address)
+
+
+async def autopilot_get_configuration(
+    context: Context, request: DCSpecificRequest
+) -> AutopilotConfig:
+    """`Operator.AutopilotGetConfiguration`; zeros before the first leader wrote one."""
+    check_datacenter(context, request.datacenter)
+    if request.require_consistent:
+        await context.log.confirm_leadership()
+    _, config = autopilot.autopilot_config(context.state.read(), None)
+    return config or AutopilotConfig()
+
+
+async def autopilot_set_configuration(
+    context: Context, request: AutopilotSetConfigRequest
+) -> bool:
+    """`Operator.AutopilotSetConfiguration`; True only where a check-and-set won."""
+    check_datacenter(context, request.datacenter)
+    return await context.log.propose(MessageType.AUTOPILOT, request) is True
+
+
+async def server_health(context: Context, request: DCSpecificRequest) -> OperatorHealthReply:
+    """`Operator.ServerHealth`: autopilot's judgement."""
+    check_datacenter(context, request.datacenter)
+    _, config = autopilot.autopilot_config(context.state.read(), None)
+    return context.log.server_health(config or AutopilotConfig())
+
+
+METHODS = {
+    "Operator.RaftGetConfiguration": Method(DCSpecificRequest, raft_get_configuration),
+    "Operator.RaftRemovePeerByID": Method(RaftRemovePeerRequest, raft_remove_peer_by_id),
+    "Operator.RaftRemovePeerByAddress": Method(RaftRemovePeerRequest, raft_remove_peer_by_address),
+    "Operator.AutopilotGetConfiguration": Method(DCSpecificRequest, autopilot_get_configuration),
+    "Operator.AutopilotSetConfiguration": Method(
+        AutopilotSetConfigRequest, autopilot_set_configuration
+    ),
+    "Operator.ServerHealth": Method(DCSpecificRequest, server_health),
+}

@@ -1,0 +1,1 @@
+"""The meaning of the log: commands to state changes, state to snapshots and back."""

@@ -1,0 +1,186 @@
+"""The commands of the log: one byte of type, then a msgpack value (wire/fsm.md sections 1, 2).
+
+The high bit of the type says that a server which does not know the command may skip it; without
+that bit an unknown command must stop the server, or its state would part from the others'.
+"""
+
+import enum
+from dataclasses import dataclass
+from typing import Any
+
+from proconsul.model.acl import (
+    ACLAuthMethodBatchDeleteRequest,
+    ACLAuthMethodBatchSetRequest,
+    ACLBindingRuleBatchDeleteRequest,
+    ACLBindingRuleBatchSetRequest,
+    ACLPolicyBatchDeleteRequest,
+    ACLPolicyBatchSetRequest,
+    ACLRequest,
+    ACLRoleBatchDeleteRequest,
+    ACLRoleBatchSetRequest,
+    ACLTokenBatchDeleteRequest,
+    ACLTokenBatchSetRequest,
+    ACLTokenBootstrapRequest,
+)
+from proconsul.model.catalog import DeregisterRequest, RegisterRequest
+from proconsul.model.config_entry import ConfigEntryRequest
+from proconsul.model.connect_ca import CALeafRequest, CARequest
+from proconsul.model.coordinate import Coordinate
+from proconsul.model.federation_state import FederationStateRequest
+from proconsul.model.intention import IntentionRequest
+from proconsul.model.kv import KVSRequest, TombstoneRequest
+from proconsul.model.operator import AutopilotSetConfigRequest
+from proconsul.model.prepared_query import PreparedQueryRequest
+from proconsul.model.session import SessionRequest
+from proconsul.model.txn import TxnRequest
+from proconsul.wire import msgpack
+from proconsul.wire.gostruct import GoStruct, WireError, from_wire, to_wire
+
+IGNORE_UNKNOWN = 0x80
+
+
+class MessageType(enum.IntEnum):
+    """The first byte of a command, and of a record in a snapshot."""
+
+    REGISTER = 0
+    DEREGISTER = 1
+    KVS = 2
+    SESSION = 3
+    ACL = 4
+    TOMBSTONE = 5
+    COORDINATE_BATCH_UPDATE = 6
+    PREPARED_QUERY = 7
+    TXN = 8
+    AUTOPILOT = 9
+    AREA = 10  # Enterprise
+    ACL_BOOTSTRAP = 11
+    INTENTION = 12
+    CONNECT_CA = 13
+    CONNECT_CA_PROVIDER_STATE = 14  # in snapshots only
+    CONNECT_CA_CONFIG = 15  # in snapshots only
+    INDEX = 16  # in snapshots only
+    ACL_TOKEN_SET = 17
+    ACL_TOKEN_DELETE = 18
+    ACL_POLICY_SET = 19
+    ACL_POLICY_DELETE = 20
+    CONNECT_CA_LEAF = 21
+    CONFIG_ENTRY = 22
+    ACL_ROLE_SET = 23
+    ACL_ROLE_DELETE = 24
+    ACL_BINDING_RULE_SET = 25
+    ACL_BINDING_RULE_DELETE = 26
+    ACL_AUTH_METHOD_SET = 27
+    ACL_AUTH_METHOD_DELETE = 28
+    CHUNKING_STATE = 29  # in snapshots only
+    FEDERATION_STATE = 30
+
+
+REQUESTS: dict[MessageType, type[GoStruct]] = {
+    MessageType.REGISTER: RegisterRequest,
+    MessageType.DEREGISTER: DeregisterRequest,
+    MessageType.KVS: KVSRequest,
+    MessageType.SESSION: SessionRequest,
+    MessageType.ACL: ACLRequest,
+    MessageType.TOMBSTONE: TombstoneRequest,
+    MessageType.PREPARED_QUERY: PreparedQueryRequest,
+    MessageType.TXN: TxnRequest,
+    MessageType.AUTOPILOT: AutopilotSetConfigRequest,
+    MessageType.ACL_BOOTSTRAP: ACLTokenBootstrapRequest,
+    MessageType.INTENTION: IntentionRequest,
+    MessageType.CONNECT_CA: CARequest,
+    MessageType.ACL_TOKEN_SET: ACLTokenBatchSetRequest,
+    MessageType.ACL_TOKEN_DELETE: ACLTokenBatchDeleteRequest,
+    MessageType.ACL_POLICY_SET: ACLPolicyBatchSetRequest,
+    MessageType.ACL_POLICY_DELETE: ACLPolicyBatchDeleteRequest,
+    MessageType.CONNECT_CA_LEAF: CALeafRequest,
+    MessageType.CONFIG_ENTRY: ConfigEntryRequest,
+    MessageType.ACL_ROLE_SET: ACLRoleBatchSetRequest,
+    MessageType.ACL_ROLE_DELETE: ACLRoleBatchDeleteRequest,
+    MessageType.ACL_BINDING_RULE_SET: ACLBindingRuleBatchSetRequest,
+    MessageType.ACL_BINDING_RULE_DELETE: ACLBindingRuleBatchDeleteRequest,
+    MessageType.ACL_AUTH_METHOD_SET: ACLAuthMethodBatchSetRequest,
+    MessageType.ACL_AUTH_METHOD_DELETE: ACLAuthMethodBatchDeleteRequest,
+    MessageType.FEDERATION_STATE: FederationStateRequest,
+}
+
+# What Consul 1.8.7 proposes with the bit that lets older servers skip it.
+_MAY_BE_IGNORED = frozenset({MessageType.COORDINATE_BATCH_UPDATE, MessageType.CONNECT_CA_LEAF})
+
+
+class CommandError(Exception):
+    """A command of the log cannot be understood. It is committed, so the server must stop."""
+
+
+class UndecodableCommandError(CommandError):
+    """The type is known, the value behind it does not fit."""
+
+
+class UnknownCommandError(CommandError):
+    """The type is not known, and the command may not be skipped."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            f"the log holds a command of type {number}, which this version does not know and "
+            "which may not be skipped: run a version that knows it"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A command of an unknown type that says of itself that it may be skipped."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinateBatch:
+    """The value of a coordinate update: the only command that is a list, not a struct."""
+
+    updates: list[Coordinate]
+
+
+Request = GoStruct | CoordinateBatch
+
+
+def encode_command(message_type: MessageType, request: Request) -> bytes:
+    """The bytes of a command for the log."""
+    flag = IGNORE_UNKNOWN if message_type in _MAY_BE_IGNORED else 0
+    if isinstance(request, CoordinateBatch):
+        value: Any = [to_wire(update) for update in request.updates]
+    else:
+        value = to_wire(request)
+    return bytes((message_type | flag,)) + msgpack.pack(value)
+
+
+def decode_command(data: bytes | memoryview) -> tuple[MessageType, Request] | Skipped:
+    """Read the bytes of a command.
+
+    Raises UnknownCommandError and UndecodableCommandError.
+    """
+    if not len(data):
+        raise UndecodableCommandError("the log holds a command without a byte")
+    number = data[0] & ~IGNORE_UNKNOWN
+    try:
+        message_type = MessageType(number)
+    except ValueError:
+        message_type = MessageType.AREA  # as unknown as any other
+    is_batch = message_type is MessageType.COORDINATE_BATCH_UPDATE
+    if not is_batch and message_type not in REQUESTS:
+        if data[0] & IGNORE_UNKNOWN:
+            return Skipped(number)
+        raise UnknownCommandError(number)
+    try:
+        value = msgpack.unpack(data[1:])
+        if is_batch:
+            return message_type, _batch(value)
+        return message_type, from_wire(REQUESTS[message_type], value)
+    except (msgpack.MsgpackError, WireError) as failure:
+        raise UndecodableCommandError(
+            f"the log holds a {message_type.name} command that cannot be decoded: {failure}"
+        ) from failure
+
+
+def _batch(value: Any) -> CoordinateBatch:
+    if not isinstance(value, list):
+        raise WireError(f"wanted a list, got {type(value).__name__}")
+    return CoordinateBatch([from_wire(Coordinate, one) for one in value])

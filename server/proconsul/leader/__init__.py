@@ -1,0 +1,1 @@
+"""Duties of the leader, as decisions: the state in, commands out."""

@@ -1,0 +1,30 @@
+"""Gateways of other datacenters."""
+
+from typing import ClassVar
+
+from proconsul.model.catalog import CheckServiceNode
+from proconsul.model.query import WriteRequest
+from proconsul.wire.golang import ZERO_TIME, Time
+from proconsul.wire.gostruct import GoStruct
+
+
+class FederationState(GoStruct, frozen=True, kw_only=True):
+    """`structs.FederationState`."""
+
+    json_omit_empty: ClassVar[frozenset[str]] = frozenset({"mesh_gateways"})
+    filter_skip: ClassVar[frozenset[str]] = frozenset({"create_index", "modify_index"})
+
+    datacenter: str = ""
+    mesh_gateways: list[CheckServiceNode] | None = None
+    updated_at: Time = ZERO_TIME
+    primary_modify_index: int = 0
+    create_index: int = 0
+    modify_index: int = 0
+
+
+class FederationStateRequest(WriteRequest, frozen=True, kw_only=True):
+    """`structs.FederationStateRequest`."""
+
+    datacenter: str = ""
+    op: str = ""
+    state: FederationState | None = None

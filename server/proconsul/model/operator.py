@@ -1,0 +1,91 @@
+"""Autopilot and raft as operators see them."""
+
+from typing import ClassVar
+
+from proconsul.model.query import WriteRequest
+from proconsul.wire.golang import ZERO_TIME, Duration, Time
+from proconsul.wire.gostruct import GoStruct
+
+
+class AutopilotConfig(GoStruct, frozen=True, kw_only=True):
+    """`autopilot.Config`."""
+
+    filter_skip: ClassVar[frozenset[str]] = frozenset({"create_index", "modify_index"})
+
+    cleanup_dead_servers: bool = False
+    last_contact_threshold: Duration = Duration(0)
+    max_trailing_logs: int = 0
+    min_quorum: int = 0
+    server_stabilization_time: Duration = Duration(0)
+    redundancy_zone_tag: str = ""
+    disable_upgrade_migration: bool = False
+    upgrade_version_tag: str = ""
+    create_index: int = 0
+    modify_index: int = 0
+
+
+class AutopilotSetConfigRequest(WriteRequest, frozen=True, kw_only=True):
+    """`structs.AutopilotSetConfigRequest`."""
+
+    datacenter: str = ""
+    config: AutopilotConfig = AutopilotConfig()
+    cas: bool = False
+
+
+class ServerStats(GoStruct, frozen=True, kw_only=True):
+    """`autopilot.ServerStats`."""
+
+    last_contact: str = ""
+    last_term: int = 0
+    last_index: int = 0
+
+
+class ServerHealth(GoStruct, frozen=True, kw_only=True):
+    """`autopilot.ServerHealth`."""
+
+    id: str = ""
+    name: str = ""
+    address: str = ""
+    serf_status: str = ""
+    version: str = ""
+    leader: bool = False
+    last_contact: Duration = Duration(0)
+    last_term: int = 0
+    last_index: int = 0
+    healthy: bool = False
+    voter: bool = False
+    stable_since: Time = ZERO_TIME
+
+
+class OperatorHealthReply(GoStruct, frozen=True, kw_only=True):
+    """`autopilot.OperatorHealthReply`."""
+
+    healthy: bool = False
+    failure_tolerance: int = 0
+    servers: list[ServerHealth] | None = None
+
+
+class RaftServer(GoStruct, frozen=True, kw_only=True):
+    """`structs.RaftServer`."""
+
+    id: str = ""
+    node: str = ""
+    address: str = ""
+    leader: bool = False
+    protocol_version: str = ""
+    voter: bool = False
+
+
+class RaftConfigurationResponse(GoStruct, frozen=True, kw_only=True):
+    """`structs.RaftConfigurationResponse`."""
+
+    servers: list[RaftServer] | None = None
+    index: int = 0
+
+
+class RaftRemovePeerRequest(WriteRequest, frozen=True, kw_only=True):
+    """`structs.RaftRemovePeerRequest`."""
+
+    datacenter: str = ""
+    address: str = ""
+    id: str = ""

@@ -1,0 +1,55 @@
+"""Sessions."""
+
+from typing import ClassVar
+
+from proconsul.model.query import QueryMeta, QueryOptions, WriteRequest
+from proconsul.wire.golang import Duration
+from proconsul.wire.gostruct import GoStruct
+
+
+class ServiceCheck(GoStruct, frozen=True, kw_only=True):
+    """`structs.ServiceCheck`."""
+
+    id: str = ""
+    namespace: str = ""
+
+
+class Session(GoStruct, frozen=True, kw_only=True):
+    """`structs.Session`."""
+
+    json_omit_empty: ClassVar[frozenset[str]] = frozenset({"checks"})
+    filter_skip: ClassVar[frozenset[str]] = frozenset({"create_index", "modify_index"})
+
+    id: str = ""
+    name: str = ""
+    node: str = ""
+    lock_delay: Duration = Duration(0)
+    behavior: str = ""
+    ttl: str = ""
+    node_checks: list[str] | None = None
+    service_checks: list[ServiceCheck] | None = None
+    checks: list[str] | None = None
+    create_index: int = 0
+    modify_index: int = 0
+
+
+class SessionRequest(WriteRequest, frozen=True, kw_only=True):
+    """`structs.SessionRequest`."""
+
+    datacenter: str = ""
+    op: str = ""
+    session: Session = Session()
+
+
+class SessionSpecificRequest(QueryOptions, frozen=True, kw_only=True):
+    """`structs.SessionSpecificRequest`."""
+
+    datacenter: str = ""
+    session_id: str = ""
+    session: str = ""
+
+
+class IndexedSessions(QueryMeta, frozen=True, kw_only=True):
+    """`structs.IndexedSessions`."""
+
+    sessions: list[Session] | None = None

@@ -1,0 +1,29 @@
+"""Time and chance, the real ones."""
+
+import os
+import random
+import time
+import uuid
+
+
+class RealWorld:
+    """What `endpoints.context.World` asks of clock and dice."""
+
+    def __init__(self) -> None:
+        self._random = random.Random(os.urandom(16))
+
+    def now_s(self) -> float:
+        """Monotonic seconds."""
+        return time.monotonic()
+
+    def unix_ns(self) -> int:
+        """Nanoseconds since 1970."""
+        return time.time_ns()
+
+    def die(self, sides: int) -> int:
+        """A number from 0 to `sides` - 1."""
+        return self._random.randrange(sides)
+
+    def new_uuid(self) -> str:
+        """A random UUID in text."""
+        return str(uuid.uuid4())

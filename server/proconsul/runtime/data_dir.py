@@ -1,0 +1,95 @@
+"""What lies in the data directory, and the server's ID, which lives with the data."""
+
+import os
+import uuid
+from dataclasses import dataclass
+
+from proconsul.errors import ProconsulError
+
+
+class DataDirError(ProconsulError):
+    """The data directory cannot be used; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """Paths below `-data-dir`."""
+
+    root: str
+
+    @property
+    def log(self) -> str:
+        """The write-ahead log's folder."""
+        return os.path.join(self.root, "raft", "log")
+
+    @property
+    def snapshots(self) -> str:
+        """The folder of raft snapshots."""
+        return os.path.join(self.root, "raft")
+
+    @property
+    def state(self) -> str:
+        """The state store's folder."""
+        return os.path.join(self.root, "state")
+
+    @property
+    def node_id(self) -> str:
+        """The file with this server's ID."""
+        return os.path.join(self.root, "node-id")
+
+    def prepare(self) -> None:
+        """Make the folder; raises DataDirError if it cannot be written."""
+        try:
+            os.makedirs(self.root, mode=0o755, exist_ok=True)
+            probe = os.path.join(self.root, ".probe")
+            with open(probe, "wb"):
+                pass
+            os.unlink(probe)
+        except OSError as failure:
+            raise DataDirError(
+                f"the data directory {self.root} cannot be used: {failure}. "
+                "Create it, or make it writable for this user."
+            ) from failure
+
+    def load_node_id(self, wanted: str) -> str:
+        """The ID in the data directory, or `wanted`, or a new random one, kept from now on.
+
+        Raises DataDirError when the data belongs to another ID than the one that is wanted.
+        """
+        kept = self._read_node_id()
+        if kept and wanted and kept != wanted:
+            raise DataDirError(
+                f"the data in {self.root} belongs to node-id {kept}, not to {wanted}: leave out "
+                "-node-id, or give this server a data directory of its own"
+            )
+        node_id = kept or wanted or str(uuid.uuid4())
+        if not kept:
+            self._write_node_id(node_id)
+        return node_id
+
+    def _read_node_id(self) -> str:
+        try:
+            with open(self.node_id, encoding="ascii") as file:
+                text = file.read().strip().lower()
+        except FileNotFoundError:
+            return ""
+        try:
+            return str(uuid.UUID(text))
+        except ValueError:
+            raise DataDirError(
+                f"{self.node_id} holds no UUID: restore it from a backup, or remove it only if "
+                "this server has never been in a cluster"
+            ) from None
+
+    def _write_node_id(self, node_id: str) -> None:
+        aside = self.node_id + ".tmp"
+        with open(aside, "w", encoding="ascii") as file:
+            file.write(node_id)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(aside, self.node_id)
+        folder = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

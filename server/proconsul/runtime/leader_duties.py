@@ -1,0 +1,191 @@
+"""What runs while this server leads: it starts with a barrier and ends with the leadership.
+
+Decisions are in leader/ and endpoints/; here they get their clock and their proposals.
+"""
+
+import asyncio
+from contextlib import suppress
+
+from proconsul.endpoints.context import Context
+from proconsul.endpoints.coordinate_batch import PERIOD_S as COORDINATE_PERIOD_S
+from proconsul.errors import ProconsulError
+from proconsul.fsm.commands import CoordinateBatch, MessageType
+from proconsul.leader.own_node import ServerMember, registration
+from proconsul.leader.tombstones import TombstoneTimes
+from proconsul.model.kv import TombstoneRequest
+from proconsul.model.operator import AutopilotConfig, AutopilotSetConfigRequest
+from proconsul.model.session import Session, SessionRequest
+from proconsul.runtime.logs import logger
+from proconsul.runtime.raft_driver import RaftDriver
+from proconsul.store import autopilot, sessions
+from proconsul.store.events import SessionCreated, SessionDestroyed, TombstoneAdded
+
+RECONCILE_S = 60.0
+SESSION_TICK_S = 0.2
+TOMBSTONE_TICK_S = 1.0
+SESSION_RETRY_S = 10.0
+TAKE_OVER_RETRY_S = 1.0
+
+log = logger("leader")
+
+
+class LeaderDuties:
+    """Starts and stops with the leadership; `ready` says that consistent reads may be served."""
+
+    def __init__(
+        self,
+        context: Context,
+        driver: RaftDriver,
+        member: ServerMember,
+        first_autopilot: AutopilotConfig,
+        ready: asyncio.Event,
+    ) -> None:
+        self._context = context
+        self._driver = driver
+        self._member = member
+        self._first_autopilot = first_autopilot
+        self._tombstones = TombstoneTimes()
+        self._task: asyncio.Task[None] | None = None
+        self.ready = ready
+
+    def leadership(self, won: bool) -> None:
+        """Called by the driver when leadership is won or lost."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self.ready.clear()
+        self._context.session_timers.clear_all()
+        self._tombstones.clear()
+        if won:
+            self._task = asyncio.get_running_loop().create_task(self._lead())
+
+    async def stop(self) -> None:
+        """End what runs."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    def store_events(self, events: list[object]) -> None:
+        """What commits told: lock-delays run on every server, timers only on the leader."""
+        context = self._context
+        now_s = context.world.now_s()
+        leading = self._task is not None
+        for event in events:
+            match event:
+                case SessionDestroyed():
+                    context.lock_delays.destroyed(event, now_s)
+                    context.session_timers.clear(event.session_id)
+                case SessionCreated() if leading:
+                    context.session_timers.reset(event.session_id, event.ttl, now_s)
+                case TombstoneAdded() if leading:
+                    self._tombstones.hint(event.index, now_s)
+                case _:
+                    pass
+
+    def restored(self) -> None:
+        """The whole state was replaced: take over anew."""
+        self._context.lock_delays.clear()
+        if self._task is not None:
+            self.leadership(True)
+
+    async def _lead(self) -> None:
+        while True:
+            try:
+                await self._take_over()
+                break
+            except ProconsulError as failure:
+                log.error("failed to establish leadership: %s", failure)
+                await asyncio.sleep(TAKE_OVER_RETRY_S)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._reconcile())
+            tasks.create_task(self._expire_sessions())
+            tasks.create_task(self._reap_tombstones())
+            tasks.create_task(self._flush_coordinates())
+
+    async def _take_over(self) -> None:
+        await self._driver.barrier()
+        context = self._context
+        state = context.state.read()
+        now_s = context.world.now_s()
+        _, living = sessions.list_all(state, None)
+        for session in living:
+            context.session_timers.reset(session.id, session.ttl, now_s)
+        self._tombstones.hint(self._driver.node.last_index, now_s)
+        _, stored = autopilot.autopilot_config(state, None)
+        if stored is None:
+            await context.log.propose(
+                MessageType.AUTOPILOT,
+                AutopilotSetConfigRequest(
+                    datacenter=context.facts.datacenter, config=self._first_autopilot
+                ),
+            )
+        await self._register_own_node()
+        self.ready.set()
+        log.info("leadership established")
+
+    async def _register_own_node(self) -> None:
+        command = registration(self._context.state.read(), self._member)
+        if command is not None:
+            log.info("member joined, marking health alive: member=%s", self._member.node)
+            await self._context.log.propose(MessageType.REGISTER, command)
+
+    async def _reconcile(self) -> None:
+        while True:
+            await asyncio.sleep(RECONCILE_S)
+            try:
+                await self._driver.barrier()
+                await self._register_own_node()
+            except ProconsulError as failure:
+                log.error("failed to reconcile the own node: %s", failure)
+
+    async def _expire_sessions(self) -> None:
+        context = self._context
+        while True:
+            await asyncio.sleep(SESSION_TICK_S)
+            now_s = context.world.now_s()
+            context.lock_delays.expire(now_s)
+            for session_id in context.session_timers.due(now_s):
+                await self._destroy_session(session_id)
+
+    async def _destroy_session(self, session_id: str) -> None:
+        command = SessionRequest(
+            datacenter=self._context.facts.datacenter,
+            op="destroy",
+            session=Session(id=session_id),
+        )
+        try:
+            await self._context.log.propose(MessageType.SESSION, command)
+            log.debug("session TTL expired: session=%s", session_id)
+        except ProconsulError as failure:
+            log.error("invalidation of session %s failed, will retry: %s", session_id, failure)
+            until_s = self._context.world.now_s() + SESSION_RETRY_S
+            self._context.session_timers.postpone(session_id, until_s)
+
+    async def _reap_tombstones(self) -> None:
+        context = self._context
+        while True:
+            await asyncio.sleep(TOMBSTONE_TICK_S)
+            index = self._tombstones.due(context.world.now_s())
+            if not index:
+                continue
+            command = TombstoneRequest(
+                datacenter=context.facts.datacenter, op="reap", reap_index=index
+            )
+            try:
+                await context.log.propose(MessageType.TOMBSTONE, command)
+            except ProconsulError as failure:
+                log.error("failed to reap tombstones up to index %d: %s", index, failure)
+                self._tombstones.hint(index, context.world.now_s())
+
+    async def _flush_coordinates(self) -> None:
+        while True:
+            await asyncio.sleep(COORDINATE_PERIOD_S)
+            for batch in self._context.coordinates.take():
+                try:
+                    await self._context.log.propose(
+                        MessageType.COORDINATE_BATCH_UPDATE, CoordinateBatch(batch)
+                    )
+                except ProconsulError as failure:
+                    log.warning("batch update of coordinates failed: %s", failure)

@@ -1,0 +1,454 @@
+"""The state store on disk: LMDB, written without syncing, because the log is the truth.
+
+A restart reads the state only if it can be trusted: it was closed cleanly, or the system has
+not been booted since it was written, so that what was written is what is read. Else it is wiped,
+and the caller builds it anew from snapshot and log.
+
+Keys. LMDB's end at 511 bytes, Consul's do not. A key (the table's name and a NUL before it)
+longer than `_HEAD` bytes is stored as its first `_HEAD` bytes and a hash of the whole; the whole
+stands in the row. Keys with one head are neighbours, but in the order of their hashes: scans
+put them right, a head's worth at a time.
+
+Room. The map is address space and grows between transactions; the file keeps some room ahead,
+so that applying what the log has taken seldom fails for want of disk. When it does, the
+transaction is undone and StateFullError raised: the same may be tried again.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, cast
+
+import lmdb
+
+from proconsul.store.engine import StateFullError
+
+MAP_BYTES: Final = 8 << 30  # address space, not memory or disk
+MAP_GROWTH: Final = 2
+MAP_FREE_PART: Final = 4  # the map grows when less than one part in this many is free
+RESERVE_BYTES: Final = 64 << 20  # of disk, ahead of what is used
+PROBE_BYTES: Final = 64 << 20  # a disk that cannot give this is full
+READERS_MAX: Final = 1024
+
+_KEY_MAX: Final = 511
+_HASH_BYTES: Final = 24
+_HEAD: Final = _KEY_MAX - _HASH_BYTES
+_LENGTH_BYTES: Final = 4
+
+_DATA: Final = "data.mdb"
+_TRUST: Final = "trust.json"
+_CURRENT: Final = "current"  # holds the name of the folder whose state counts
+_FOLDER: Final = "state-"
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+# ---------------------------------------------------------------- keys
+
+
+def _prefixed(table: str, key: bytes) -> bytes:
+    return table.encode() + b"\0" + key
+
+
+def _stored_key(whole: bytes) -> bytes:
+    if len(whole) <= _HEAD:
+        return whole
+    return whole[:_HEAD] + hashlib.blake2b(whole, digest_size=_HASH_BYTES).digest()
+
+
+def _stored_value(whole: bytes, value: bytes) -> bytes:
+    if len(whole) <= _HEAD:
+        return value
+    return len(whole).to_bytes(_LENGTH_BYTES, "big") + whole + value
+
+
+def _split(row: bytes) -> tuple[bytes, bytes]:
+    """(whole key, value) of a row whose key did not fit."""
+    end = _LENGTH_BYTES + int.from_bytes(row[:_LENGTH_BYTES], "big")
+    return row[_LENGTH_BYTES:end], row[end:]
+
+
+# ---------------------------------------------------------------- views
+
+
+class LmdbView:
+    """One state, as long as its transaction lives."""
+
+    def __init__(self, txn: lmdb.Transaction) -> None:
+        self._txn = txn
+
+    def close(self) -> None:
+        """End the transaction; the view refuses from now on."""
+        self._txn.abort()
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        """The value, or None."""
+        whole = _prefixed(table, key)
+        if len(whole) <= _HEAD:
+            return cast("bytes | None", self._txn.get(whole))
+        row = self._txn.get(_stored_key(whole))
+        if row is None:
+            return None
+        found_key, value = _split(cast("bytes", row))
+        assert found_key == whole, "two keys with one hash of 192 bits"
+        return value
+
+    def scan(self, table: str, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """(key, value) of all keys that start with `prefix`, in byte order."""
+        return self._scan(table, prefix, b"")
+
+    def keys(self, table: str, prefix: bytes = b"", start: bytes = b"") -> Iterator[bytes]:
+        """The keys of `scan`, from the first one that is >= `start`."""
+        return (key for key, _ in self._scan(table, prefix, start))
+
+    def _scan(self, table: str, prefix: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+        wanted = _prefixed(table, prefix)
+        first = max(wanted, _prefixed(table, start))
+        cut = len(table.encode()) + 1
+        cursor = self._txn.cursor()
+        more = cursor.set_range(first[:_HEAD])
+        while more:
+            stored, value = cast("tuple[bytes, bytes]", cursor.item())
+            if not stored.startswith(wanted[:_HEAD]):
+                return
+            if len(stored) <= _HEAD:
+                if stored >= first:
+                    yield stored[cut:], value
+                more = cursor.next()
+                continue
+            group, more = _same_head(cursor, stored[:_HEAD])
+            for whole, group_value in group:
+                if whole >= first and whole.startswith(wanted):
+                    yield whole[cut:], group_value
+
+
+def _same_head(cursor: lmdb.Cursor, head: bytes) -> tuple[list[tuple[bytes, bytes]], bool]:
+    """The long keys with one head, in order, and whether the cursor stands on something behind."""
+    group = []
+    more = True
+    while more:
+        stored, row = cast("tuple[bytes, bytes]", cursor.item())  # no buffers were asked for
+        if len(stored) <= _HEAD or not stored.startswith(head):
+            break
+        group.append(_split(row))
+        more = cursor.next()
+    group.sort()
+    return group, more
+
+
+class LmdbBatch(LmdbView):
+    """The write transaction, or one within it."""
+
+    def __init__(self, env: lmdb.Environment, txn: lmdb.Transaction) -> None:
+        super().__init__(txn)
+        self._env = env
+
+    def put(self, table: str, key: bytes, value: bytes) -> None:
+        """Set a value."""
+        whole = _prefixed(table, key)
+        if len(whole) <= _HEAD:
+            self._txn.put(whole, value)
+        else:
+            self._txn.put(_stored_key(whole), _stored_value(whole, value))
+
+    def delete(self, table: str, key: bytes) -> bool:
+        """Remove a key; False if it was not there."""
+        found: bool = self._txn.delete(_stored_key(_prefixed(table, key)))
+        return found
+
+    @contextmanager
+    def child(self) -> Iterator["LmdbBatch"]:
+        """A nested transaction: kept when the block ends, undone when it raises."""
+        with lmdb.Transaction(self._env, parent=self._txn, write=True) as txn:
+            yield LmdbBatch(self._env, txn)
+
+
+# ---------------------------------------------------------------- one environment
+
+
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _names(failure: lmdb.Error, *codes: int) -> bool:
+    return any(os.strerror(code) in str(failure) for code in codes)
+
+
+class _Store:
+    """An LMDB environment in a folder of its own; closed when its last reader has left."""
+
+    def __init__(self, folder: Path, map_bytes: int, reserve_bytes: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._map_bytes = map_bytes
+        self._reserve_bytes = reserve_bytes
+        self._lock = threading.Lock()  # readers come and go on other threads
+        self._readers = 0
+        self._retired = False
+        self._overflowed = False
+        self._reserved_to = 0  # bytes of the file whose blocks are ours
+        self._newest: LmdbView | None = None
+        self.env = lmdb.Environment(
+            str(folder), map_size=map_bytes, sync=False, metasync=False, max_readers=READERS_MAX
+        )
+
+    def newest(self) -> LmdbView:
+        """The view that all short readers share until the next commit."""
+        if self._newest is None:
+            self._newest = LmdbView(self.env.begin())
+        return self._newest
+
+    def _release_newest(self) -> None:
+        if self._newest is not None:
+            self._newest.close()
+            self._newest = None
+
+    @contextmanager
+    def view(self) -> Iterator[LmdbView]:
+        with self._lock:
+            view = LmdbView(self.env.begin())
+            self._readers += 1
+        try:
+            yield view
+        finally:
+            with self._lock:
+                view.close()
+                self._readers -= 1
+                last = self._retired and not self._readers
+            if last:
+                self._remove()
+
+    @contextmanager
+    def write(self) -> Iterator[LmdbBatch]:
+        self._make_room()
+        try:
+            with lmdb.Transaction(self.env, write=True) as txn:
+                yield LmdbBatch(self.env, txn)
+        except lmdb.MapFullError as failure:
+            self._overflowed = True
+            raise StateFullError(str(self.folder), str(failure)) from failure
+        except lmdb.Error as failure:
+            if self._lacks_room(failure):
+                raise StateFullError(str(self.folder), str(failure)) from failure
+            raise
+        self._release_newest()
+
+    def _make_room(self) -> None:
+        """Grow the map and the file ahead of the next transaction, where that is possible."""
+        used = (self.env.info()["last_pgno"] + 1) * int(self.env.stat()["psize"])
+        with self._lock:
+            crowded = self._map_bytes - used < self._map_bytes // MAP_FREE_PART
+            if (crowded or self._overflowed) and not self._readers:
+                self._release_newest()  # the map moves: nobody may look at it
+                self._map_bytes *= MAP_GROWTH
+                self.env.set_mapsize(self._map_bytes)
+                self._overflowed = False
+        if self._reserved_to - used < self._reserve_bytes // 2:
+            with suppress(OSError), open(self.folder / _DATA, "rb+") as file:
+                # Without room for it, the transaction may still find some of its own.
+                os.posix_fallocate(file.fileno(), used, self._reserve_bytes)
+                self._reserved_to = used + self._reserve_bytes
+
+    def _lacks_room(self, failure: lmdb.Error) -> bool:
+        """Whether a failure means a full disk, and not a broken one."""
+        if isinstance(failure, lmdb.DiskError) or _names(failure, *_NO_ROOM):
+            return True
+        if not _names(failure, errno.EIO):
+            return False
+        # LMDB says so of a write that was cut short, too, which a full disk does: so try it.
+        try:
+            with open(self.folder / _DATA, "rb+") as file:
+                size = os.fstat(file.fileno()).st_size
+                os.posix_fallocate(file.fileno(), size, PROBE_BYTES)
+                os.ftruncate(file.fileno(), size)
+        except OSError as refusal:
+            return refusal.errno in _NO_ROOM
+        return False
+
+    def retire(self) -> None:
+        """Close and delete, now or when the last reader leaves."""
+        self._release_newest()
+        with self._lock:
+            self._retired = True
+            idle = not self._readers
+        if idle:
+            self._remove()
+
+    def _remove(self) -> None:
+        self.env.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Put everything on the disk; raises lmdb.Error if that failed."""
+        self._release_newest()
+        self.env.sync(True)
+        self.env.close()
+
+
+# ---------------------------------------------------------------- the engine
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """Under which conditions the state was written; by them it is trusted, or not."""
+
+    boot_id: str
+    device: int
+    clean: bool
+    damaged: bool
+
+    @classmethod
+    def read(cls, path: Path) -> "_Mark | None":
+        try:
+            return cls(**json.loads(path.read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def trusted(self, boot_id: str, device: int) -> bool:
+        same_boot = self.boot_id == boot_id and self.device == device
+        return (self.clean or same_boot) and not self.damaged
+
+
+class LmdbEngine:
+    """The state in a folder: one environment, or two for a moment while it is replaced."""
+
+    def __init__(self, path: Path, map_bytes: int, reserve_bytes: int) -> None:
+        self._path = path
+        self._map_bytes = map_bytes
+        self._reserve_bytes = reserve_bytes
+        self._boot_id = _BOOT_ID.read_text().strip()
+        self._device = path.stat().st_dev
+        self._store: _Store
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        map_bytes: int = MAP_BYTES,
+        reserve_bytes: int = RESERVE_BYTES,
+    ) -> tuple["LmdbEngine", bool]:
+        """(engine, whether its state can be trusted); one that cannot was wiped and is empty.
+
+        `path` is a folder that no other process uses. Raises OSError or lmdb.Error.
+        """
+        path.mkdir(parents=True, exist_ok=True)
+        engine = cls(path, map_bytes, reserve_bytes)
+        trusted = engine._judge() and engine._reopen()
+        if not trusted:
+            engine._start_anew()
+        engine._mark(clean=False)
+        engine._sweep()
+        return engine, trusted
+
+    def _judge(self) -> bool:
+        mark = _Mark.read(self._path / _TRUST)
+        if mark is None or not mark.trusted(self._boot_id, self._device):
+            return False
+        try:
+            # Pages that the system failed to write back show here, once.
+            with open(self._folder() / _DATA, "rb+") as file:
+                os.fsync(file.fileno())
+        except OSError:
+            return False
+        return True
+
+    def _reopen(self) -> bool:
+        try:
+            self._store = _Store(self._folder(), self._map_bytes, self._reserve_bytes)
+        except lmdb.Error:
+            return False
+        return True
+
+    def _start_anew(self) -> None:
+        (self._path / _TRUST).unlink(missing_ok=True)
+        for folder in self._path.glob(f"{_FOLDER}*"):
+            shutil.rmtree(folder)
+        self._store = _Store(self._path / f"{_FOLDER}1", self._map_bytes, self._reserve_bytes)
+        _write_durably(self._path / _CURRENT, f"{_FOLDER}1".encode())
+
+    def _folder(self) -> Path:
+        return self._path / (self._path / _CURRENT).read_text()
+
+    def _sweep(self) -> None:
+        """Remove what a replacement left behind when the process ended in it."""
+        for folder in self._path.glob(f"{_FOLDER}*"):
+            if folder != self._store.folder:
+                shutil.rmtree(folder)
+
+    def _mark(self, *, clean: bool, damaged: bool = False) -> None:
+        mark = _Mark(self._boot_id, self._device, clean, damaged)
+        _write_durably(self._path / _TRUST, json.dumps(asdict(mark)).encode())
+
+    def newest(self) -> LmdbView:
+        """The newest committed state, shared and cheap; it fails once there is a newer one."""
+        return self._store.newest()
+
+    def view(self) -> AbstractContextManager[LmdbView]:
+        """The newest committed state, held for the block; may be read on another thread.
+
+        Keep it short: pages that it sees cannot be used again, and the map cannot grow.
+        """
+        return self._store.view()
+
+    @contextmanager
+    def write(self) -> Iterator[LmdbBatch]:
+        """Begin the write transaction; committed when the block ends, undone when it raises.
+
+        Raises StateFullError; and lmdb.Error for a broken disk, after which the state is
+        wiped at the next start.
+        """
+        try:
+            with self._store.write() as batch:
+                yield batch
+        except lmdb.Error:
+            self._mark(clean=False, damaged=True)
+            raise
+
+    @contextmanager
+    def replace(self) -> Iterator[LmdbBatch]:
+        """Write another, empty state, which replaces this one whole when the block ends.
+
+        Readers of the old one finish on it. Raises StateFullError.
+        """
+        old = self._store
+        number = int(old.folder.name.removeprefix(_FOLDER)) + 1
+        new = _Store(self._path / f"{_FOLDER}{number}", self._map_bytes, self._reserve_bytes)
+        try:
+            with new.write() as batch:
+                yield batch
+            _write_durably(self._path / _CURRENT, new.folder.name.encode())
+        except BaseException:
+            new.retire()
+            raise
+        self._store = new
+        old.retire()
+
+    def wipe(self) -> None:
+        """Replace the state by an empty one."""
+        with self.replace():
+            pass
+
+    def close(self) -> None:
+        """Make the state last, so that the next start trusts it, in whatever boot."""
+        self._store.close()
+        self._mark(clean=True)
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    beside = path.with_suffix(".new")
+    with open(beside, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

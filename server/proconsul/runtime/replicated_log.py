@@ -1,0 +1,158 @@
+"""The replicated log as RPC handlers see it (endpoints.context.Log), on top of the raft driver."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from proconsul.errors import NoLeaderError, NotReadyError, RpcError
+from proconsul.fsm.commands import MessageType, Request, encode_command
+from proconsul.model.operator import (
+    AutopilotConfig,
+    OperatorHealthReply,
+    RaftConfigurationResponse,
+    RaftServer,
+    ServerHealth,
+    ServerStats,
+)
+from proconsul.raft.effects import RefusedError
+from proconsul.raft.membership import RemoveServer
+from proconsul.raft.messages import Suffrage
+from proconsul.runtime.raft_driver import RaftDriver
+from proconsul.wire.golang import Duration, Time
+
+RAFT_PROTOCOL = "3"
+
+
+class ReplicatedLog:
+    """Encodes commands, proposes them, and says who leads."""
+
+    def __init__(
+        self,
+        driver: RaftDriver,
+        ready: asyncio.Event,
+        hold_s: float,
+        names: Callable[[], dict[str, str]],
+        stable_since: Callable[[], Time],
+        version: str,
+    ) -> None:
+        """`ready` is set while the leader's duties run; `names` gives node names by server ID."""
+        self._driver = driver
+        self._ready = ready
+        self._hold_s = hold_s
+        self._names = names
+        self._stable_since = stable_since
+        self._version = version
+
+    async def propose(self, kind: MessageType, request: Request) -> Any:
+        """Commit and apply a command; the FSM's value. Errors: see RaftDriver.propose."""
+        if not self._driver.node.is_leader:
+            await self._wait_for_leadership()
+        return await self._driver.propose(encode_command(kind, request))
+
+    async def _wait_for_leadership(self) -> None:
+        """Hold a call during an election, as Consul does (`rpc_hold_timeout`)."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + self._hold_s
+        while not self._driver.node.is_leader:
+            if loop.time() >= until_s:
+                raise NoLeaderError
+            await asyncio.sleep(self._hold_s / 64)
+
+    async def confirm_leadership(self) -> None:
+        """A quorum agrees, and the duties of the leader have begun."""
+        await self._driver.confirm_leadership()
+        if self._ready.is_set():
+            return
+        try:
+            async with asyncio.timeout(self._hold_s):
+                await self._ready.wait()
+        except TimeoutError:
+            raise NotReadyError from None
+
+    def is_leader(self) -> bool:
+        """Whether this server believes that it leads."""
+        return self._driver.node.is_leader
+
+    def leader_known(self) -> bool:
+        """Whether anybody leads."""
+        return self._driver.node.leader is not None
+
+    def last_contact_ns(self) -> int:
+        """A single voter is its own leader, or has none."""
+        return 0
+
+    def leader_address(self) -> str:
+        """`ip:port`, or ""."""
+        leader = self._driver.node.leader
+        return leader.address if leader is not None else ""
+
+    def peer_addresses(self) -> list[str]:
+        """Of all servers in the configuration."""
+        return [server.address for server in self._driver.servers()]
+
+    def configuration(self) -> RaftConfigurationResponse:
+        """The latest configuration, with node names where they are known."""
+        node, names = self._driver.node, self._names()
+        leader = node.leader.id if node.leader is not None else ""
+        servers = [
+            RaftServer(
+                id=server.id,
+                node=names.get(server.id, "(unknown)"),
+                address=server.address,
+                leader=server.id == leader,
+                voter=server.suffrage is Suffrage.VOTER,
+                protocol_version=RAFT_PROTOCOL,
+            )
+            for server in node.configuration.servers
+        ]
+        # Consul 1.8.7 leaves the index out of its answer, too: it is always 0 there.
+        return RaftConfigurationResponse(servers=servers)
+
+    def server_stats(self) -> ServerStats:
+        """This server's."""
+        node = self._driver.node
+        contact = "0" if node.is_leader else "never"
+        return ServerStats(
+            last_contact=contact, last_term=node.last_term, last_index=node.last_index
+        )
+
+    def server_health(self, config: AutopilotConfig) -> OperatorHealthReply:
+        """Of the servers in the configuration; a single one is healthy while it leads."""
+        node, names = self._driver.node, self._names()
+        servers = [
+            ServerHealth(
+                id=server.id,
+                name=names.get(server.id, ""),
+                address=server.address,
+                serf_status="alive",
+                version=self._version,
+                leader=node.is_leader,
+                last_contact=Duration(0),
+                last_term=node.last_term,
+                last_index=node.last_index,
+                healthy=node.is_leader,
+                voter=server.suffrage is Suffrage.VOTER,
+                stable_since=self._stable_since(),
+            )
+            for server in node.configuration.servers
+            if server.id == self._driver.me.id
+        ]
+        voters = sum(server.voter for server in servers if server.healthy)
+        needed = len(node.configuration.servers) // 2 + 1
+        return OperatorHealthReply(
+            healthy=all(server.healthy for server in servers),
+            failure_tolerance=max(voters - needed, 0),
+            servers=servers,
+        )
+
+    async def remove_peer(self, server_id: str, address: str) -> None:
+        """Take a server out of the configuration."""
+        for server in self._driver.servers():
+            if (server_id and server.id == server_id) or (address and server.address == address):
+                try:
+                    self._driver.node.change(RemoveServer(server.id))
+                except RefusedError as refused:
+                    raise RpcError(str(refused)) from refused
+                return
+        what = f'id "{server_id}"' if server_id else f'address "{address}"'
+        raise RpcError(f"{what} was not found in the Raft configuration")

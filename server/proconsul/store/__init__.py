@@ -1,0 +1,1 @@
+"""The replicated state: tables of rows in byte order, read in snapshots, written by one."""

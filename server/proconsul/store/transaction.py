@@ -1,0 +1,252 @@
+"""Reading and writing rows: the view with types, and the one write at a raft index.
+
+A WriteTransaction is what the FSM works in: it stamps rows with its index, keeps the secondary
+orders of the tables, the list of changed keys for the watchers, and the events that somebody
+outside the replicated state must hear of (`events`). What it wrote it remembers decoded, so that
+a command that reads before it writes, or after, decodes nothing twice.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar, cast
+
+from proconsul.model.snapshot_record import IndexEntry
+from proconsul.store.engine import Batch, View
+from proconsul.store.row_cache import RowCache
+from proconsul.store.schema import INDEXES, META, ORDERED, Secondary, Table, index_key
+from proconsul.store.watch import Changed
+from proconsul.wire.gostruct import GoStruct, decode, encode
+
+T = TypeVar("T", bound=GoStruct)
+M = TypeVar("M")
+
+APPLIED = b"applied"
+KNOWN_MAX = 4096  # decoded rows that one write transaction holds
+
+
+class ReadTransaction:
+    """Typed reading of one consistent state; `cache` only if the view is the newest one."""
+
+    def __init__(self, view: View, cache: RowCache | None) -> None:
+        self.view = view
+        self._cache = cache
+
+    def row(self, table: Table[T], key: bytes) -> T | None:
+        """The row at this key, or None."""
+        cache = self._cache
+        if cache is None:
+            data = self.view.get(table.name, key)
+            return None if data is None else decode(table.row, data)
+        name = (table.name, key)
+        row = cache.rows.get(name)
+        if row is None:
+            data = self.view.get(table.name, key)
+            if data is None:
+                return None
+            row = decode(table.row, data)
+            cache.keep(name, row, len(data))
+        return cast("T", row)
+
+    def rows(self, table: Table[T], prefix: bytes = b"") -> Iterator[T]:
+        """All rows whose keys start with `prefix`, in key order."""
+        for key, data in self.view.scan(table.name, prefix):
+            row = self._held((table.name, key))
+            yield decode(table.row, data) if row is None else cast("T", row)
+
+    def _held(self, name: tuple[str, bytes]) -> GoStruct | None:
+        """The row, if it is at hand decoded."""
+        return None if self._cache is None else self._cache.rows.get(name)
+
+    def rows_by(self, table: Table[T], order: Secondary[T], prefix: bytes = b"") -> Iterator[T]:
+        """The rows that `order` has under `prefix`, in its order."""
+        for _, key in self.view.scan(order.name, prefix):
+            row = self.row(table, key)
+            assert row is not None, f"{order.name} names a row that {table.name} has not"
+            yield row
+
+    def group(
+        self,
+        table: Table[T],
+        order: Secondary[T] | None,
+        prefix: bytes,
+        make: Callable[[list[T]], M],
+    ) -> M:
+        """What `make` makes of the rows under `prefix` (whole parts of keys), made once a change.
+
+        The result is shared: nobody may change it.
+        """
+        cache = self._cache
+        if cache is None:
+            return make(self._listed(table, order, prefix))
+        key = (table.name if order is None else order.name, prefix)
+        group = cache.groups.get(key)
+        if group is not None and make in group:
+            return cast("M", group[make])
+        made = make(self._listed(table, order, prefix))
+        cache.keep_group(key, make, made)
+        return made
+
+    def _listed(self, table: Table[T], order: Secondary[T] | None, prefix: bytes) -> list[T]:
+        found = self.rows(table, prefix) if order is None else self.rows_by(table, order, prefix)
+        return list(found)
+
+    def keys(self, table: str, prefix: bytes = b"") -> Iterator[bytes]:
+        """The keys alone."""
+        return self.view.keys(table, prefix)
+
+    def exists(self, table: str, prefix: bytes) -> bool:
+        """Whether any key starts with `prefix`."""
+        return next(iter(self.view.keys(table, prefix)), None) is not None
+
+    def table_index(self, *names: str) -> int:
+        """The highest of these entries of the index table; an absent one is 0."""
+        return max([self._index_entry(name) for name in names], default=0)
+
+    def has_index(self, name: str) -> bool:
+        """Whether the index table has this entry."""
+        return self.row(INDEXES, index_key(name)) is not None
+
+    def _index_entry(self, name: str) -> int:
+        entry = self.row(INDEXES, index_key(name))
+        return 0 if entry is None else entry.value
+
+    def applied_index(self) -> int:
+        """The index of the last log entry that this state contains, 0 for none."""
+        data = self.view.get(META, APPLIED)
+        return 0 if data is None else int.from_bytes(data, "big")
+
+
+class WriteTransaction(ReadTransaction):
+    """Applies commands at one raft index after the other.
+
+    Without `committed`, the rows of the state that it changes, it makes a state of its own, that
+    nobody reads or waits for yet: it keeps no list of changes then.
+    """
+
+    def __init__(self, batch: Batch, index: int, committed: RowCache | None) -> None:
+        super().__init__(batch, None)
+        self.batch = batch
+        self.index = index  # of the entry that is being applied
+        self.changed: Changed = set()
+        self.events: list[object] = []  # store/events.py
+        self.known: dict[tuple[str, bytes], GoStruct] = {}  # rows as this batch has them
+        self.sizes: dict[tuple[str, bytes], int] = {}  # encoded, of those that were written
+        self._watched = committed is not None
+        self._committed = {} if committed is None else committed.rows
+        self._touched: Changed = set()  # where `_committed` is no longer true
+
+    def row(self, table: Table[T], key: bytes) -> T | None:
+        """The row at this key, or None."""
+        name = (table.name, key)
+        row = self._held(name)
+        if row is None:
+            row = super().row(table, key)
+            if row is not None:
+                self._know(name, row)
+        return cast("T | None", row)
+
+    def _held(self, name: tuple[str, bytes]) -> GoStruct | None:
+        row = self.known.get(name)
+        if row is None and name not in self._touched:
+            row = self._committed.get(name)
+        return row
+
+    def _know(self, name: tuple[str, bytes], row: GoStruct) -> None:
+        if len(self.known) >= KNOWN_MAX:
+            self.known.clear()
+            self.sizes.clear()
+        self.known[name] = row
+
+    def put(self, table: Table[T], key: bytes, row: T) -> None:
+        """Write a row as it is."""
+        if table.secondaries:
+            self._reorder(table, key, self.row(table, key), row)
+        data = encode(row)
+        self._put(table.name, key, data)
+        self._know((table.name, key), row)
+        self.sizes[table.name, key] = len(data)
+
+    def put_raw(self, table: str, key: bytes, value: bytes) -> None:
+        """Write bytes, in a table whose rows are of several types."""
+        assert table not in ORDERED, f"put() keeps the orders of {table}, put_raw() does not"
+        self._put(table, key, value)
+
+    def remove(self, table: str, key: bytes) -> bool:
+        """Delete a row; False if there was none."""
+        ordered = ORDERED.get(table)
+        if ordered is not None:
+            old = self.row(ordered, key)
+            if old is None:
+                return False
+            self._reorder(ordered, key, old, None)
+        return self._remove(table, key)
+
+    def _put(self, table: str, key: bytes, value: bytes) -> None:
+        self.batch.put(table, key, value)
+        self._touch(table, key)
+
+    def _remove(self, table: str, key: bytes) -> bool:
+        found = self.batch.delete(table, key)
+        if found:
+            self._touch(table, key)
+        return found
+
+    def _touch(self, table: str, key: bytes) -> None:
+        name = (table, key)
+        self.known.pop(name, None)
+        if self._watched:
+            self._touched.add(name)
+            self.changed.add(name)
+
+    def _reorder(self, table: Table[T], key: bytes, old: T | None, new: T | None) -> None:
+        for order in table.secondaries:
+            before = set() if old is None else set(order.prefixes(old))
+            after = set() if new is None else set(order.prefixes(new))
+            for prefix in before - after:
+                self._remove(order.name, prefix + key)
+            for prefix in after - before:
+                self.batch.put(order.name, prefix + key, key)
+            if self._watched:
+                # Who read the row through this order is concerned, even if its place is the same.
+                self.changed.update((order.name, prefix + key) for prefix in after)
+
+    def set_index(self, *names: str, value: int | None = None) -> None:
+        """Set entries of the index table to this entry's index, or to `value`."""
+        for name in names:
+            at = self.index if value is None else value
+            self.put(INDEXES, index_key(name), IndexEntry(key=name, value=at))
+
+    def raise_index(self, *names: str, value: int | None = None) -> None:
+        """The same, but never downwards."""
+        at = self.index if value is None else value
+        for name in names:
+            if self._index_entry(name) < at or not self.has_index(name):
+                self.set_index(name, value=at)
+
+    def remove_index(self, name: str) -> None:
+        """Drop an entry of the index table."""
+        self.remove(INDEXES.name, index_key(name))
+
+    def set_applied(self, index: int) -> None:
+        """Say that this state contains the log up to `index`."""
+        self.batch.put(META, APPLIED, index.to_bytes(8, "big"))
+
+    @contextmanager
+    def undoable(self) -> Iterator[None]:
+        """A part that is undone, with its changes and events, when it raises."""
+        outer_batch, outer_changed, outer_events = self.batch, self.changed, self.events
+        self.changed, self.events = set(), []
+        try:
+            with outer_batch.child() as child:
+                self.batch = self.view = child
+                yield
+        except BaseException:
+            self.known.clear()  # it may hold what is undone
+            self.changed, self.events = outer_changed, outer_events
+            raise
+        else:
+            outer_changed |= self.changed
+            outer_events.extend(self.events)
+            self.changed, self.events = outer_changed, outer_events
+        finally:
+            self.batch = self.view = outer_batch

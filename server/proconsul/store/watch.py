@@ -1,0 +1,109 @@
+"""What a query has read, so that it is woken by changes of just that.
+
+A query notes prefixes of keys in a WatchSet while it runs; a transaction collects the keys that
+it changed. `Watchers` matches the two: a waiter fires when a changed key starts with a prefix
+that it noted. A whole row is noted as its full key (keys of rows end with a NUL, so one row's
+key is no prefix of another's; KV keys are noted with `exact`).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+Changed = set[tuple[str, bytes]]
+
+# A query that reads more than this waits for whole tables instead (Consul's watchLimit): it is
+# woken too often then, but waiting stays cheap.
+NOTED_MAX = 8192
+
+
+@dataclass(slots=True)
+class WatchSet:
+    """The prefixes and keys that one run of a query has read."""
+
+    prefixes: set[tuple[str, bytes]] = field(default_factory=set)
+    keys: set[tuple[str, bytes]] = field(default_factory=set)
+
+    def prefix(self, table: str, prefix: bytes = b"") -> None:
+        """Wake when any key that starts with `prefix` changes."""
+        if len(self.keys) + len(self.prefixes) >= NOTED_MAX:
+            prefix = b""
+        self.prefixes.add((table, prefix))
+
+    def exact(self, table: str, key: bytes) -> None:
+        """Wake when this very key changes."""
+        if len(self.keys) + len(self.prefixes) >= NOTED_MAX:
+            self.prefixes.add((table, b""))
+        else:
+            self.keys.add((table, key))
+
+
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """One waiting query; `fire` is called once, with no argument."""
+
+    watch: WatchSet
+    fire: Callable[[], None]
+
+
+class Watchers:
+    """All waiting queries, by what they wait for."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[tuple[str, bytes], set[Waiter]] = {}
+        self._by_prefix: dict[tuple[str, bytes], set[Waiter]] = {}
+        self._lengths: dict[str, dict[int, int]] = {}  # table: length of prefix: how many
+        self._all: set[Waiter] = set()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, waiter: Waiter) -> None:
+        """Wait for what `waiter.watch` names."""
+        self._all.add(waiter)
+        for noted in waiter.watch.keys:
+            self._by_key.setdefault(noted, set()).add(waiter)
+        for noted in waiter.watch.prefixes:
+            waiters = self._by_prefix.get(noted)
+            if waiters is None:
+                waiters = self._by_prefix[noted] = set()
+                lengths = self._lengths.setdefault(noted[0], {})
+                lengths[len(noted[1])] = lengths.get(len(noted[1]), 0) + 1
+            waiters.add(waiter)
+
+    def remove(self, waiter: Waiter) -> None:
+        """Forget a waiter; harmless if it fired already."""
+        if waiter not in self._all:
+            return
+        self._all.discard(waiter)
+        for noted in waiter.watch.keys:
+            waiters = self._by_key[noted]
+            waiters.discard(waiter)
+            if not waiters:
+                del self._by_key[noted]
+        for noted in waiter.watch.prefixes:
+            waiters = self._by_prefix[noted]
+            waiters.discard(waiter)
+            if not waiters:
+                del self._by_prefix[noted]
+                lengths = self._lengths[noted[0]]
+                lengths[len(noted[1])] -= 1
+                if not lengths[len(noted[1])]:
+                    del lengths[len(noted[1])]
+
+    def fire(self, changed: Iterable[tuple[str, bytes]]) -> None:
+        """Wake all that read one of these keys."""
+        woken: set[Waiter] = set()
+        for table, key in changed:
+            woken |= self._by_key.get((table, key), set())
+            for length in self._lengths.get(table, ()):
+                if length <= len(key):
+                    woken |= self._by_prefix.get((table, key[:length]), set())
+        for waiter in woken:
+            self.remove(waiter)
+            waiter.fire()
+
+    def abandon(self) -> None:
+        """Wake everybody: the state was replaced."""
+        for waiter in list(self._all):
+            self.remove(waiter)
+            waiter.fire()

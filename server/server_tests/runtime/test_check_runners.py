@@ -1,0 +1,483 @@
+"""Checks that really run, against real servers and programs."""
+
+import asyncio
+import gzip
+import os
+import random
+import socket
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from proconsul.local.checks import CheckRules
+from proconsul.local.state import Status
+from proconsul.model.health import CheckType, HealthCheck
+from proconsul.runtime.check_dial import default_tls
+from proconsul.runtime.check_grpc import probe_grpc
+from proconsul.runtime.check_http import probe_http
+from proconsul.runtime.check_runners import CheckRunners, probe_tcp
+from proconsul.runtime.check_script import probe_script
+from proconsul.wire.golang import MILLISECOND, SECOND, Duration
+from server_tests.runtime.check_targets import (
+    IP,
+    answering,
+    echo,
+    grpc_health,
+    hang,
+    http_answer,
+    server_tls,
+    serving,
+)
+
+RULES = CheckRules(
+    enable_local_scripts=True,
+    enable_remote_scripts=True,
+    output_size_bytes_max=4096,
+    deregister_after_min_s=60,
+)
+TEN_S = Duration(10 * SECOND)
+SOON = Duration(100 * MILLISECOND)
+
+
+async def http(check: CheckType, size_bytes_max: int = 4096) -> tuple[str, str]:
+    return await probe_http(check, size_bytes_max, default_tls)
+
+
+# ---------------------------------------------------------------- HTTP
+
+
+@pytest.mark.parametrize(
+    ("status", "meaning"),
+    [
+        ("200 OK", "passing"),
+        ("299 Odd", "passing"),
+        ("429 Too Many Requests", "warning"),
+        ("404 Not Found", "critical"),
+        ("500 Internal Server Error", "critical"),
+    ],
+)
+async def test_the_status_of_the_answer_decides(status: str, meaning: str) -> None:
+    async with serving(answering(http_answer(status, b"body"))) as port:
+        url = f"http://{IP}:{port}/health"
+        expected = (meaning, f"HTTP GET {url}: {status} Output: body")
+        assert await http(CheckType(http=url)) == expected
+
+
+async def test_a_request_is_as_consul_sends_it() -> None:
+    async with serving(echo) as port:
+        _, plain = await http(CheckType(http=f"http://{IP}:{port}/a?b=c"))
+        _, rich = await http(
+            CheckType(
+                http=f"http://{IP}:{port}",
+                method="POST",
+                body="hello",
+                header={"Host": ["web.local"], "X-A": ["1", "2"], "User-Agent": ["me"]},
+            )
+        )
+    assert plain.partition("Output: ")[2].split("\n") == [
+        "GET /a?b=c HTTP/1.1",
+        "Accept-Encoding: gzip",
+        "Accept: text/plain, text/*, */*",
+        "Connection: close",
+        f"Host: {IP}:{port}",
+        "User-Agent: Consul Health Check",
+        "",
+    ]
+    assert rich.partition("Output: ")[2].split("\n") == [
+        "POST / HTTP/1.1",
+        "Accept-Encoding: gzip",
+        "Accept: text/plain, text/*, */*",
+        "Connection: close",
+        "Content-Length: 5",
+        "Host: web.local",
+        "User-Agent: me",
+        "X-A: 1",
+        "X-A: 2",
+        "hello",
+    ]
+
+
+async def test_a_header_value_cannot_smuggle_another_header() -> None:
+    async with serving(echo) as port:
+        check = CheckType(http=f"http://{IP}:{port}/", header={"X": ["a\r\nEvil: yes"]})
+        _, output = await http(check)
+    assert "X: a  Evil: yes\n" in output
+
+
+async def test_of_a_long_body_the_end_is_kept() -> None:
+    async with serving(answering(http_answer("200 OK", b"x" * 5000 + b"END"))) as port:
+        _, output = await http(CheckType(http=f"http://{IP}:{port}/"), size_bytes_max=5)
+    assert output.endswith("Output: xxEND")
+
+
+async def test_chunked_and_compressed_bodies_are_read() -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+    zipped = http_answer("200 OK", gzip.compress(b"plain"), "Content-Encoding: gzip\r\n")
+    for raw, text in ((chunked, "abc"), (zipped, "plain")):
+        async with serving(answering(raw)) as port:
+            _, output = await http(CheckType(http=f"http://{IP}:{port}/"))
+        assert output.endswith(f"200 OK Output: {text}")
+
+
+async def test_redirects_are_followed_and_no_further_than_ten() -> None:
+    async with serving(echo) as goal:
+        to_goal = f"Location: http://{IP}:{goal}/there\r\n"
+        for status, line in (("302 Found", "GET /there"), ("307 Temporary", "POST /there")):
+            async with serving(answering(http_answer(status, b"", to_goal))) as port:
+                check = CheckType(http=f"http://{IP}:{port}/", method="POST", body="x")
+                assert f"200 OK Output: {line} HTTP/1.1" in (await http(check))[1]
+    async with serving(answering(http_answer("302 Found", b"", "Location: /again\r\n"))) as port:
+        outcome = await http(CheckType(http=f"http://{IP}:{port}/"))
+    assert outcome == ("critical", 'Get "/again": stopped after 10 redirects')
+
+
+async def test_a_server_that_never_answers_is_given_up() -> None:
+    async with serving(hang) as port:
+        url = f"http://{IP}:{port}/"
+        outcome = await http(CheckType(http=url, timeout=SOON))
+    assert outcome == (
+        "critical",
+        f'Get "{url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)',
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "complaint"),
+    [
+        (b"", "EOF"),
+        (
+            b"hello world\r\n\r\n",
+            'net/http: HTTP/1.x transport connection broken: malformed HTTP status code "world"',
+        ),
+    ],
+)
+async def test_an_answer_that_is_none_is_critical(raw: bytes, complaint: str) -> None:
+    async with serving(answering(raw)) as port:
+        url = f"http://{IP}:{port}/"
+        assert await http(CheckType(http=url)) == ("critical", f'Get "{url}": {complaint}')
+
+
+async def test_endless_headers_are_refused() -> None:
+    async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            writer.write(b"X-More: " + b"x" * 8000 + b"\r\n")
+            await writer.drain()
+
+    async with serving(session) as port:
+        outcome = await http(CheckType(http=f"http://{IP}:{port}/"))
+    assert outcome[0] == "critical"
+
+
+async def test_a_self_signed_certificate_counts_only_if_the_check_says_so(tmp_path: Path) -> None:
+    tls = server_tls(tmp_path, ["http/1.1"])
+    async with serving(answering(http_answer("200 OK")), tls) as port:
+        url = f"https://{IP}:{port}/"
+        assert await http(CheckType(http=url)) == (
+            "critical",
+            f'Get "{url}": x509: certificate signed by unknown authority',
+        )
+        assert (await http(CheckType(http=url, tls_skip_verify=True)))[0] == "passing"
+
+
+# ---------------------------------------------------------------- TCP, gRPC
+
+
+def closed_port() -> int:
+    with socket.socket() as one:
+        one.bind((IP, 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+async def test_a_tcp_check_passes_where_somebody_listens() -> None:
+    async with serving(hang) as port:
+        target = f"{IP}:{port}"
+        assert await probe_tcp(CheckType(tcp=target)) == (
+            "passing",
+            f"TCP connect {target}: Success",
+        )
+    target = f"{IP}:{closed_port()}"
+    assert await probe_tcp(CheckType(tcp=target)) == (
+        "critical",
+        f"dial tcp {target}: connect: connection refused",
+    )
+    assert await probe_tcp(CheckType(tcp="nowhere")) == (
+        "critical",
+        "dial tcp: address nowhere: missing port in address",
+    )
+
+
+async def test_a_grpc_check_asks_the_health_service() -> None:
+    async with serving(grpc_health({"": 1, "db": 2})) as port:
+        target = f"{IP}:{port}"
+        assert await probe_grpc(CheckType(grpc=target), default_tls) == (
+            "passing",
+            f"gRPC check {target}: success",
+        )
+        assert await probe_grpc(CheckType(grpc=f"{target}/db"), default_tls) == (
+            "critical",
+            "gRPC application didn't report service healthy",
+        )
+        assert await probe_grpc(CheckType(grpc=f"{target}/nope"), default_tls) == (
+            "critical",
+            "rpc error: code = NotFound desc = unknown service",
+        )
+
+
+async def test_a_grpc_check_speaks_tls(tmp_path: Path) -> None:
+    async with serving(grpc_health({"": 1}), server_tls(tmp_path, ["h2"])) as port:
+        check = CheckType(grpc=f"{IP}:{port}", grpc_use_tls=True, tls_skip_verify=True)
+        assert (await probe_grpc(check, default_tls))[0] == "passing"
+
+
+async def test_a_grpc_check_names_what_went_wrong() -> None:
+    target = f"{IP}:{closed_port()}"
+    assert await probe_grpc(CheckType(grpc=target), default_tls) == (
+        "critical",
+        "rpc error: code = Unavailable desc = connection error: desc = "
+        f'"transport: Error while dialing dial tcp {target}: connect: connection refused"',
+    )
+    async with serving(answering(http_answer("400 Bad Request"))) as port:
+        outcome = await probe_grpc(CheckType(grpc=f"{IP}:{port}"), default_tls)
+    assert outcome == ("critical", "rpc error: code = Unavailable desc = connection closed")
+    async with serving(hang) as port:
+        outcome = await probe_grpc(CheckType(grpc=f"{IP}:{port}", timeout=SOON), default_tls)
+    assert outcome == (
+        "critical",
+        "rpc error: code = DeadlineExceeded desc = context deadline exceeded",
+    )
+
+
+# ---------------------------------------------------------------- programs
+
+
+def script(text: str, timeout_ms: int = 0) -> CheckType:
+    return CheckType(script_args=["sh", "-c", text], timeout=Duration(timeout_ms * MILLISECOND))
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome"),
+    [
+        ("echo out; echo err >&2", ("passing", "out\nerr\n")),
+        ("echo careful; exit 1", ("warning", "careful\n")),
+        ("exit 3", ("critical", "")),
+        ("kill -9 $$", ("critical", "")),
+        ("printf 1234567890", ("passing", "Captured 8 of 10 bytes\n...\n34567890")),
+    ],
+)
+async def test_the_exit_code_of_a_program_decides(text: str, outcome: tuple[str, str]) -> None:
+    assert await probe_script(script(text), 8) == outcome
+
+
+async def test_a_program_that_is_not_there_is_named() -> None:
+    assert await probe_script(CheckType(script_args=["/nope"]), 99) == (
+        "critical",
+        "fork/exec /nope: no such file or directory",
+    )
+    assert await probe_script(CheckType(script_args=["nope"]), 99) == (
+        "critical",
+        'exec: "nope": executable file not found in $PATH',
+    )
+
+
+async def test_a_program_that_takes_too_long_is_killed_with_its_children(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    text = f"echo begun; sleep 1000 & echo $! > {pid_file}; wait"
+    outcome = await probe_script(script(text, 500), 99)
+    assert outcome == ("critical", "Timed out (500ms) running check\n\nbegun\n")
+    assert has_ended(int(pid_file.read_text()))
+
+
+async def test_a_child_that_outlives_its_program_is_killed_too(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    text = f"sleep 1000 & echo $! > {pid_file}"
+    outcome = await probe_script(script(text, 500), 99)
+    assert outcome == ("critical", "Timed out (500ms) running check")
+    assert has_ended(int(pid_file.read_text()))
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or dead and only not yet collected by whoever adopted it."""
+    for _ in range(1000):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state in ("Z", "X"):
+            return True
+        os.sched_yield()
+    return False
+
+
+# ---------------------------------------------------------------- runners, on a virtual clock
+
+
+class NoAliases:
+    """No check here is an alias of something elsewhere."""
+
+    def __init__(self, checks: list[HealthCheck]) -> None:
+        self.checks = checks
+
+    def local_checks(self) -> Iterable[HealthCheck]:
+        return self.checks
+
+    def local_service_exists(self, service_id: str) -> bool:
+        return service_id == "web"
+
+    async def remote_checks(
+        self, node: str, index: int, token: str
+    ) -> tuple[int, list[HealthCheck]]:
+        if node == "down":
+            raise OSError("no servers")
+        if index >= 7:
+            await asyncio.Event().wait()
+        return 7, [HealthCheck(node=node, check_id="c", name="C", status="warning")]
+
+    async def remote_service_exists(self, node: str, service_id: str, token: str) -> bool:
+        return True
+
+
+class Bench:
+    """Runners, and what they reported with the second on which they did."""
+
+    def __init__(self, group: asyncio.TaskGroup, checks: list[HealthCheck]) -> None:
+        self.reports: list[tuple[float, str, str, str]] = []
+        self.runners = CheckRunners(
+            self._report, NoAliases(checks), group.create_task, random.Random(1), default_tls
+        )
+
+    def _report(self, check_id: str, status: str, output: str) -> None:
+        now_s = asyncio.get_running_loop().time()
+        self.reports.append((now_s, check_id, status, output))
+
+    def start(self, check: CheckType) -> None:
+        self.runners.start("c", check, "", RULES)
+
+    def statuses(self) -> list[str]:
+        return [status for _, _, status, _ in self.reports]
+
+
+async def watch(
+    check: CheckType,
+    for_s: float,
+    checks: list[HealthCheck] | None = None,
+    then: Callable[[Bench], None] = lambda bench: None,
+) -> Bench:
+    """Run one check for a while; `then` may do something after it."""
+    async with asyncio.TaskGroup() as group:
+        bench = Bench(group, checks or [])
+        bench.start(check)
+        await asyncio.sleep(for_s)
+        then(bench)
+        bench.runners.stop_all()
+    return bench
+
+
+async def test_a_check_begins_at_a_random_time_and_then_keeps_its_interval() -> None:
+    async with serving(hang) as port:
+        bench = await watch(CheckType(tcp=f"{IP}:{port}", interval=TEN_S), for_s=35)
+    times_s = [at_s for at_s, *_ in bench.reports]
+    assert 0 < times_s[0] < 10
+    assert len(times_s) in (3, 4)
+    gaps_s = [later - sooner for sooner, later in pairwise(times_s)]
+    assert all(10 <= gap_s < 11 for gap_s in gaps_s)
+
+
+async def test_a_stopped_check_reports_nothing_more() -> None:
+    async with serving(hang) as port, asyncio.TaskGroup() as group:
+        bench = Bench(group, [])
+        check = CheckType(http=f"http://{IP}:{port}/", interval=TEN_S, timeout=TEN_S)
+        bench.start(check)
+        await asyncio.sleep(10.5)  # its first run is under way
+        bench.runners.stop("c")
+        await asyncio.sleep(60)
+    assert bench.reports == []
+
+
+async def test_a_check_needs_enough_failures_in_a_row() -> None:
+    answers = iter(["200 OK", "500 Bad", "500 Bad", "200 OK", *["500 Bad"] * 4])
+
+    async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(http_answer(next(answers)))
+
+    async with serving(session) as port:
+        url = f"http://{IP}:{port}/"
+        check = CheckType(http=url, interval=TEN_S, failures_before_critical=3)
+        bench = await watch(check, for_s=75)
+    assert bench.statuses()[:3] == ["passing", "passing", "critical"]
+
+
+async def test_a_ttl_check_expires_and_an_update_revives_it() -> None:
+    def update(bench: Bench) -> None:
+        runner = bench.runners.ttl("c")
+        assert runner is not None
+        runner.update(Status.PASSING, "x" * 5000)
+
+    async with asyncio.TaskGroup() as group:
+        bench = Bench(group, [])
+        bench.start(CheckType(ttl=TEN_S))
+        await asyncio.sleep(11)
+        update(bench)
+        await asyncio.sleep(9)
+        update(bench)
+        await asyncio.sleep(11)
+        bench.runners.stop_all()
+    assert bench.statuses() == ["critical", "passing", "passing", "critical"]
+    kept = "x" * 4096 + " ... (captured 4096 of 5000 bytes)"
+    outputs = [output for *_, output in bench.reports]
+    assert outputs == [
+        "TTL expired",
+        kept,
+        kept,
+        f"TTL expired (last output before timeout follows): {kept}",
+    ]
+
+
+async def test_a_local_alias_looks_at_once_at_changes_and_every_minute() -> None:
+    checks = [HealthCheck(check_id="a", name="A", status="passing", service_id="web")]
+
+    async with asyncio.TaskGroup() as group:
+        bench = Bench(group, checks)
+        bench.start(CheckType(alias_service="web"))
+        await asyncio.sleep(1)
+        checks[0] = HealthCheck(check_id="a", name="A", status="critical", service_id="web")
+        bench.runners.health_changed("web")
+        bench.runners.health_changed("web")
+        await asyncio.sleep(1)
+        checks.clear()
+        await asyncio.sleep(60)
+        bench.runners.stop_all()
+    assert [(status, output) for _, _, status, output in bench.reports] == [
+        ("passing", "All checks passing."),
+        ("critical", 'Aliased check "A" failing: '),
+        ("passing", "No checks found."),
+    ]
+
+
+async def test_an_alias_of_another_node_follows_the_catalog() -> None:
+    bench = await watch(CheckType(alias_node="n2"), for_s=100)
+    assert [(status, output) for _, _, status, output in bench.reports] == [
+        ("warning", 'Aliased check "C" failing: ')
+    ]
+
+
+async def test_an_alias_that_cannot_ask_is_critical_from_the_second_failure_on() -> None:
+    bench = await watch(CheckType(alias_node="down"), for_s=300)
+    assert set(bench.statuses()) == {"critical"}
+    assert bench.reports[0][3] == "Failure checking aliased node or service: no servers"
+    assert len(bench.reports) < 20, "it backs off"
+
+
+async def test_thousands_of_checks_cost_a_timer_each() -> None:
+    async with asyncio.TaskGroup() as group:
+        bench = Bench(group, [])
+        tasks_before = len(asyncio.all_tasks())
+        for number in range(5000):
+            check = CheckType(tcp=f"{IP}:1", interval=Duration(3600 * SECOND))
+            bench.runners.start(str(number), check, "", RULES)
+        assert len(asyncio.all_tasks()) == tasks_before
+        bench.runners.stop_all()
