@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
-import math
 import random
 import ssl
 import time
@@ -12,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from proconsul import CONSUL_VERSION
-from proconsul.api.failure import HttpError
-from proconsul.api.http import Request
 from proconsul.api.routes import ROUTES
-from proconsul.api.surface import Api, HttpSettings, Surface
+from proconsul.api.surface import Api, Surface
 from proconsul.config.schema import Config, ListenAddress, LoadedConfig, UnixAddress
-from proconsul.endpoints.context import Context, Facts, Woken
+from proconsul.endpoints.context import Context, Woken
 from proconsul.endpoints.coordinate_batch import CoordinateBatch
 from proconsul.endpoints.lock_delays import LockDelays
 from proconsul.endpoints.session_timers import SessionTimers
@@ -25,16 +21,14 @@ from proconsul.endpoints.table import METHODS
 from proconsul.endpoints.user_events import UserEvents
 from proconsul.leader.own_node import ServerMember
 from proconsul.local.antientropy import Tokens
-from proconsul.local.checks import CheckRules
 from proconsul.local.services import PortRange
 from proconsul.local.state import NodeIdentity
-from proconsul.model.operator import AutopilotConfig
 from proconsul.raft.messages import Configuration, Peer, Server, ServerAddress, ServerId
-from proconsul.raft.state import Settings
+from proconsul.runtime import agent_settings
 from proconsul.runtime.agent_process import AgentProcess
 from proconsul.runtime.check_dial import default_tls
 from proconsul.runtime.clock import RealWorld
-from proconsul.runtime.data_dir import DataDir
+from proconsul.runtime.data_dir import DataDir, DataDirError
 from proconsul.runtime.disk import RealDisk
 from proconsul.runtime.http_exchange import Deadlines
 from proconsul.runtime.http_server import HttpServer, UnixAccess
@@ -43,20 +37,21 @@ from proconsul.runtime.lmdb_engine import LmdbEngine
 from proconsul.runtime.local_agent import LocalAgent
 from proconsul.runtime.local_files import LocalFiles
 from proconsul.runtime.local_registry import LocalSettings
-from proconsul.runtime.logs import LEVELS, logger, set_level
-from proconsul.runtime.raft_driver import TICK_S, Hooks, RaftDriver
-from proconsul.runtime.raft_snapshots import RaftSnapshots, SnapshotPolicy, load_newest
+from proconsul.runtime.logs import logger, set_level
+from proconsul.runtime.raft_driver import Hooks, RaftDriver
+from proconsul.runtime.raft_snapshots import RaftSnapshots, load_newest
 from proconsul.runtime.replicated_log import ReplicatedLog
+from proconsul.runtime.request_log import log_crash, log_failure, raft_line
 from proconsul.runtime.snapshot_files import SnapshotFiles
 from proconsul.runtime.state_machine import ReplicatedState
-from proconsul.runtime.tls import TlsSettings, server_context
+from proconsul.runtime.tls import server_context
 from proconsul.runtime.waiting import WaitingRoom
 from proconsul.runtime.wal_files import WalFiles
 from proconsul.store.watch import WatchSet
 from proconsul.telemetry import Telemetry
-from proconsul.wire.golang import SECOND, Duration, Time, time_from_unix_ns
+from proconsul.wal.segments import DEFAULT_SEGMENT_BYTES
+from proconsul.wire.golang import SECOND, Time, time_from_unix_ns
 
-SEGMENT_BYTES = 64 << 20
 SERF_PROTOCOL = (1, 5, 2)  # min, max, current: what Consul 1.8.7 speaks
 RAFT_VERSION = 3
 SETTLE_S = 0.05
@@ -99,6 +94,11 @@ class Agent:
 
         Raises ProconsulError or OSError with a text that says what to do.
         """
+        if self.config.acl.enabled:
+            log.error(
+                "acl.enabled is set, but this server does not enforce ACLs yet: every request is "
+                "allowed, whatever its token"
+            )
         self.data.prepare()
         self.node_id = self.data.load_node_id(self.config.node_id)
         self._open_storage()
@@ -115,28 +115,34 @@ class Agent:
 
     def _open_storage(self) -> None:
         disk = RealDisk()
-        self.wal = WalFiles.open(self.data.log, disk, SEGMENT_BYTES)
+        self.wal = WalFiles.open(self.data.log, disk, DEFAULT_SEGMENT_BYTES)
         self._engine, trusted = LmdbEngine.open(Path(self.data.state))
         self.replicated = ReplicatedState(self._engine)
         self._snapshot_files = SnapshotFiles(self.data.snapshots, disk)
+        self._refuse_lost_log()
         self._snapshot = load_newest(self._snapshot_files, self.replicated, trusted=trusted)
         if self._snapshot.index > self.wal.last_index:
             self.wal.reset(self._snapshot.index, self._snapshot.term)
 
+    def _refuse_lost_log(self) -> None:
+        """A log that is gone while snapshots are there must not pass for a new server's."""
+        is_new = not self.wal.last_index and not self.wal.hard_state.term
+        if is_new and self._snapshot_files.survey(check_contents=False).usable:
+            raise DataDirError(
+                f"the log under {self.data.log} is empty, but there are snapshots in "
+                f"{self.data.snapshots}: the log was lost. Bring it back, or restore a snapshot "
+                "into a server with an empty data directory (consul snapshot restore)."
+            )
+
     def _build_raft(self) -> None:
-        raft = self.config.raft
         advertised = self.config.cluster.rpc_advertise
-        self.rpc_address = _host_port(advertised.host, advertised.port)
+        self.rpc_address = agent_settings.host_port(advertised.host, advertised.port)
         me = Peer(ServerId(self.node_id), ServerAddress(self.rpc_address))
-        settings = Settings(
-            heartbeat_ticks=1,
-            election_ticks=max(math.ceil(raft.election_timeout_s / TICK_S), 2),
-            lease_ticks=max(math.ceil(raft.leader_lease_timeout_s / TICK_S), 1),
-        )
+        settings = agent_settings.raft_settings(self.config)
         hooks = Hooks(
             leadership=self._leadership,
             events=self._store_events,
-            log=_raft_line,
+            log=raft_line,
             fatal=self.fail,
         )
         self.driver = RaftDriver(
@@ -146,11 +152,7 @@ class Agent:
             self._snapshot_files,
             self.replicated,
             self.driver,
-            SnapshotPolicy(
-                interval_s=raft.snapshot_interval_s or 30.0,
-                threshold=raft.snapshot_threshold or 16_384,
-                trailing=raft.trailing_logs or 10_240,
-            ),
+            agent_settings.snapshot_policy(self.config),
             self._restored,
         )
 
@@ -166,7 +168,7 @@ class Agent:
         )
         self.world = ServerWorld(self.replicated.waiting)
         self.context = Context(
-            facts=_facts(self.config, self.node_id),
+            facts=agent_settings.facts_of(self.config, self.node_id),
             world=self.world,
             state=self.replicated.state,
             log=log_of_servers,
@@ -188,7 +190,12 @@ class Agent:
             non_voter=False,
         )
         self.duties = LeaderDuties(
-            self.context, self.driver, self.member, _first_autopilot(self.config), ready
+            self.context,
+            self.driver,
+            self.member,
+            agent_settings.first_autopilot(self.config),
+            ready,
+            self.fail,
         )
         self._leader_since = time_from_unix_ns(0)
 
@@ -207,8 +214,8 @@ class Agent:
                     address=config.cluster.advertise_addr,
                     tagged_addresses=dict(config.cluster.tagged_addresses),
                 ),
-                node_meta=_node_meta(config),
-                rules=check_rules(config),
+                node_meta=agent_settings.node_meta(config),
+                rules=agent_settings.check_rules(config),
                 check_update_interval_s=config.checks.update_interval_s,
                 discard_check_output=config.checks.discard_output,
                 reap_interval_s=config.checks.reap_interval_s,
@@ -244,14 +251,14 @@ class Agent:
             process=self.process,
             telemetry=self.telemetry,
             now_s=self.world.now_s,
-            settings=_http_settings(self.config),
-            log_failure=_log_failure,
+            settings=agent_settings.http_settings(self.config),
+            log_failure=log_failure,
         )
         surface = Surface(self.api, ROUTES)
         self.http = HttpServer(
             surface.handle,
             body_limit=self._body_limit,
-            on_error=_log_crash,
+            on_error=log_crash,
             deadlines=Deadlines(),
             tls_handshake_timeout_s=self.config.limits.https_handshake_timeout_s,
         )
@@ -277,7 +284,7 @@ class Agent:
         for address in listeners.http:
             await self._listen_at(address, access, None)
         if listeners.https:
-            context = server_context(tls_settings(self.config))
+            context = server_context(agent_settings.tls_settings(self.config))
             for address in listeners.https:
                 await self._listen_at(address, access, context)
 
@@ -359,17 +366,17 @@ class Agent:
             log.warning("%s", warning)
         config = loaded.config
         set_level(config.logging.level)
-        self.api.facts = self.context.facts = _facts(config, self.node_id)
-        self.api.settings = _http_settings(config)
+        self.api.facts = self.context.facts = agent_settings.facts_of(config, self.node_id)
+        self.api.settings = agent_settings.http_settings(config)
         self.process.config = self.config = config
         self._apply_http_settings()
         if config.listeners.https:
-            await self.http.reload_tls(server_context(tls_settings(config)))
+            await self.http.reload_tls(server_context(agent_settings.tls_settings(config)))
         await self.local.reload_definitions(
             loaded.services,
             loaded.checks,
-            rules=check_rules(config),
-            node_meta=_node_meta(config),
+            rules=agent_settings.check_rules(config),
+            node_meta=agent_settings.node_meta(config),
             discard_check_output=config.checks.discard_output,
         )
 
@@ -387,127 +394,3 @@ class Agent:
         await asyncio.to_thread(self.driver.stop)
         self.wal.close()
         self.replicated.close()
-
-
-def _host_port(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _node_meta(config: Config) -> dict[str, str]:
-    return {"consul-network-segment": "", **config.node_meta}
-
-
-def check_rules(config: Config) -> CheckRules:
-    """What checks of this agent may do."""
-    checks = config.checks
-    return CheckRules(
-        enable_local_scripts=checks.enable_local_script_checks or checks.enable_script_checks,
-        enable_remote_scripts=checks.enable_script_checks,
-        output_size_bytes_max=checks.output_max_size_bytes,
-        deregister_after_min_s=checks.deregister_interval_min_s,
-    )
-
-
-def tls_settings(config: Config) -> TlsSettings:
-    """Of the HTTPS listener."""
-    tls = config.tls
-    return TlsSettings(
-        cert_file=tls.cert_file,
-        key_file=tls.key_file,
-        ca_file=tls.ca_file,
-        ca_path=tls.ca_path,
-        verify_incoming=tls.verify_incoming or tls.verify_incoming_https,
-        tls_min_version=tls.min_version,
-    )
-
-
-def _facts(config: Config, node_id: str) -> Facts:
-    return Facts(
-        datacenter=config.datacenter,
-        primary_datacenter=config.primary_datacenter,
-        node_name=config.node_name,
-        node_id=node_id,
-        default_query_time_s=config.default_query_time_s,
-        max_query_time_s=config.max_query_time_s,
-        session_ttl_min_ns=int(config.session_ttl_min_s * SECOND),
-        kv_value_bytes_max=config.limits.kv_max_value_size_bytes,
-        txn_bytes_max=config.limits.txn_max_req_len_bytes,
-        acl_enabled=config.acl.enabled,
-        connect_enabled=config.connect.enabled,
-        coordinates_enabled=not config.disable_coordinates,
-        rpc_hold_timeout_s=config.rpc_hold_timeout_s,
-    )
-
-
-def _http_settings(config: Config) -> HttpSettings:
-    return HttpSettings(
-        always_pretty=config.dev_mode,
-        translate_wan_addresses=config.translate_wan_addrs,
-        refuse_unprintable=not config.http.disable_unprintable_char_filter,
-        block_endpoints=config.http.block_endpoints,
-        ui_enabled=config.ui,
-        write_allowed_from=_allowed_networks(config.http.allow_write_http_from),
-    )
-
-
-def _allowed_networks(networks: tuple[str, ...]) -> Callable[[str], bool] | None:
-    if not networks:
-        return None
-    import ipaddress
-
-    parsed = [ipaddress.ip_network(network, strict=False) for network in networks]
-
-    def allowed(remote: str) -> bool:
-        try:
-            address = ipaddress.ip_address(remote.rpartition(":")[0].strip("[]"))
-        except ValueError:
-            return False
-        return any(address in network for network in parsed)
-
-    return allowed
-
-
-def _first_autopilot(config: Config) -> AutopilotConfig:
-    autopilot = config.autopilot
-    return AutopilotConfig(
-        cleanup_dead_servers=autopilot.cleanup_dead_servers,
-        last_contact_threshold=Duration(round(autopilot.last_contact_threshold_s * SECOND)),
-        max_trailing_logs=autopilot.max_trailing_logs,
-        min_quorum=autopilot.min_quorum,
-        server_stabilization_time=Duration(round(autopilot.server_stabilization_time_s * SECOND)),
-        redundancy_zone_tag=autopilot.redundancy_zone_tag,
-        disable_upgrade_migration=autopilot.disable_upgrade_migration,
-        upgrade_version_tag=autopilot.upgrade_version_tag,
-    )
-
-
-def _raft_line(level: str, line: str) -> None:
-    logger("raft").log(LEVELS[level], "%s", line)
-
-
-def _log_failure(request: Request, failure: HttpError) -> None:
-    if failure.status in (404, 405):
-        level = logging.DEBUG
-    else:
-        level = logging.ERROR
-    logger("http").log(
-        level,
-        "request error: method=%s url=%s from=%s error=%s",
-        request.method,
-        _without_token(request),
-        request.remote_address,
-        failure.text,
-    )
-
-
-def _without_token(request: Request) -> str:
-    """The target with tokens hidden."""
-    target = request.target
-    if request.raw_query and request.query.has("token"):
-        for token in request.query.all("token"):
-            target = target.replace(token, "<hidden>") if token else target
-    return target
-
-
-def _log_crash(request: Request, failure: Exception) -> None:
-    logger("http").error("a handler failed: %s %s", request.method, request.path, exc_info=failure)

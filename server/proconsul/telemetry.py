@@ -1,17 +1,20 @@
-"""Counters, gauges and timings as values; runtime exposes them.
+"""Counters, gauges and samples as values; api/metrics.py shows them.
 
 Consul's own names and its ten-second intervals (go-metrics): a sample keeps count, sum, minimum,
-maximum and the sum of squares of one interval. Time is given by the caller.
+maximum and the sum of squares of one interval. Time is given by the caller of `roll`.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 
 INTERVAL_S = 10.0
+QUANTILE_WINDOW_S = 10.0
+RECENT_VALUES_MAX = 1024  # of one sample: of more values in a window, the newest count
 
 
 @dataclass(slots=True)
 class Aggregate:
-    """What was added to one metric in one interval."""
+    """What was added to one metric, in one interval or since the start."""
 
     count: int = 0
     sum: float = 0.0
@@ -57,6 +60,33 @@ class Interval:
     samples: dict[Key, Aggregate] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Summary:
+    """One sample since the start, and its newest values with the time of each."""
+
+    total: Aggregate = field(default_factory=Aggregate)
+    recent: deque[tuple[float, float]] = field(
+        default_factory=lambda: deque(maxlen=RECENT_VALUES_MAX)
+    )
+
+    def quantiles(self, ranks: tuple[float, ...], now_s: float) -> list[float]:
+        """The values at those ranks (0 to 1) in the last ten seconds; NaN without any."""
+        values = sorted(value for at_s, value in self.recent if at_s >= now_s - QUANTILE_WINDOW_S)
+        if not values:
+            return [float("nan")] * len(ranks)
+        return [values[min(int(rank * len(values)), len(values) - 1)] for rank in ranks]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Everything since the start, as Prometheus wants it."""
+
+    gauges: dict[Key, float]
+    counters: dict[Key, float]
+    samples: dict[Key, Summary]
+    now_s: float  # the time of the latest `roll`
+
+
 class Telemetry:
     """Where every part of the program counts.
 
@@ -65,46 +95,56 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.blocking_queries = 0  # waiting right now
+        self._now_s = 0.0
         self._current = Interval(0.0)
         self._last: Interval | None = None
-        self._totals: dict[Key, Aggregate] = {}
-        self._sample_totals: dict[Key, Aggregate] = {}
+        self._counts: dict[Key, float] = {}
+        self._summaries: dict[Key, Summary] = {}
 
     def count(self, name: str, value: float = 1.0, labels: Labels = ()) -> None:
         """Add to a counter."""
         key = (name, labels)
-        for table in (self._current.counters, self._totals):
-            aggregate = table.get(key)
-            if aggregate is None:
-                aggregate = table[key] = Aggregate()
-            aggregate.add(value)
+        counters = self._current.counters
+        aggregate = counters.get(key)
+        if aggregate is None:
+            aggregate = counters[key] = Aggregate()
+        aggregate.add(value)
+        self._counts[key] = self._counts.get(key, 0.0) + value
 
     def sample(self, name: str, value: float, labels: Labels = ()) -> None:
         """Add to a sample; timings are in milliseconds."""
         key = (name, labels)
-        for table in (self._current.samples, self._sample_totals):
-            aggregate = table.get(key)
-            if aggregate is None:
-                aggregate = table[key] = Aggregate()
-            aggregate.add(value)
+        samples = self._current.samples
+        aggregate = samples.get(key)
+        if aggregate is None:
+            aggregate = samples[key] = Aggregate()
+        aggregate.add(value)
+        summary = self._summaries.get(key)
+        if summary is None:
+            summary = self._summaries[key] = Summary()
+        summary.total.add(value)
+        summary.recent.append((self._now_s, value))
 
     def gauge(self, name: str, value: float, labels: Labels = ()) -> None:
         """Set a gauge."""
         self._current.gauges[name, labels] = value
 
     def roll(self, unix_s: float) -> None:
-        """Begin a new interval if the current one is over."""
+        """Tell the time, about once a second; begins a new interval if the current one is over."""
+        self._now_s = unix_s
         start_s = unix_s - unix_s % INTERVAL_S
         if start_s == self._current.start_s:
             return
         if self._current.start_s:
             self._last = self._current
-        self._current = Interval(start_s, gauges=dict(self._current.gauges))
+            self._current = Interval(start_s, gauges=dict(self._current.gauges))
+        else:
+            self._current.start_s = start_s
 
     def newest(self) -> Interval:
         """The newest interval that is whole, or the first one while it is not."""
         return self._last or self._current
 
-    def totals(self) -> tuple[dict[Key, float], dict[Key, Aggregate], dict[Key, Aggregate]]:
-        """(gauges, counters, samples) since the start, for Prometheus."""
-        return dict(self._current.gauges), self._totals, self._sample_totals
+    def totals(self) -> Totals:
+        """All since the start."""
+        return Totals(dict(self._current.gauges), self._counts, self._summaries, self._now_s)

@@ -5,6 +5,7 @@ and the fields of later Consul versions, which today's clients send and which ar
 a warning in the log.
 """
 
+from proconsul.api.txn_body import BodyDefinition
 from proconsul.model.catalog import (
     ConnectProxyConfig,
     DeregisterRequest,
@@ -112,5 +113,6 @@ SHAPES: dict[type[GoStruct], Shape] = {
     ExposePath: Shape(
         other_names={"local_path_port": "local_path_port", "listener_port": "listener_port"}
     ),
+    BodyDefinition: Shape(durations=BodyDefinition.durations, lenient=True),
     Session: Shape(durations=frozenset({"lock_delay"}), lenient=True),
 }

@@ -75,9 +75,9 @@ def parse_datacenter(request: Request, own: str, given: str = "") -> str:
 def refuse_namespaces(request: Request) -> None:
     """Namespaces are not ours to serve; raises BadRequestError where one is named."""
     if request.headers.first("x-consul-namespace"):
-        raise BadRequestError(f'Invalid header: "X-Consul-Namespace" - {ENTERPRISE}')
+        raise BadRequestError(f'Bad request: Invalid header: "X-Consul-Namespace" - {ENTERPRISE}')
     if request.raw_query and request.query.first("ns"):
-        raise BadRequestError(f'Invalid query parameter: "ns" - {ENTERPRISE}')
+        raise BadRequestError(f'Bad request: Invalid query parameter: "ns" - {ENTERPRISE}')
 
 
 def parse_source(request: Request, datacenter: str, own_node: str) -> QuerySource:

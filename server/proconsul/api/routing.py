@@ -43,31 +43,32 @@ class Router(Generic[H]):
     """The table, ready to look up."""
 
     def __init__(self, routes: list[Route[H]]) -> None:
-        self._exact: dict[str, Route[H]] = {}
-        self._subtrees: list[tuple[str, Route[H]]] = []
+        self._routes: dict[str, Route[H]] = {}
         for row in routes:
-            route = Route(row.pattern, row.methods, row.handler, metric_of(row.pattern))
-            assert row.pattern not in self._exact, f"{row.pattern} is in the table twice"
-            self._exact[row.pattern] = route
-            if row.pattern.endswith("/"):
-                self._subtrees.append((row.pattern, route))
-        self._subtrees.sort(key=lambda item: -len(item[0]))
+            assert row.pattern not in self._routes, f"{row.pattern} is in the table twice"
+            self._routes[row.pattern] = Route(
+                row.pattern, row.methods, row.handler, metric_of(row.pattern)
+            )
+        self._depth_max = max(pattern.count("/") for pattern in self._routes)
 
     def find(self, path: str) -> Route[H] | None:
-        """The route of a clean path."""
-        route = self._exact.get(path)
-        if route is not None:
-            return route
-        for prefix, below in self._subtrees:
-            if path.startswith(prefix):
-                return below
-        return None
+        """The route of a clean path: its own, or that of the deepest subtree around it."""
+        found = self._routes.get(path)
+        if found is not None:
+            return found
+        at = 0
+        for _ in range(self._depth_max):
+            at = path.find("/", at) + 1
+            if not at:
+                break
+            found = self._routes.get(path[:at], found)
+        return found
 
     def redirect(self, path: str) -> str | None:
         """Where to send a client that asked for an unclean path, or for a subtree's root."""
         cleaned = clean_path(path)
         if cleaned != path:
             return cleaned
-        if path not in self._exact and path + "/" in self._exact:
+        if path not in self._routes and path + "/" in self._routes:
             return path + "/"
         return None

@@ -10,9 +10,11 @@ from typing import Any
 from urllib.parse import quote
 
 from proconsul.api.bodies import SHAPES
+from proconsul.api.event_desk import EventDesk
 from proconsul.api.failure import HttpError, MethodNotAllowedError, failure_of
 from proconsul.api.http import Request, Response
 from proconsul.api.process import Process
+from proconsul.api.read_cache import CachedReads
 from proconsul.api.reply import NULL, Reply, meta_headers
 from proconsul.api.routing import Route, Router
 from proconsul.endpoints.context import Facts
@@ -48,6 +50,8 @@ class Api:
     settings: HttpSettings
     log_failure: Callable[[Request, HttpError], None]
     decoder: BodyDecoder = field(default_factory=lambda: BodyDecoder(SHAPES))
+    cached_reads: CachedReads = field(default_factory=CachedReads)
+    event_desk: EventDesk | None = None
 
 
 ApiHandler = Callable[[Api, Request], Coroutine[Any, Any, Reply | Response]]

@@ -24,6 +24,7 @@ from proconsul.runtime import logs
 from proconsul.runtime.config_files import load
 from proconsul.runtime.sd_notify import notify
 
+SWITCH_INTERVAL_S = 0.0005
 FORCED_END = 1  # the exit code after a second signal
 
 
@@ -81,6 +82,8 @@ async def _serve(loaded: LoadedConfig, source: ConfigSource) -> int:
         sys.stdout.write(banner(config, agent))
         sys.stdout.flush()
         notify("READY=1", os.environ)
+        # Short turns of the interpreter's lock: the log's thread needs it around each system call.
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         # What lives from here on is no garbage: keep the collector from walking it.
         gc.freeze()
         failure = await agent.wait_for_end()

@@ -10,6 +10,8 @@ from proconsul.config import cluster_settings, sections
 from proconsul.config.schema import Config, UnixSockets
 from proconsul.config.settings import Settings
 
+SESSION_TTL_MIN_S = 10.0
+
 
 def build(settings: Settings, *, dev_mode: bool) -> Config:
     """All settings; problems with single values are left in `settings`."""
@@ -68,7 +70,7 @@ def build(settings: Settings, *, dev_mode: bool) -> Config:
         leave_drain_time_s=settings.duration_s("performance.leave_drain_time"),
         rpc_hold_timeout_s=settings.duration_s("performance.rpc_hold_timeout"),
         rpc_protocol=settings.number("protocol"),
-        session_ttl_min_s=settings.duration_s("session_ttl_min"),
+        session_ttl_min_s=settings.duration_s("session_ttl_min") or SESSION_TTL_MIN_S,
         default_query_time_s=settings.duration_s("default_query_time"),
         max_query_time_s=settings.duration_s("max_query_time"),
         translate_wan_addrs=settings.flag("translate_wan_addrs"),

@@ -3,7 +3,8 @@
 `parse` gives the statements as written, with lines; `lower` gives what HCL1's decoder makes of
 them: blocks of one name gather in a list, labels become maps around the block, a key written
 twice lets lists grow and else the last one win. Bare words are keys only; `${...}` is text.
-The grammar is compiled when the first file is read (some 10 ms), not at import.
+The grammar is compiled when the first file is read, not at import: with lark's own import that
+costs some 70 ms, which a server without HCL files need not pay.
 """
 
 from __future__ import annotations

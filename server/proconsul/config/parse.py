@@ -59,7 +59,7 @@ def parse(flags: AgentFlags, files: Sequence[Source], host: Host) -> LoadedConfi
     services = tuple(service_definition(each, settings) for each in settings.maps("services"))
     config = build(settings, dev_mode=flags.dev)
     check(config, services, settings)
-    check_start(config)
+    check_start(config, settings)
     return LoadedConfig(
         config=config, warnings=tuple(settings.warnings), services=services, checks=checks
     )

@@ -28,6 +28,7 @@ from proconsul.config.schema import (
 from proconsul.config.settings import Settings
 
 RAFT_MULTIPLIER_MAX = 10
+ROLE_TTL_S = 30.0
 
 CIPHER_SUITES = frozenset(
     f"TLS_ECDHE_{key}_WITH_AES_{cipher}"
@@ -148,7 +149,7 @@ def acl(settings: Settings) -> Acl:
         enable_token_persistence=settings.flag("acl.enable_token_persistence"),
         token_ttl_s=settings.duration_s(token_ttl_path),
         policy_ttl_s=settings.duration_s("acl.policy_ttl"),
-        role_ttl_s=settings.duration_s("acl.role_ttl"),
+        role_ttl_s=settings.duration_s("acl.role_ttl") or ROLE_TTL_S,
         disabled_ttl_s=settings.duration_s("acl.disabled_ttl"),
         master_token=settings.text("acl.tokens.master", "acl_master_token"),
         agent_master_token=settings.text("acl.tokens.agent_master", "acl_agent_master_token"),
@@ -228,7 +229,7 @@ def limits(settings: Settings) -> Limits:
         rpc_handshake_timeout_s=settings.duration_s("limits.rpc_handshake_timeout"),
         rpc_max_burst=settings.number("limits.rpc_max_burst"),
         rpc_max_conns_per_client=settings.number("limits.rpc_max_conns_per_client"),
-        rpc_rate_per_s=rate if rate >= 0 else math.inf,
+        rpc_rate_per_s=rate if rate > 0 else math.inf,
         kv_max_value_size_bytes=settings.number("limits.kv_max_value_size"),
         txn_max_req_len_bytes=settings.number("limits.txn_max_req_len"),
     )

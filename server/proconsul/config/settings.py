@@ -18,6 +18,14 @@ from proconsul.config.schema import UnixAddress
 PORT_MAX = 65535
 
 
+def _ip(word: str) -> IpAddress | None:
+    """An address without a zone: a zone means something on one host only."""
+    try:
+        return None if "%" in word else ipaddress.ip_address(word)
+    except ValueError:
+        return None
+
+
 class Settings:
     """All settings merged, the host that they are for, and what has been found wrong so far."""
 
@@ -113,11 +121,11 @@ class Settings:
             if word.startswith("unix://"):
                 found.append(UnixAddress(path=word.removeprefix("unix://")))
                 continue
-            try:
-                found.append(ipaddress.ip_address("::" if word == "[::]" else word))
-            except ValueError:
+            address = _ip("::" if word == "[::]" else word)
+            if address is None:
                 self.problems.append(f"{path}: invalid ip address: {word}")
                 return []
+            found.append(address)
         return found
 
     def ips(self, path: str) -> list[IpAddress]:
@@ -159,14 +167,16 @@ class Settings:
         """A list of CIDRs; their text as networks are written."""
         found: list[str] = []
         for text in self.texts(path):
-            address, slash, _ = text.strip().partition("/")
+            # The library also takes netmasks and lone addresses, which are no CIDR.
+            is_cidr = text.strip().rpartition("/")[2].isdecimal() and "/" in text
             try:
-                ipaddress.ip_address(address)
-                found.append(str(ipaddress.ip_network(text.strip(), strict=False)))
+                network = ipaddress.ip_network(text.strip(), strict=False) if is_cidr else None
             except ValueError:
-                slash = ""
-            if not slash:
+                network = None
+            if network is None:
                 self.problems.append(f"{told_as}: invalid cidr: {text}")
+            else:
+                found.append(str(network))
         return tuple(found)
 
     def _first(self, paths: tuple[str, ...]) -> object | None:

@@ -56,11 +56,11 @@ def check(config: Config, services: Sequence[ServiceDefinition], settings: Setti
     _warn(config, settings)
 
 
-def check_start(config: Config) -> None:
+def check_start(config: Config, settings: Settings) -> None:
     """Raise for what `consul validate` lets pass and a starting agent does not."""
     if config.logging.level not in LOG_LEVELS:
         raise ConfigError(
-            f"Invalid log level: {config.logging.level}. "
+            f"Invalid log level: {settings.text('log_level')}. "
             f"Valid log levels are: [{' '.join(LOG_LEVELS)}]"
         )
     if config.tls.min_version not in ("", *TLS_VERSIONS):

@@ -22,10 +22,8 @@ def checked_registration(request: RegisterRequest) -> RegisterRequest:
         raise RpcError("Must provide node")
     if not request.address and not request.skip_node_update:
         raise RpcError("Must provide address if SkipNodeUpdate is not set")
-    flaw = uuid_flaw(request.id) if request.id else ""
-    if flaw:
-        raise RpcError(f"Bad node ID: {flaw}")
-    service = None if request.service is None else _checked_service(request.service)
+    check_node(request.node, request.id)
+    service = None if request.service is None else checked_service(request.service)
     # The single check is the older form of the list.
     checks = [*(request.checks or ()), *((request.check,) if request.check else ())]
     return replace(
@@ -34,6 +32,15 @@ def checked_registration(request: RegisterRequest) -> RegisterRequest:
         check=None,
         checks=[_of_node(check, request.node) for check in checks] or None,
     )
+
+
+def check_node(name: str, node_id: str) -> None:
+    """Raises RpcError for a node without a name, or with a bad ID."""
+    if not name:
+        raise RpcError("Must provide node")
+    flaw = uuid_flaw(node_id) if node_id else ""
+    if flaw:
+        raise RpcError(f"Bad node ID: {flaw}")
 
 
 def completed_check(check: HealthCheck) -> HealthCheck:
@@ -58,7 +65,8 @@ def uuid_flaw(text: str) -> str:
     return ""
 
 
-def _checked_service(service: NodeService) -> NodeService:
+def checked_service(service: NodeService) -> NodeService:
+    """The service with an ID; raises RpcError."""
     complaints = list(complaints_about_service(service))
     if complaints:
         raise RpcError(list_of_errors(complaints))

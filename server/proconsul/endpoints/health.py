@@ -24,6 +24,8 @@ from proconsul.store.watch import WatchSet
 FindChecks = Callable[[ReadTransaction, WatchSet | None], tuple[int, list[HealthCheck]]]
 FindNodes = Callable[[ReadTransaction, WatchSet | None], tuple[int, list[CheckServiceNode]]]
 
+NOWHERE = QuerySource()
+
 
 async def checks_in_state(context: Context, request: ChecksInStateRequest) -> IndexedHealthChecks:
     """`Health.ChecksInState`: the checks that stand at a status, or all, for "any"."""
@@ -74,7 +76,7 @@ async def service_checks(context: Context, request: ServiceSpecificRequest) -> I
 
 
 async def _checks(
-    context: Context, options: QueryOptions, find: FindChecks, source: QuerySource = QuerySource()
+    context: Context, options: QueryOptions, find: FindChecks, source: QuerySource = NOWHERE
 ) -> IndexedHealthChecks:
     wanted = compile_filter(options.filter, HealthCheck)
 

@@ -1,6 +1,28 @@
 """All rows of the method table."""
 
-from proconsul.endpoints import kv, operator, session, status
+from proconsul.endpoints import (
+    catalog,
+    coordinate,
+    health,
+    internal,
+    kv,
+    operator,
+    session,
+    status,
+    txn,
+)
 from proconsul.endpoints.methods import Methods
 
-METHODS = Methods({**kv.METHODS, **operator.METHODS, **session.METHODS, **status.METHODS})
+METHODS = Methods(
+    {
+        **kv.METHODS,
+        **operator.METHODS,
+        **session.METHODS,
+        **status.METHODS,
+        **catalog.METHODS,
+        **health.METHODS,
+        **txn.METHODS,
+        **coordinate.METHODS,
+        **internal.METHODS,
+    }
+)

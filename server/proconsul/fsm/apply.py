@@ -81,9 +81,12 @@ def apply(
     if isinstance(decoded, Skipped):
         return decoded
     message_type, request = decoded
+    applier = _APPLIERS[message_type]
     try:
+        if message_type in _REFUSED_WHOLE:
+            return applier(txn, request)
         with txn.undoable():
-            return _APPLIERS[message_type](txn, request)
+            return applier(txn, request)
     except RpcError as refusal:
         return FsmError(str(refusal))
 
@@ -123,9 +126,9 @@ _KV_OPS: dict[str, Callable[[WriteTransaction, KVSRequest], object]] = {
         txn, request.dir_ent.key, request.dir_ent.modify_index
     ),
     "delete-tree": _delete_tree,
-    "cas": lambda txn, request: kv.set_key_cas(txn, request.dir_ent),
-    "lock": lambda txn, request: kv.lock(txn, request.dir_ent),
-    "unlock": lambda txn, request: kv.unlock(txn, request.dir_ent),
+    "cas": lambda txn, request: kv.set_key_cas(txn, request.dir_ent) is not None,
+    "lock": lambda txn, request: kv.lock(txn, request.dir_ent) is not None,
+    "unlock": lambda txn, request: kv.unlock(txn, request.dir_ent) is not None,
 }
 
 
@@ -360,6 +363,18 @@ def _given(value: Any, what: str) -> Any:
         raise RpcError(f"Invalid {what} request: it is about nothing")
     return value
 
+
+# These refuse before they write anything, or undo what they wrote: they are the frequent ones,
+# and need no transaction inside the transaction.
+_REFUSED_WHOLE = frozenset(
+    {
+        MessageType.KVS,
+        MessageType.TXN,
+        MessageType.COORDINATE_BATCH_UPDATE,
+        MessageType.TOMBSTONE,
+        MessageType.AUTOPILOT,
+    }
+)
 
 _APPLIERS: dict[MessageType, Callable[[WriteTransaction, Any], object]] = {
     MessageType.REGISTER: _register,

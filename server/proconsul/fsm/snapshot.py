@@ -73,7 +73,7 @@ from proconsul.store.schema import (
     TOMBSTONES,
     Table,
     folded,
-    text,
+    index_key,
 )
 from proconsul.store.services import to_node_service
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
@@ -252,7 +252,7 @@ def _restore_tombstone(txn: WriteTransaction, fake: DirEntry) -> None:
 
 
 def _restore_index(txn: WriteTransaction, entry: IndexEntry) -> None:
-    txn.put(INDEXES, text(entry.key), entry)
+    txn.put(INDEXES, index_key(entry.key), entry)
 
 
 def _restore_legacy_bootstrap(txn: WriteTransaction, entry: DirEntry) -> None:

@@ -88,5 +88,5 @@ def _service_is_current(state: ReadTransaction, node: str, wanted: NodeService) 
 
 
 def _is_alive(state: ReadTransaction, node: str) -> bool:
-    _, check = checks.node_check(state, node, SERF_HEALTH)
+    _, check = checks.node_check(state, None, node, SERF_HEALTH)
     return check is not None and check.status == "passing"

@@ -32,6 +32,8 @@ from proconsul.wire.golang import SECOND, Duration
 
 SIDECAR_SUFFIX = "-sidecar-proxy"
 
+_BAD_SIDECAR = "Bad request: Invalid SidecarService: "
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
@@ -84,7 +86,7 @@ def _sidecar(
     made = node_service(wanted)
     complaint = complaint_about_meta(made.kind, made.meta)
     if complaint:
-        raise BadDefinitionError(f"Invalid SidecarService: {complaint}")
+        raise BadDefinitionError(_BAD_SIDECAR + complaint)
     proxy = replace(
         made.proxy,
         destination_service_name=made.proxy.destination_service_name or parent.service,
@@ -117,7 +119,7 @@ def _sidecar(
 def _free_port(service_id: str, services: Mapping[str, NodeService], ports: PortRange) -> int:
     if ports.first < 1 or ports.last < 1:
         raise BadDefinitionError(
-            "Invalid SidecarService: no port provided for sidecar_service "
+            _BAD_SIDECAR + "no port provided for sidecar_service "
             "and auto-assignment disabled in config"
         )
     candidates = range(ports.first, ports.last + 1)
@@ -129,7 +131,7 @@ def _free_port(service_id: str, services: Mapping[str, NodeService], ports: Port
         if port not in used:
             return port
     raise BadDefinitionError(
-        "Invalid SidecarService: no port provided for sidecar_service and none left in the "
+        _BAD_SIDECAR + "no port provided for sidecar_service and none left in the "
         f"configured range [{ports.first}, {ports.last}]"
     )
 

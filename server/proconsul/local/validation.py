@@ -52,20 +52,20 @@ def validate_definition(definition: ServiceDefinition) -> None:
     complaints = list(complaints_about_service(node_service(definition)))
     if complaints:
         raise BadDefinitionError(list_of_errors(complaints))
-    _validate_checks(check_types(definition), "Invalid check")
+    _validate_checks(check_types(definition), "", "Invalid check")
     sidecar = definition.connect.sidecar_service if definition.connect else None
     if sidecar is not None:
-        _validate_checks(check_types(sidecar), "Invalid check in sidecar_service")
+        _validate_checks(check_types(sidecar), "Bad request: ", "Invalid check in sidecar_service")
 
 
-def _validate_checks(checks: Iterable[CheckType], prefix: str) -> None:
+def _validate_checks(checks: Iterable[CheckType], prefix: str, what: str) -> None:
     checks = list(checks)
     for check in checks:
         complaint = complaint_about(check)
         if complaint:
-            raise BadDefinitionError(f"{prefix}: {complaint}")
+            raise BadDefinitionError(f"{prefix}{what}: {complaint}")
     if any(check.status and check.status not in STATUSES for check in checks):
-        raise BadDefinitionError(_BAD_STATUS)
+        raise BadDefinitionError(prefix + _BAD_STATUS)
 
 
 def complaint_about_weights(weights: Weights | None) -> str | None:

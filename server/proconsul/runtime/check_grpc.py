@@ -168,7 +168,7 @@ async def _exchange(
     service: str,
     scheme: str,
 ) -> int:
-    connection = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
+    connection = H2Connection(H2Configuration(client_side=True))
     connection.initiate_connection()
     stream_id = connection.get_next_available_stream_id()
     headers = [

@@ -12,6 +12,7 @@ import ssl
 import zlib
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from urllib.parse import quote as escape
 
 import httptools
 
@@ -30,8 +31,10 @@ READ_SIZE_BYTES = 1 << 16
 
 _BECOME_GET = frozenset({301, 302, 303})
 _REPEAT = frozenset({307, 308})
+_NOT_YET = frozenset(range(100, 200)) - {101}  # the real answer follows
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SAFE = "/%:@!$&'()*+,;=~?[]"  # what stands in a request line as it was configured
 _PORT = re.compile(r":[^:\]]*\Z")
 
 
@@ -64,9 +67,14 @@ class Answer:
     """What httptools calls back with while it parses."""
 
     def __init__(self, size_bytes_max: int) -> None:
+        self._size_bytes_max = size_bytes_max
+        self.on_message_begin()
+
+    def on_message_begin(self) -> None:
+        """Forget what came before: that was an answer of the 1xx sort."""
         self.reason = b""
         self.location = ""
-        self.body = Tail(size_bytes_max)
+        self.body = Tail(self._size_bytes_max)
         self.head_complete = False
         self.complete = False
         self._gunzip: zlib._Decompress | None = None
@@ -137,6 +145,8 @@ def _require_sendable(method: str, url: str) -> None:
         complaint = "net/url: invalid control character in URL"
     elif not separator and ":" in first_segment and not first_segment[0].isalpha():
         complaint = "first path segment in URL cannot contain colon"
+    elif separator and rest.startswith("[") and "]" not in rest:
+        complaint = "missing ']' in host"
     elif separator and scheme and " " in rest.partition("/")[0]:
         complaint = 'invalid character " " in host name'
     elif separator and (port := _bad_port(rest.partition("/")[0])):
@@ -166,7 +176,11 @@ async def _follow(
             text = b"" if request.method == "HEAD" else answer.body.data
             return code, answer.reason.decode("latin-1"), text.decode("utf-8", "replace")
         location = answer.location
-        url = urljoin(request.url, location)
+        try:
+            url = urljoin(request.url, location)
+        except ValueError as failure:
+            complaint = f"failed to parse Location header {quote(location)}: {failure}"
+            raise HttpError(complaint, request.url) from failure
         if code in _REPEAT:
             request = Request(url, request.method, request.body, referer=request.url)
         else:
@@ -178,7 +192,10 @@ async def _follow(
 async def _exchange(
     request: Request, check: CheckType, size_bytes_max: int, tls: TlsContexts
 ) -> tuple[int, Answer]:
-    url = urlsplit(request.url)
+    try:
+        url = urlsplit(request.url)
+    except ValueError as failure:
+        raise HttpError(f"{failure}") from failure
     if url.scheme not in ("http", "https"):
         raise HttpError(f"unsupported protocol scheme {quote(url.scheme)}")
     if not url.hostname:
@@ -209,7 +226,7 @@ def _port(url: SplitResult) -> int:
 def _head(request: Request, url: SplitResult, check: CheckType) -> bytes:
     given = {name: values or [] for name, values in (check.header or {}).items()}
     host = next((values[0] for values in (given.pop("Host", []),) if values), "")
-    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    target = escape(url.path or "/", _SAFE) + (f"?{escape(url.query, _SAFE)}" if url.query else "")
     lines = [
         f"{request.method} {target} HTTP/1.1",
         f"Host: {host or _host(url)}",
@@ -264,6 +281,8 @@ async def _read(
                     "net/http: HTTP/1.x transport connection broken: " + _malformed(data)
                 ) from failure
             break  # a body that breaks off is judged by its status, as Consul does
+        if answer.complete and parser.get_status_code() in _NOT_YET:
+            answer.on_message_begin()
     if not answer.head_complete:
         raise HttpError("EOF")
     return parser.get_status_code(), answer

@@ -298,6 +298,7 @@ class CheckRunners:
         self._dice = dice
         self._tls = tls
         self._runners: dict[str, Runner] = {}
+        self._aliases: dict[str, LocalAliasRunner] = {}
         self._turn = asyncio.Semaphore(PROBES_IN_FLIGHT_MAX)
 
     def start(self, check_id: str, check: CheckType, token: str, rules: CheckRules) -> None:
@@ -305,10 +306,13 @@ class CheckRunners:
         self.stop(check_id)
         runner = self._make(check_id, check, token, output_size_bytes_max(check, rules))
         self._runners[check_id] = runner
+        if isinstance(runner, LocalAliasRunner):
+            self._aliases[check_id] = runner
         runner.start()
 
     def stop(self, check_id: str) -> None:
         """Run a check no more; it may not exist."""
+        self._aliases.pop(check_id, None)
         runner = self._runners.pop(check_id, None)
         if runner is not None:
             runner.stop()
@@ -325,8 +329,8 @@ class CheckRunners:
 
     def health_changed(self, service_id: str) -> None:
         """Wake the alias checks of a service; of all, when the node's own checks changed."""
-        for runner in self._runners.values():
-            if isinstance(runner, LocalAliasRunner) and service_id in ("", runner.service_id):
+        for runner in self._aliases.values():
+            if service_id in ("", runner.service_id):
                 runner.wake()
 
     def _make(self, check_id: str, check: CheckType, token: str, size_bytes_max: int) -> Runner:

@@ -21,9 +21,8 @@ class Run(asyncio.SubprocessProtocol):
 
     def __init__(self, tail: Tail) -> None:
         self.tail = tail
-        self.output_ended = False
-        self._exited = False
-        self._finished = asyncio.get_running_loop().create_future()
+        self.output_ended = asyncio.Event()
+        self.exited = asyncio.Event()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """Keep the end of it."""
@@ -31,21 +30,11 @@ class Run(asyncio.SubprocessProtocol):
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         """Nobody can write any more."""
-        self.output_ended = True
-        self._check()
+        self.output_ended.set()
 
     def process_exited(self) -> None:
         """The program itself has ended; its children may not have."""
-        self._exited = True
-        self._check()
-
-    async def finish(self) -> None:
-        """Wait for the end of both."""
-        await self._finished
-
-    def _check(self) -> None:
-        if self._exited and self.output_ended and not self._finished.done():
-            self._finished.set_result(None)
+        self.exited.set()
 
 
 async def probe_script(check: CheckType, output_size_bytes_max: int) -> tuple[str, str]:
@@ -70,23 +59,25 @@ async def probe_script(check: CheckType, output_size_bytes_max: int) -> tuple[st
     timeout = check.timeout if check.timeout > 0 else TIMEOUT_DEFAULT
     try:
         async with asyncio.timeout(timeout / SECOND):
-            await run.finish()
+            await run.output_ended.wait()
+            await run.exited.wait()
     except TimeoutError:
         text = f"Timed out ({format_duration(timeout)}) running check"
         written = script_output(tail.data, tail.total_size_bytes)
         return Status.CRITICAL, f"{text}\n\n{written}" if written else text
     finally:
-        _end(transport, run)
+        await _end(transport, run)
     code = transport.get_returncode()
     assert code is not None, "it has finished"
     return script_status(code), script_output(tail.data, tail.total_size_bytes)
 
 
-def _end(transport: asyncio.SubprocessTransport, run: Run) -> None:
+async def _end(transport: asyncio.SubprocessTransport, run: Run) -> None:
     """Leave nothing behind: what holds the output open still has the group alive."""
-    if transport.get_returncode() is None or not run.output_ended:
+    if transport.get_returncode() is None or not run.output_ended.is_set():
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(transport.get_pid(), signal.SIGKILL)
+    await run.exited.wait()
     transport.close()
 
 

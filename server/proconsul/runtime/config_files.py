@@ -7,6 +7,7 @@ Source: agent/config/builder.go (sourcesFromPath).
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import msgspec
@@ -83,11 +84,14 @@ def _read(path: Path, name: str) -> str:
 
 def _check_data_dir(path: Path) -> None:
     try:
-        if path.exists() and not path.is_dir():
-            raise ConfigError(f'data_dir "{path}" is not a directory')
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return  # whoever starts makes it
     except OSError as error:
-        raise ConfigError(f"Error getting info on data_dir: {_reason(error)}") from None
+        raise ConfigError(f"Error getting info on data_dir: {_reason(error, 'stat')}") from None
+    if not stat.S_ISDIR(mode):
+        raise ConfigError(f'data_dir "{path}" is not a directory')
 
 
-def _reason(error: OSError) -> str:
-    return f"open {error.filename}: {(error.strerror or str(error)).lower()}"
+def _reason(error: OSError, call: str = "open") -> str:
+    return f"{call} {error.filename}: {(error.strerror or str(error)).lower()}"

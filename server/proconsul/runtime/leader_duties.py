@@ -4,6 +4,7 @@ Decisions are in leader/ and endpoints/; here they get their clock and their pro
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 from proconsul.endpoints.context import Context
@@ -39,6 +40,7 @@ class LeaderDuties:
         member: ServerMember,
         first_autopilot: AutopilotConfig,
         ready: asyncio.Event,
+        fatal: Callable[[BaseException], None],
     ) -> None:
         self._context = context
         self._driver = driver
@@ -46,6 +48,7 @@ class LeaderDuties:
         self._first_autopilot = first_autopilot
         self._tombstones = TombstoneTimes()
         self._task: asyncio.Task[None] | None = None
+        self._fatal = fatal
         self.ready = ready
 
     def leadership(self, won: bool) -> None:
@@ -58,6 +61,15 @@ class LeaderDuties:
         self._tombstones.clear()
         if won:
             self._task = asyncio.get_running_loop().create_task(self._lead())
+            self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A leader without its duties is none: the process ends rather than go on so."""
+        if not task.cancelled() and task.exception() is not None:
+            failure = task.exception()
+            assert failure is not None
+            log.error("the duties of the leader failed", exc_info=failure)
+            self._fatal(failure)
 
     async def stop(self) -> None:
         """End what runs."""

@@ -327,7 +327,7 @@ class LocalAgent:
         try:
             await self._sync.changes()
         except Exception as failure:
-            logger.error("failed to sync changes: %s", failure)  # noqa: TRY400
+            logger.error("failed to sync changes: %s", failure)
 
     def request_full_sync(self) -> None:
         """A leader is there: a full sync that failed need not wait for its time."""
@@ -370,4 +370,4 @@ class LocalAgent:
                 try:
                     await self.remove_service(service_id)
                 except OSError as failure:
-                    logger.error("unable to deregister %s: %s", service_id, failure)  # noqa: TRY400
+                    logger.error("unable to deregister %s: %s", service_id, failure)

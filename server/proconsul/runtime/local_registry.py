@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec import structs
 
+from proconsul.config.schema import Checks, Config
 from proconsul.local import persistence
 from proconsul.local.antientropy import Tokens
 from proconsul.local.checks import CheckKind, CheckRules, admit, deregister_after_s, kind_of
@@ -45,6 +46,34 @@ class LocalSettings:
     reap_interval_s: float
     sync_interval_s: float
     sidecar_ports: PortRange
+
+
+def settings_from_config(
+    settings: Config, node: NodeIdentity, node_meta: dict[str, str]
+) -> LocalSettings:
+    """What the configuration says about local services and checks."""
+    return LocalSettings(
+        node=node,
+        node_meta=node_meta,
+        rules=rules_from_config(settings.checks),
+        check_update_interval_s=settings.checks.update_interval_s,
+        discard_check_output=settings.checks.discard_output,
+        reap_interval_s=settings.checks.reap_interval_s,
+        sync_interval_s=settings.ae_interval_s,
+        sidecar_ports=PortRange(
+            first=settings.ports.sidecar_min_port, last=settings.ports.sidecar_max_port
+        ),
+    )
+
+
+def rules_from_config(checks: Checks) -> CheckRules:
+    """What the configuration lets checks do; a reload may change it."""
+    return CheckRules(
+        enable_local_scripts=checks.enable_script_checks or checks.enable_local_script_checks,
+        enable_remote_scripts=checks.enable_script_checks,
+        output_size_bytes_max=checks.output_max_size_bytes,
+        deregister_after_min_s=checks.deregister_interval_min_s,
+    )
 
 
 class ServiceWatches:

@@ -118,7 +118,7 @@ class CatalogSync:
         try:
             await sync()
         except Exception as failure:  # whatever the call is made of; the next sync repeats it
-            logger.error("failed to sync with the catalog: %s", failure)  # noqa: TRY400
+            logger.error("failed to sync with the catalog: %s", failure)
             return False
         return True
 

@@ -91,6 +91,7 @@ class LogWriter:
     def start(self) -> None:
         """Begin to write."""
         self._thread.start()
+        self._prepare_spare()
 
     def write(self, persist: Persist) -> None:
         """Queue a write."""
@@ -177,6 +178,10 @@ class LogWriter:
             self._until_room(lambda: self._wal.truncate_suffix(first))
 
     def _append(self, records: list[LogRecord], hard_state: WalHardState | None) -> None:
+        if hard_state is not None and records:
+            # A vote is small and finds room where entries do not; and it stands before them.
+            self._until_room(lambda: self._wal.append([], hard_state))
+            hard_state = None
         if records or hard_state is not None:
             self._until_room(lambda: self._wal.append(records, hard_state))
 

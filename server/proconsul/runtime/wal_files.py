@@ -2,6 +2,10 @@
 
 One thread writes, and blocks; any thread may read meanwhile. Readers see entries that are on the
 disk, no others. A lock guards what is in memory, and is never held during a call to the disk.
+
+Whoever owns the log calls `prepare_spare` in another thread after `open` and whenever
+`wants_spare` says so. Without that all still works, but a roll fills a segment with zeros first,
+and a full disk is met sooner.
 """
 
 import os.path

@@ -5,7 +5,7 @@ from proconsul.model.catalog import DeregisterRequest, Node, RegisterRequest
 from proconsul.model.health import HealthCheck
 from proconsul.store import checks, nodes, services
 from proconsul.store.same import same_node, same_node_service
-from proconsul.store.schema import NODES, SERVICES, folded
+from proconsul.store.schema import NODES, SERVICES, folded, lower
 from proconsul.store.transaction import WriteTransaction
 from proconsul.wire.golang import quote
 
@@ -62,7 +62,9 @@ def _register(txn: WriteTransaction, request: RegisterRequest, *, restoring: boo
 def _register_check(
     txn: WriteTransaction, node: str, check: HealthCheck, *, restoring: bool
 ) -> None:
-    if check.node != node:
+    # A node that changed the case of its name keeps checks of the old spelling; 1.8.7 cannot
+    # restore the snapshots that it then writes, but nothing is gained by failing, too.
+    if check.node != node and not (restoring and lower(check.node) == lower(node)):
         raise RpcError(f"check node {quote(check.node)} does not match node {quote(node)}")
     try:
         checks.ensure_check(txn, check, restoring=restoring)

@@ -17,6 +17,7 @@ from proconsul.store.schema import (
     exact,
     folded,
     hex_digits,
+    hex_flaw,
 )
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 from proconsul.store.watch import WatchSet
@@ -54,14 +55,7 @@ def _uuid_flaw(text: str) -> str:
         return "uuid string is wrong length"
     if any(text[at : at + 1] != "-" for at in (8, 13, 18, 23)):
         return "uuid is improperly formatted"
-    for part in (text[:8], text[9:13], text[14:18], text[19:23], text[24:]):
-        for character in part:
-            if character not in "0123456789abcdefABCDEF":
-                shown = f"U+{ord(character):04X}"
-                if character.isprintable():
-                    shown += f" '{character}'"
-                return f"encoding/hex: invalid byte: {shown}"
-    return ""
+    return hex_flaw(text.replace("-", "", UUID_HYPHENS_MAX))
 
 
 def list_nodes(txn: ReadTransaction, watch: WatchSet | None) -> tuple[int, list[Node]]:
@@ -135,7 +129,7 @@ def _by_id_prefix(txn: ReadTransaction, watch: WatchSet | None, text: str) -> No
         len(text) <= UUID_LENGTH
         and text.count("-") <= UUID_HYPHENS_MAX
         and len(digits) % 2 == 0
-        and all(digit in b"0123456789abcdef" for digit in digits)
+        and not hex_flaw(text.replace("-", ""))
     )
     if not well_formed:
         return None

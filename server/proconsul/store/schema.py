@@ -81,6 +81,15 @@ def hex_digits(uuid: str) -> bytes:
     return text(uuid.replace("-", "").lower())
 
 
+def hex_flaw(digits: str) -> str:
+    """What Go's encoding/hex says against these digits; "" if all are fine."""
+    for character in digits:
+        if character not in "0123456789abcdefABCDEF":
+            shown = f" '{character}'" if character.isprintable() else ""
+            return f"encoding/hex: invalid byte: U+{ord(character):04X}{shown}"
+    return ""
+
+
 # ---------------------------------------------------------------- what rows are found by
 
 

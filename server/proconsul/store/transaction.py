@@ -50,8 +50,13 @@ class ReadTransaction:
     def rows(self, table: Table[T], prefix: bytes = b"") -> Iterator[T]:
         """All rows whose keys start with `prefix`, in key order."""
         for key, data in self.view.scan(table.name, prefix):
-            row = self._held((table.name, key))
-            yield decode(table.row, data) if row is None else cast("T", row)
+            name = (table.name, key)
+            row = self._held(name)
+            if row is None:
+                row = decode(table.row, data)
+                if self._cache is not None:
+                    self._cache.keep(name, row, len(data))
+            yield cast("T", row)
 
     def _held(self, name: tuple[str, bytes]) -> GoStruct | None:
         """The row, if it is at hand decoded."""

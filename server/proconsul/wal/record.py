@@ -31,8 +31,9 @@ GROUP: Final = struct.Struct("<8sIIQQQ")
 GROUP_BEHIND_CRC: Final = struct.Struct("<IQQQ")
 CRC: Final = struct.Struct("<I")
 RECORD: Final = struct.Struct("<II")
+RECORD_AND_KIND: Final = struct.Struct("<IIB")
 ENTRY: Final = struct.Struct("<BQQ")
-INDEX_AND_TERM: Final = struct.Struct("<QQ")
+TWO_NUMBERS: Final = struct.Struct("<QQ")
 HARD_STATE_TERM: Final = struct.Struct("<Q")
 START: Final = struct.Struct("<IQQQ")
 
@@ -123,7 +124,7 @@ def encode_hard_state(state: HardState) -> bytes:
 
 def encode_index_and_term(kind: Kind, index: int, term: int) -> bytes:
     """A SNAPSHOT, RESET or TRUNCATE record."""
-    return encode_record(kind, INDEX_AND_TERM.pack(index, term))
+    return encode_record(kind, TWO_NUMBERS.pack(index, term))
 
 
 def encode_start(start: Start) -> bytes:

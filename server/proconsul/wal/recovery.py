@@ -17,13 +17,13 @@ from typing import Final, NamedTuple
 
 from proconsul.errors import ProconsulError
 from proconsul.wal.record import (
-    ENTRY,
     FORMAT_VERSION,
     GROUP,
     HARD_STATE_TERM,
-    INDEX_AND_TERM,
     RECORD,
+    RECORD_AND_KIND,
     START,
+    TWO_NUMBERS,
     Group,
     HardState,
     Kind,
@@ -124,21 +124,22 @@ class Recovery:
         sizes: list[int] = []
         terms: list[int] = []
         at = group.offset + GROUP.size
+        index_before = self.log.last_index
         while at < group.end:
-            size = RECORD.size + RECORD.unpack_from(content, at)[0]
-            kind, fields = content[at + RECORD.size], at + RECORD.size + 1
+            content_bytes, _, kind = RECORD_AND_KIND.unpack_from(content, at)
+            fields, size = at + RECORD_AND_KIND.size, RECORD.size + content_bytes
             if kind == Kind.ENTRY:
-                _, term, index = ENTRY.unpack_from(content, fields - 1)
-                if index != self.log.last_index + len(terms) + 1:
-                    raise WalDamagedError(
-                        path, at, f"entry {index} follows {self.log.last_index + len(terms)}"
-                    )
+                term, index = TWO_NUMBERS.unpack_from(content, fields)
+                if index != index_before + 1:
+                    raise WalDamagedError(path, at, f"entry {index} follows {index_before}")
+                index_before = index
                 starts.append(at)
                 sizes.append(size)
                 terms.append(term)
             else:
                 self._flush(starts, sizes, terms)
                 self._apply(path, name, at, kind, content[fields : at + size], len(content))
+                index_before = self.log.last_index
             at += size
         self._flush(starts, sizes, terms)
 
@@ -159,7 +160,7 @@ class Recovery:
                 (term,) = HARD_STATE_TERM.unpack_from(fields)
                 self.log.hard_state = HardState(term, fields[HARD_STATE_TERM.size :])
             case Kind.SNAPSHOT | Kind.RESET | Kind.TRUNCATE:
-                self.log.apply(Kind(kind), *INDEX_AND_TERM.unpack(fields))
+                self.log.apply(Kind(kind), *TWO_NUMBERS.unpack(fields))
             case _:
                 raise WalDamagedError(
                     path, at, f"record kind {kind} is unknown: a newer version wrote it"

@@ -15,7 +15,7 @@ dns_config {
 }
 domain = "foo"
 recursors = ["127.0.0.1", "127.0.0.1", "8.8.8.8:53"]
-acl { enabled = false default_policy = "deny" tokens { agent = "x" } }
+acl { enabled = false role_ttl = "8s" default_policy = "deny" tokens { agent = "x" } }
 autopilot { min_quorum = 3 cleanup_dead_servers = false }
 limits { rpc_rate = 5 rpc_max_burst = 6 }
 telemetry {

@@ -64,6 +64,7 @@ def test_without_settings_a_server_is_what_consul_is() -> None:
     }
     assert config.raft.election_timeout_s == 5.0  # 1 s times the default multiplier
     assert config.limits.rpc_rate_per_s == math.inf
+    assert (config.session_ttl_min_s, config.acl.role_ttl_s) == (10.0, 30.0)
     assert config.limits.kv_max_value_size_bytes == 524288
     assert (config.default_query_time_s, config.max_query_time_s) == (300.0, 600.0)
     assert config.disable_host_node_id
@@ -296,7 +297,7 @@ def test_all_bad_durations_are_told_at_once() -> None:
         ('encrypt = "!"', "encrypt has invalid key: illegal base64 data at input byte 0"),
         ('encrypt = "YWJj"', "key size must be 16, 24 or 32 bytes"),
         ('node_id = "x"', "specified NodeID is invalid: uuid string is wrong length"),
-        ('log_level = "loud"', "Invalid log level: LOUD. Valid log levels are: [TRACE DEBUG"),
+        ('log_level = "loud"', "Invalid log level: loud. Valid log levels are: [TRACE DEBUG"),
         ('tls_min_version = "x"', "TLSMinVersion: value x not supported"),
         ("limits { http_max_conns_per_client = 1005 }", "needs at least 1025"),
         ("check_output_max_size = 0", "check_output_max_size must be positive"),

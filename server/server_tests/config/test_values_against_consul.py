@@ -10,7 +10,6 @@ import os
 import socket
 import subprocess
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Debug, LoadedConfig]]:
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Debug, LoadedConfig]:
     """Consul's settings and ours, from the same command line."""
     http, server, serf = _free_ports(3)
     flags = [
@@ -58,7 +57,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Debug, Load
                 debug = json.load(answer)["DebugConfig"]
         finally:
             consul.kill()
-    yield debug, load(parse_agent_flags(flags))
+    return debug, load(parse_agent_flags(flags))
 
 
 def _ours(config: Config) -> Debug:

@@ -43,7 +43,9 @@ def _catalog(server: RealServer) -> None:
         {"Service": "Upper", "ID": "UPPER-1", "Port": 7},
         {"Service": "upper", "ID": "upper-2", "Port": 7},
     ):
-        server.put("/v1/catalog/register", {"Node": "node1", "Address": "10.0.0.1"} | {"Service": proxy})
+        server.put(
+            "/v1/catalog/register", {"Node": "node1", "Address": "10.0.0.1"} | {"Service": proxy}
+        )
     for status in ("passing", "warning", "warning"):
         server.put("/v1/catalog/register", _check(status))
     server.put(
@@ -108,7 +110,10 @@ def _proxy() -> dict[str, Any]:
             {"DestinationType": "prepared_query", "DestinationName": "q", "LocalBindPort": 2},
         ],
         "MeshGateway": {"Mode": "local"},
-        "Expose": {"Checks": True, "Paths": [{"Path": "/h", "LocalPathPort": 1, "ListenerPort": 2}]},
+        "Expose": {
+            "Checks": True,
+            "Paths": [{"Path": "/h", "LocalPathPort": 1, "ListenerPort": 2}],
+        },
     }
 
 
@@ -168,14 +173,21 @@ def _txn_node() -> dict[str, Any]:
 
 def _config_entries(server: RealServer) -> None:
     entries = [
-        {"Kind": "proxy-defaults", "Name": "global", "Config": {"x": 1, "m": {"l": [1, True, "z"]}}},
+        {
+            "Kind": "proxy-defaults",
+            "Name": "global",
+            "Config": {"x": 1, "m": {"l": [1, True, "z"]}},
+        },
         {"Kind": "service-defaults", "Name": "web", "Protocol": "http", "Meta": {"a": "b"}},
         {"Kind": "service-defaults", "Name": "api", "Protocol": "HTTP"},
         {
             "Kind": "service-resolver",
             "Name": "web",
             "DefaultSubset": "v1",
-            "Subsets": {"v1": {"Filter": 'Service.Meta.version == "1"'}, "v2": {"OnlyPassing": True}},
+            "Subsets": {
+                "v1": {"Filter": 'Service.Meta.version == "1"'},
+                "v2": {"OnlyPassing": True},
+            },
             "Failover": {"*": {"Datacenters": ["dc2", "dc3"]}},
             "ConnectTimeout": "15s",
         },
@@ -192,7 +204,9 @@ def _config_entries(server: RealServer) -> None:
             "Name": "web",
             "Routes": [
                 {
-                    "Match": {"HTTP": {"PathPrefix": "/a", "Header": [{"Name": "h", "Exact": "v"}]}},
+                    "Match": {
+                        "HTTP": {"PathPrefix": "/a", "Header": [{"Name": "h", "Exact": "v"}]}
+                    },
                     "Destination": {"Service": "api", "RequestTimeout": "3s", "NumRetries": 2},
                 }
             ],
@@ -201,7 +215,11 @@ def _config_entries(server: RealServer) -> None:
             "Kind": "ingress-gateway",
             "Name": "door",
             "Listeners": [
-                {"Port": 80, "Protocol": "http", "Services": [{"Name": "web", "Hosts": ["a.example"]}]},
+                {
+                    "Port": 80,
+                    "Protocol": "http",
+                    "Services": [{"Name": "web", "Hosts": ["a.example"]}],
+                },
                 {"Port": 81, "Protocol": "tcp", "Services": [{"Name": "native"}]},
                 {"Port": 82, "Protocol": "http", "Services": [{"Name": "*"}]},
             ],
@@ -225,11 +243,19 @@ def _config_entries(server: RealServer) -> None:
     for misfit in MISFITS:
         status, answer = server.call("PUT", "/v1/config", misfit)
         assert status != 200, (misfit, answer)
-    for needed in ("service-resolver/web", "proxy-defaults/nothing"):
-        server.call("DELETE", f"/v1/config/{needed}")
+    for entry in MORE_ENTRIES:
+        server.put("/v1/config", entry)
+    for misfit in MORE_MISFITS:
+        status, answer = server.call("PUT", "/v1/config", misfit)
+        assert status != 200, (misfit, answer)
+    for needed in ("service-resolver/web", "service-resolver/hop2"):
+        status, _ = server.call("DELETE", f"/v1/config/{needed}")
+        assert status != 200, needed
+    server.put("/v1/config/ingress-gateway/door3", verb="DELETE")
 
 
-# Entries that `apply` refuses, each for another reason.
+# Entries that `apply` refuses, each for another reason, and each for the sake of one chain only:
+# among several a real server reports any.
 MISFITS: list[dict[str, Any]] = [
     {"Kind": "service-defaults", "Name": "web", "Protocol": "tcp"},
     {"Kind": "service-router", "Name": "plain", "Routes": []},
@@ -247,6 +273,54 @@ MISFITS: list[dict[str, Any]] = [
         "Name": "door2",
         "Listeners": [{"Port": 1, "Protocol": "http", "Services": [{"Name": "native"}]}],
     },
+]
+
+
+MORE_ENTRIES: list[dict[str, Any]] = [
+    # From here on http is what a service speaks if nothing else is said.
+    {"Kind": "proxy-defaults", "Name": "global", "Config": {"protocol": "http"}},
+    {"Kind": "service-splitter", "Name": "by-default", "Splits": [{"Weight": 100}]},
+    {"Kind": "service-defaults", "Name": "outside", "ExternalSNI": "o.example", "Protocol": "http"},
+    {"Kind": "service-resolver", "Name": "hop1", "Redirect": {"Service": "hop2"}},
+    {"Kind": "service-resolver", "Name": "hop2", "Subsets": {"s": {}}, "DefaultSubset": "s"},
+    {
+        "Kind": "service-resolver",
+        "Name": "hop3",
+        "Redirect": {"Service": "hop2", "ServiceSubset": "s", "Datacenter": "dc2"},
+    },
+    {
+        "Kind": "service-splitter",
+        "Name": "circle-a",
+        "Splits": [{"Weight": 50, "Service": "api"}, {"Weight": 50, "Service": "circle-b"}],
+    },
+    {
+        "Kind": "ingress-gateway",
+        "Name": "door3",
+        "Listeners": [{"Port": 9, "Protocol": "http", "Services": [{"Name": "*"}]}],
+    },
+]
+
+MORE_MISFITS: list[dict[str, Any]] = [
+    {
+        "Kind": "service-splitter",
+        "Name": "circle-b",
+        "Splits": [{"Weight": 100, "Service": "circle-a"}],
+    },
+    {"Kind": "service-resolver", "Name": "hop2", "Redirect": {"Service": "hop1"}},
+    {"Kind": "service-resolver", "Name": "outside", "Subsets": {"a": {}}},
+    {"Kind": "service-resolver", "Name": "outside", "Failover": {"*": {"Datacenters": ["dc2"]}}},
+    {"Kind": "service-resolver", "Name": "hop2", "Subsets": {"t": {}}},
+    {
+        "Kind": "service-resolver",
+        "Name": "failing",
+        "Failover": {"*": {"Service": "hop2", "ServiceSubset": "u"}},
+    },
+    {
+        "Kind": "service-router",
+        "Name": "by-default",
+        "Routes": [{"Destination": {"Service": "web", "ServiceSubset": "v9"}}],
+    },
+    {"Kind": "service-defaults", "Name": "circle-b", "Protocol": "grpc"},
 ]
 
 
@@ -324,13 +398,17 @@ def _rights(server: RealServer) -> None:
         },
     )
     server.put("/v1/acl/token", {"Description": "t", "Policies": links, "Roles": [{"Name": "r"}]})
-    server.put("/v1/acl/token", {"Local": True, "ExpirationTTL": "1h", "Roles": [{"ID": role["ID"]}]})
+    server.put(
+        "/v1/acl/token", {"Local": True, "ExpirationTTL": "1h", "Roles": [{"ID": role["ID"]}]}
+    )
     gone = server.put("/v1/acl/token", {"NodeIdentities": [{"NodeName": "n", "Datacenter": "d"}]})
     server.put(f"/v1/acl/token/{gone['AccessorID']}", verb="DELETE")
     server.put(f"/v1/acl/policy/{doomed['ID']}", verb="DELETE")
     server.put(f"/v1/acl/policy/{policy['ID']}", policy | {"Name": "p2", "Description": "renamed"})
     server.put(f"/v1/acl/role/{role['ID']}", role | {"Policies": [{"ID": policy["ID"]}]})
-    server.put("/v1/acl/create", {"Name": "old", "Type": "client", "Rules": 'key "" { policy = "read" }'})
+    server.put(
+        "/v1/acl/create", {"Name": "old", "Type": "client", "Rules": 'key "" { policy = "read" }'}
+    )
     certificate, public_key = _certificate()
     methods: list[dict[str, Any]] = [
         {

@@ -19,18 +19,18 @@ START_S_MAX = 40.0
 MASTER_TOKEN = "f4c4a9c6-7f0a-4a5e-9a57-0c1e1d2b3a40"
 NODE_ID = "4f3c1a52-8a0b-4f5e-9d7e-51d2a5c0b001"
 
-CONFIG = """
+CONFIG = f"""
 datacenter = "dc1"
-connect { enabled = true }
-acl {
+connect {{ enabled = true }}
+acl {{
   enabled = true
   default_policy = "allow"
-  tokens { master = "%s" agent = "%s" }
-}
-limits { kv_max_value_size = 1048576 http_max_conns_per_client = 400 }
-performance { raft_multiplier = 1 }
+  tokens {{ master = "{MASTER_TOKEN}" agent = "{MASTER_TOKEN}" }}
+}}
+limits {{ kv_max_value_size = 1048576 http_max_conns_per_client = 400 }}
+performance {{ raft_multiplier = 1 }}
 log_level = "warn"
-""" % (MASTER_TOKEN, MASTER_TOKEN)
+"""
 
 requires_real_consul = pytest.mark.skipif(
     "CONSUL_REAL" not in os.environ, reason="CONSUL_REAL names no Consul 1.8.7"
@@ -81,10 +81,11 @@ def free_address(last: int) -> str:
 
 
 @contextmanager
-def real_server(address: str, extra_config: str = "") -> Iterator[RealServer]:
-    """A fresh server with ACLs and Connect on, up and leading."""
+def real_server(address: str, keep_log_at: Path | None = None) -> Iterator[RealServer]:
+    """A fresh server with ACLs and Connect on, up and leading; its log can be kept."""
     folder = Path(tempfile.mkdtemp(prefix="real-consul-"))
-    (folder / "server.hcl").write_text(CONFIG + extra_config)
+    (folder / "server.hcl").write_text(CONFIG)
+    log = (folder / "log").open("wb")
     process = subprocess.Popen(
         [
             os.environ["CONSUL_REAL"],
@@ -92,9 +93,10 @@ def real_server(address: str, extra_config: str = "") -> Iterator[RealServer]:
             *(f"-data-dir={folder / 'data'}", f"-config-file={folder / 'server.hcl'}"),
             *(f"-bind={address}", f"-client={address}", "-dns-port=-1"),
         ],
-        stdout=(folder / "log").open("wb"),
+        stdout=log,
         stderr=subprocess.STDOUT,
     )
+    log.close()
     try:
         server = RealServer(address)
         _wait_until_it_leads(server, process, folder)
@@ -106,6 +108,8 @@ def real_server(address: str, extra_config: str = "") -> Iterator[RealServer]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if keep_log_at is not None:
+            shutil.copy(folder / "data" / "raft" / "raft.db", keep_log_at)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -122,14 +126,14 @@ def _wait_until_it_leads(
             ready = False
         if ready:
             return
-        process_wait(0.1)
+        wait_a_moment(0.1)
     raise AssertionError("no leader: " + (folder / "log").read_text())
 
 
 _READY = ("/v1/status/leader", "/v1/connect/ca/roots", "/v1/acl/token/self")
 
 
-def process_wait(seconds: float) -> None:
+def wait_a_moment(seconds: float) -> None:
     """Give another process a moment."""
     left, right = socket.socketpair()
     with left, right:

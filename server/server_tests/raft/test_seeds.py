@@ -16,11 +16,11 @@ from proconsul.raft.messages import EntryKind, Index, ReadId
 from proconsul.raft.node import Settings
 from server_tests.raft.harness import World, members, peer
 
-STEPS = 600
+STEPS = 1000
 SETTINGS = Settings(
     heartbeat_ticks=2,
-    election_ticks=4,
-    lease_ticks=8,
+    election_ticks=5,
+    lease_ticks=60,
     entries_a_message_max=3,
     flights_max=3,
     apply_entries_max=4,
@@ -29,20 +29,20 @@ SETTINGS = Settings(
 )
 
 FAULTS = {
-    "tick": 30,
-    "deliver": 70,
-    "sync": 20,
-    "propose": 10,
-    "lose": 3,
-    "repeat": 2,
-    "crash": 1.5,
-    "read": 4,
+    "tick": 14,
+    "deliver": 90,
+    "sync": 45,
+    "propose": 12,
+    "lose": 1,
+    "repeat": 1,
+    "crash": 0.6,
+    "read": 14,
     "compact": 1,
     "member": 1,
-    "transfer": 0.5,
-    "partition": 1,
-    "reunite": 1,
-    "blackout": 0.3,
+    "transfer": 0.3,
+    "partition": 0.6,
+    "reunite": 0.3,
+    "blackout": 0.1,
 }
 
 
@@ -187,7 +187,7 @@ class Run:
 def test_what_was_promised_holds_under_random_faults(block: int) -> None:
     fired: dict[str, int] = {}
     answered = 0
-    for seed in range(block * 6, block * 6 + 6):
+    for seed in range(block * 5, block * 5 + 5):
         run = Run(seed)
         try:
             for _ in range(STEPS):
@@ -205,4 +205,4 @@ def test_what_was_promised_holds_under_random_faults(block: int) -> None:
         for what, times in run.fired.items():
             fired[what] = fired.get(what, 0) + times
     assert answered, "no read was ever answered: nothing was tested about them"
-    assert min(fired.get(what, 0) for what in ("crash", "lose", "compact", "repeat", "member")) > 0
+    assert fired.keys() == FAULTS.keys(), "a fault that never fires tests nothing"

@@ -80,13 +80,13 @@ def grpc_health(statuses: dict[str, int]) -> Session:
     """A gRPC health server that knows these services."""
 
     async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
+        connection = H2Connection(H2Configuration(client_side=False))
         connection.initiate_connection()
         received = b""
         while data := await reader.read(1 << 16):
             for event in connection.receive_data(data):
                 if isinstance(event, RequestReceived):
-                    assert (":path", "/grpc.health.v1.Health/Check") in list(event.headers or ())
+                    assert (b":path", b"/grpc.health.v1.Health/Check") in list(event.headers or ())
                 if isinstance(event, DataReceived):
                     received += event.data or b""
                 if isinstance(event, StreamEnded):

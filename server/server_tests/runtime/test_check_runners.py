@@ -121,6 +121,33 @@ async def test_chunked_and_compressed_bodies_are_read() -> None:
         assert output.endswith(f"200 OK Output: {text}")
 
 
+async def test_an_early_hint_is_not_the_answer() -> None:
+    raw = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + http_answer("503 Busy", b"later")
+    async with serving(answering(raw)) as port:
+        status, output = await http(CheckType(http=f"http://{IP}:{port}/"))
+    assert status == "critical"
+    assert output.endswith(": 503 Busy Output: later")
+
+
+async def test_what_cannot_stand_in_a_request_line_is_escaped() -> None:
+    async with serving(echo) as port:
+        _, output = await http(CheckType(http=f"http://{IP}:{port}/a b/ü?q=%20"))
+    assert "Output: GET /a%20b/%C3%BC?q=%20 HTTP/1.1" in output
+
+
+@pytest.mark.parametrize(
+    ("url", "output"),
+    [
+        ("http://[::1/", "parse \"http://[::1/\": missing ']' in host"),
+        ("http://x:abc/", 'parse "http://x:abc/": invalid port ":abc" after host'),
+        ("http://x/\x01", 'parse "http://x/\\x01": net/url: invalid control character in URL'),
+        ("nothing", 'Get "nothing": unsupported protocol scheme ""'),
+    ],
+)
+async def test_an_address_that_is_none_is_critical(url: str, output: str) -> None:
+    assert await http(CheckType(http=url)) == ("critical", output)
+
+
 async def test_redirects_are_followed_and_no_further_than_ten() -> None:
     async with serving(echo) as goal:
         to_goal = f"Location: http://{IP}:{goal}/there\r\n"

@@ -91,6 +91,11 @@ def test_a_data_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         start(tmp_path)
     assert str(error.value) == f'data_dir "{tmp_path}/data" is not a directory'
+    with pytest.raises(ConfigError) as error:
+        start(tmp_path, f"-data-dir={tmp_path}/data/below")
+    assert str(error.value) == (
+        f"Error getting info on data_dir: stat {tmp_path}/data/below: not a directory"
+    )
 
 
 def test_loading_again_with_the_same_flags_sees_what_changed(tmp_path: Path) -> None:

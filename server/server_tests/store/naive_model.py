@@ -326,3 +326,15 @@ class Model:
         for session in list(self.sessions.values()):
             if session.node.lower() == node.lower():
                 self.destroy_session(session.id)
+
+    def restored(self) -> None:
+        """What a snapshot does not keep: spellings of node names, and names and tags in checks.
+
+        They follow the node and the service as they are now.
+        """
+        for key, service in self.services.items():
+            self.services[key] = replace(service, node=self.nodes[key[0]].name)
+        for key, check in self.checks.items():
+            if check.service_id:
+                service = self.services[key[0], check.service_id.lower()]
+                self.checks[key] = replace(check, service_name=service.name, tags=service.tags)

@@ -49,7 +49,7 @@ QUERIES: dict[str, Query] = {
     "nodes": nodes.list_nodes,
     "node services": lambda txn, watch: nodes.node_services(txn, watch, "n1")[1],
     "node services by id": lambda txn, watch: nodes.node_services(txn, watch, "aaaa")[1],
-    "services": services.services,
+    "services": lambda txn, watch: services.services(txn, watch)[1],
     "service": lambda txn, watch: services.service_nodes(txn, watch, "web")[1],
     "tagged": lambda txn, watch: services.service_tag_nodes(txn, watch, "web", ["b"])[1],
     "connect": lambda txn, watch: services.connect_service_nodes(txn, watch, "web")[1],
@@ -273,6 +273,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
             chunks = list(snapshot.write(txn))
         with self.state.replace(self.model.index) as new:
             snapshot.restore(new, chunks)
+        self.model.restored()
         assert all(waiting.woken for waiting in self.waiting.values())
 
     # ------------------------------------------------------------ what must hold

@@ -1,0 +1,21 @@
+"""`/v1/status/`: who leads, who is there (agent/status_endpoint.go)."""
+
+from proconsul.api.http import Request
+from proconsul.api.options import parse_datacenter
+from proconsul.api.reply import Reply
+from proconsul.api.surface import Api
+from proconsul.model.query import DCSpecificRequest
+
+
+async def leader(api: Api, request: Request) -> Reply:
+    """`GET /v1/status/leader`: `ip:port`, or "" when nobody leads."""
+    return Reply(await api.call("Status.Leader", _wanted(api, request)))
+
+
+async def peers(api: Api, request: Request) -> Reply:
+    """`GET /v1/status/peers`: `ip:port` of all servers."""
+    return Reply(await api.call("Status.Peers", _wanted(api, request)))
+
+
+def _wanted(api: Api, request: Request) -> DCSpecificRequest:
+    return DCSpecificRequest(datacenter=parse_datacenter(request, api.facts.datacenter))

@@ -1,0 +1,135 @@
+"""From the configuration to what each part of the agent wants to know."""
+
+import ipaddress
+import math
+from collections.abc import Callable
+
+from proconsul.api.surface import HttpSettings
+from proconsul.config.schema import Config
+from proconsul.endpoints.context import Facts
+from proconsul.local.checks import CheckRules
+from proconsul.model.operator import AutopilotConfig
+from proconsul.raft.state import Settings
+from proconsul.runtime.raft_driver import TICK_S
+from proconsul.runtime.raft_snapshots import SnapshotPolicy
+from proconsul.runtime.tls import TlsSettings
+from proconsul.wire.golang import SECOND, Duration
+
+# What stands for a 0 in the configuration (hashicorp/raft's defaults).
+SNAPSHOT_INTERVAL_S = 30.0
+SNAPSHOT_THRESHOLD = 16_384
+TRAILING_LOGS = 10_240
+
+
+def raft_settings(config: Config) -> Settings:
+    """Raft's timing in ticks."""
+    return Settings(
+        heartbeat_ticks=1,
+        election_ticks=max(math.ceil(config.raft.election_timeout_s / TICK_S), 2),
+        lease_ticks=max(math.ceil(config.raft.leader_lease_timeout_s / TICK_S), 1),
+    )
+
+
+def snapshot_policy(config: Config) -> SnapshotPolicy:
+    """When raft snapshots are taken."""
+    raft = config.raft
+    return SnapshotPolicy(
+        interval_s=raft.snapshot_interval_s or SNAPSHOT_INTERVAL_S,
+        threshold=raft.snapshot_threshold or SNAPSHOT_THRESHOLD,
+        trailing=raft.trailing_logs or TRAILING_LOGS,
+    )
+
+
+def host_port(host: str, port: int) -> str:
+    """`ip:port`, with brackets around IPv6."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def node_meta(config: Config) -> dict[str, str]:
+    """What the node tells of itself in the catalog."""
+    return {"consul-network-segment": "", **config.node_meta}
+
+
+def check_rules(config: Config) -> CheckRules:
+    """What checks of this agent may do."""
+    checks = config.checks
+    return CheckRules(
+        enable_local_scripts=checks.enable_local_script_checks or checks.enable_script_checks,
+        enable_remote_scripts=checks.enable_script_checks,
+        output_size_bytes_max=checks.output_max_size_bytes,
+        deregister_after_min_s=checks.deregister_interval_min_s,
+    )
+
+
+def tls_settings(config: Config) -> TlsSettings:
+    """Of the HTTPS listener."""
+    tls = config.tls
+    return TlsSettings(
+        cert_file=tls.cert_file,
+        key_file=tls.key_file,
+        ca_file=tls.ca_file,
+        ca_path=tls.ca_path,
+        verify_incoming=tls.verify_incoming or tls.verify_incoming_https,
+        tls_min_version=tls.min_version,
+    )
+
+
+def facts_of(config: Config, node_id: str) -> Facts:
+    """What RPC handlers must know."""
+    return Facts(
+        datacenter=config.datacenter,
+        primary_datacenter=config.primary_datacenter,
+        node_name=config.node_name,
+        node_id=node_id,
+        default_query_time_s=config.default_query_time_s,
+        max_query_time_s=config.max_query_time_s,
+        session_ttl_min_ns=int(config.session_ttl_min_s * SECOND),
+        kv_value_bytes_max=config.limits.kv_max_value_size_bytes,
+        txn_bytes_max=config.limits.txn_max_req_len_bytes,
+        acl_enabled=config.acl.enabled,
+        connect_enabled=config.connect.enabled,
+        coordinates_enabled=not config.disable_coordinates,
+        rpc_hold_timeout_s=config.rpc_hold_timeout_s,
+    )
+
+
+def http_settings(config: Config) -> HttpSettings:
+    """What the HTTP surface must know."""
+    return HttpSettings(
+        always_pretty=config.dev_mode,
+        translate_wan_addresses=config.translate_wan_addrs,
+        refuse_unprintable=not config.http.disable_unprintable_char_filter,
+        block_endpoints=config.http.block_endpoints,
+        ui_enabled=config.ui,
+        write_allowed_from=_allowed_networks(config.http.allow_write_http_from),
+    )
+
+
+def _allowed_networks(networks: tuple[str, ...]) -> Callable[[str], bool] | None:
+    if not networks:
+        return None
+    parsed = [ipaddress.ip_network(network, strict=False) for network in networks]
+
+    def allowed(remote: str) -> bool:
+        try:
+            address = ipaddress.ip_address(remote.rpartition(":")[0].strip("[]"))
+        except ValueError:
+            return False
+        return any(address in network for network in parsed)
+
+    return allowed
+
+
+def first_autopilot(config: Config) -> AutopilotConfig:
+    """What the first leader of a new cluster writes."""
+    autopilot = config.autopilot
+    return AutopilotConfig(
+        cleanup_dead_servers=autopilot.cleanup_dead_servers,
+        last_contact_threshold=Duration(round(autopilot.last_contact_threshold_s * SECOND)),
+        max_trailing_logs=autopilot.max_trailing_logs,
+        min_quorum=autopilot.min_quorum,
+        server_stabilization_time=Duration(round(autopilot.server_stabilization_time_s * SECOND)),
+        redundancy_zone_tag=autopilot.redundancy_zone_tag,
+        disable_upgrade_migration=autopilot.disable_upgrade_migration,
+        upgrade_version_tag=autopilot.upgrade_version_tag,
+    )

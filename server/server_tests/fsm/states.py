@@ -1,0 +1,51 @@
+"""States in memory for the tests of commands and snapshots."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from proconsul.fsm import snapshot
+from proconsul.fsm.apply import apply
+from proconsul.fsm.commands import MessageType, Request, encode_command
+from proconsul.store.state import State
+from proconsul.wire import msgpack
+from server_tests.store.memory_engine import MemoryEngine
+
+
+def empty_state() -> State:
+    """A state before the first command."""
+    return State(MemoryEngine())
+
+
+def run(state: State, index: int, message_type: MessageType, request: Request) -> object:
+    """The result of a command, through its bytes."""
+    with state.write(index) as txn:
+        return apply(txn, encode_command(message_type, request))
+
+
+def saved(state: State) -> bytes:
+    """The snapshot of a state."""
+    with state.snapshot() as txn:
+        return b"".join(snapshot.write(txn))
+
+
+def restored(pieces: Iterable[bytes]) -> State:
+    """The state that a snapshot holds."""
+    state = empty_state()
+    with state.replace(0) as txn:
+        snapshot.restore(txn, pieces)
+    return state
+
+
+def records(snapshot_bytes: bytes) -> tuple[Any, list[tuple[int, Any]]]:
+    """(header, records) of a snapshot, decoded."""
+    values = list(msgpack.unpack_chunks([snapshot_bytes]))
+    return values[0], list(zip(values[1::2], values[2::2], strict=True))
+
+
+def index_table(state: State) -> dict[str, int]:
+    """The index entries of a state, by name."""
+    return {
+        value["Key"]: value["Value"]
+        for number, value in records(saved(state))[1]
+        if number == MessageType.INDEX
+    }

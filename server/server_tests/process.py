@@ -1,0 +1,104 @@
+"""A real server process for tests: started as a user starts it, killed as the world kills it."""
+
+import http.client
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+START_TIMEOUT_S = 30.0
+
+
+class ServerProcess:
+    """`proconsul agent -server` on a loopback address, with its data in `data_dir`."""
+
+    def __init__(self, address: str, data_dir: Path, *flags: str) -> None:
+        self.address = address
+        self.data_dir = data_dir
+        self._flags = flags
+        self._process: subprocess.Popen[bytes] | None = None
+        self.output = data_dir.parent / f"{data_dir.name}.log"
+
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self, *prefix: str) -> None:
+        """Start it and wait until it leads; `prefix` is a command that runs it (strace)."""
+        command = [
+            *prefix,
+            sys.executable,
+            "-m",
+            "proconsul",
+            "agent",
+            "-server",
+            "-bootstrap-expect=1",
+            f"-data-dir={self.data_dir}",
+            "-node=test",
+            f"-bind={self.address}",
+            f"-client={self.address}",
+            *self._flags,
+        ]
+        with self.output.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while not self._leads():
+            if self._process.poll() is not None or time.monotonic() > deadline_s:
+                raise AssertionError(f"the server did not start:\n{self.output.read_text()}")
+            time.sleep(0.02)  # noqa: TID251 - no event loop here, another process is waited for
+
+    def _leads(self) -> bool:
+        try:
+            status, _ = self.request("GET", "/v1/kv/?keys&consistent")
+        except OSError:
+            return False
+        return status == 200
+
+    def request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        """One request on a connection of its own: (status, body)."""
+        connection = http.client.HTTPConnection(self.address, 8500, timeout=30)
+        try:
+            connection.request(method, path, body)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def kill(self) -> None:
+        """kill -9."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        return self._end(signal.SIGTERM)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send any other."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def _end(self, number: signal.Signals) -> int:
+        if self._process is None:
+            return 0
+        self._process.send_signal(number)
+        code = self._process.wait(30)
+        self._process = None
+        return code
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
