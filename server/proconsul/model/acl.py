@@ -8,7 +8,7 @@ from proconsul.wire.gostruct import GoStruct
 
 
 class ACL(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACL`."""
+    """A token of the old ACL system, which had its rules in itself."""
 
     filter_skip: ClassVar[frozenset[str]] = frozenset({"create_index", "modify_index"})
 
@@ -21,7 +21,7 @@ class ACL(GoStruct, frozen=True, kw_only=True):
 
 
 class ACLRequest(WriteRequest, frozen=True, kw_only=True):
-    """`structs.ACLRequest`."""
+    """A command of the old ACL system."""
 
     datacenter: str = ""
     op: str = ""
@@ -29,28 +29,28 @@ class ACLRequest(WriteRequest, frozen=True, kw_only=True):
 
 
 class ACLTokenPolicyLink(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLTokenPolicyLink`."""
+    """A policy that a token has."""
 
     id: str = ""
     name: str = ""
 
 
 class ACLTokenRoleLink(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLTokenRoleLink`."""
+    """A role that a token has."""
 
     id: str = ""
     name: str = ""
 
 
 class ACLRolePolicyLink(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLRolePolicyLink`."""
+    """A policy that a role has."""
 
     id: str = ""
     name: str = ""
 
 
 class ACLServiceIdentity(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLServiceIdentity`."""
+    """Stands for the rights that a service and its proxy need."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"datacenters"})
 
@@ -59,14 +59,14 @@ class ACLServiceIdentity(GoStruct, frozen=True, kw_only=True):
 
 
 class ACLNodeIdentity(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLNodeIdentity`."""
+    """Stands for the rights that an agent on a node needs."""
 
     node_name: str = ""
     datacenter: str = ""
 
 
 class ACLToken(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLToken`."""
+    """A secret, and what it gives the right to."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset(
         {
@@ -104,7 +104,7 @@ class ACLToken(GoStruct, frozen=True, kw_only=True):
 
 
 class ACLPolicy(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLPolicy`."""
+    """Rules under a name."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"datacenters"})
     json_skip: ClassVar[frozenset[str]] = frozenset({"syntax"})
@@ -122,7 +122,7 @@ class ACLPolicy(GoStruct, frozen=True, kw_only=True):
 
 
 class ACLRole(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLRole`."""
+    """Policies and identities under a name."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset(
         {"policies", "service_identities", "node_identities"}
@@ -141,7 +141,7 @@ class ACLRole(GoStruct, frozen=True, kw_only=True):
 
 
 class ACLBindingRule(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLBindingRule`."""
+    """Which rights a login of an auth method gets."""
 
     filter_skip: ClassVar[frozenset[str]] = frozenset({"create_index", "modify_index"})
 
@@ -156,7 +156,7 @@ class ACLBindingRule(GoStruct, frozen=True, kw_only=True):
 
 
 class ACLAuthMethod(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLAuthMethod`."""
+    """A way to log in: whom to trust, and for what kind of token."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset(
         {"display_name", "description", "max_token_ttl", "token_locality"}
@@ -175,14 +175,14 @@ class ACLAuthMethod(GoStruct, frozen=True, kw_only=True):
 
 
 class ACLTokenBootstrapRequest(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLTokenBootstrapRequest`."""
+    """Make the first management token."""
 
     token: ACLToken = ACLToken()
     reset_index: int = 0
 
 
 class ACLTokenBatchSetRequest(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLTokenBatchSetRequest`."""
+    """Create or change tokens."""
 
     tokens: list[ACLToken] | None = None
     cas: bool = False
@@ -192,55 +192,55 @@ class ACLTokenBatchSetRequest(GoStruct, frozen=True, kw_only=True):
 
 
 class ACLTokenBatchDeleteRequest(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLTokenBatchDeleteRequest`."""
+    """Delete tokens by accessor."""
 
     token_ids: list[str] | None = None
 
 
 class ACLPolicyBatchSetRequest(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLPolicyBatchSetRequest`."""
+    """Create or change policies."""
 
     policies: list[ACLPolicy] | None = None
 
 
 class ACLPolicyBatchDeleteRequest(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLPolicyBatchDeleteRequest`."""
+    """Delete policies by ID."""
 
     policy_ids: list[str] | None = None
 
 
 class ACLRoleBatchSetRequest(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLRoleBatchSetRequest`."""
+    """Create or change roles."""
 
     roles: list[ACLRole] | None = None
     allow_missing_links: bool = False
 
 
 class ACLRoleBatchDeleteRequest(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLRoleBatchDeleteRequest`."""
+    """Delete roles by ID."""
 
     role_ids: list[str] | None = None
 
 
 class ACLBindingRuleBatchSetRequest(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLBindingRuleBatchSetRequest`."""
+    """Create or change binding rules."""
 
     binding_rules: list[ACLBindingRule] | None = None
 
 
 class ACLBindingRuleBatchDeleteRequest(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLBindingRuleBatchDeleteRequest`."""
+    """Delete binding rules by ID."""
 
     binding_rule_ids: list[str] | None = None
 
 
 class ACLAuthMethodBatchSetRequest(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLAuthMethodBatchSetRequest`."""
+    """Create or change auth methods."""
 
     auth_methods: list[ACLAuthMethod] | None = None
 
 
 class ACLAuthMethodBatchDeleteRequest(GoStruct, frozen=True, kw_only=True):
-    """`structs.ACLAuthMethodBatchDeleteRequest`."""
+    """Delete auth methods by name."""
 
     auth_method_names: list[str] | None = None

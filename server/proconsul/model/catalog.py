@@ -8,21 +8,21 @@ from proconsul.wire.gostruct import GoStruct
 
 
 class Weights(GoStruct, frozen=True, kw_only=True):
-    """`structs.Weights`."""
+    """How much of the traffic an instance gets, by its health."""
 
     passing: int = 0
     warning: int = 0
 
 
 class ServiceAddress(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceAddress`."""
+    """An address and port of an instance."""
 
     address: str = ""
     port: int = 0
 
 
 class MeshGatewayConfig(GoStruct, frozen=True, kw_only=True):
-    """`structs.MeshGatewayConfig`."""
+    """Whether traffic to other datacenters goes through a gateway, and which."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"mode"})
 
@@ -30,7 +30,7 @@ class MeshGatewayConfig(GoStruct, frozen=True, kw_only=True):
 
 
 class ExposePath(GoStruct, frozen=True, kw_only=True):
-    """`structs.ExposePath`."""
+    """A path that a proxy lets through, and the ports on both sides."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset(
         {"listener_port", "path", "local_path_port", "protocol"}
@@ -44,7 +44,7 @@ class ExposePath(GoStruct, frozen=True, kw_only=True):
 
 
 class ExposeConfig(GoStruct, frozen=True, kw_only=True):
-    """`structs.ExposeConfig`."""
+    """Paths that a proxy lets through to everybody."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"checks", "paths"})
 
@@ -53,7 +53,7 @@ class ExposeConfig(GoStruct, frozen=True, kw_only=True):
 
 
 class Upstream(GoStruct, frozen=True, kw_only=True):
-    """`structs.Upstream`."""
+    """A service that a proxy leads to, and the local port for it."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset(
         {"destination_namespace", "local_bind_address", "mesh_gateway"}
@@ -73,7 +73,7 @@ class Upstream(GoStruct, frozen=True, kw_only=True):
 
 
 class ConnectProxyConfig(GoStruct, frozen=True, kw_only=True):
-    """`structs.ConnectProxyConfig`."""
+    """What a proxy stands in front of, and where it leads."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset(
         {
@@ -100,7 +100,7 @@ class ConnectProxyConfig(GoStruct, frozen=True, kw_only=True):
 
 
 class ServiceDefinition(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceDefinition`."""
+    """A service as an agent is told of it, with its checks."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"kind"})
 
@@ -122,7 +122,7 @@ class ServiceDefinition(GoStruct, frozen=True, kw_only=True):
 
 
 class ServiceConnect(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceConnect`."""
+    """How an instance takes part in the mesh."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"native", "sidecar_service"})
     filter_skip: ClassVar[frozenset[str]] = frozenset({"sidecar_service"})
@@ -132,7 +132,7 @@ class ServiceConnect(GoStruct, frozen=True, kw_only=True):
 
 
 class Node(GoStruct, frozen=True, kw_only=True):
-    """`structs.Node`."""
+    """A machine of the catalog."""
 
     filter_skip: ClassVar[frozenset[str]] = frozenset({"create_index", "modify_index"})
 
@@ -147,7 +147,7 @@ class Node(GoStruct, frozen=True, kw_only=True):
 
 
 class NodeService(GoStruct, frozen=True, kw_only=True):
-    """`structs.NodeService`."""
+    """An instance of a service, as its node has it."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"kind", "tagged_addresses"})
     json_skip: ClassVar[frozenset[str]] = frozenset({"locally_registered_as_sidecar"})
@@ -173,7 +173,7 @@ class NodeService(GoStruct, frozen=True, kw_only=True):
 
 
 class ServiceNode(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceNode`."""
+    """An instance of a service, as its row in the catalog and in listings."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"service_tagged_addresses"})
     filter_skip: ClassVar[frozenset[str]] = frozenset({"create_index", "modify_index"})
@@ -201,27 +201,27 @@ class ServiceNode(GoStruct, frozen=True, kw_only=True):
 
 
 class ServiceName(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceName`."""
+    """The name of a service."""
 
     name: str = ""
 
 
 class NodeServices(GoStruct, frozen=True, kw_only=True):
-    """`structs.NodeServices`."""
+    """A node and its services, by ID."""
 
     node: Node | None = None
     services: dict[str, NodeService] | None = None
 
 
 class NodeServiceList(GoStruct, frozen=True, kw_only=True):
-    """`structs.NodeServiceList`."""
+    """A node and its services, as a list."""
 
     node: Node | None = None
     services: list[NodeService] | None = None
 
 
 class CheckServiceNode(GoStruct, frozen=True, kw_only=True):
-    """`structs.CheckServiceNode`."""
+    """An instance of a service with its node and its checks."""
 
     node: Node | None = None
     service: NodeService | None = None
@@ -229,7 +229,7 @@ class CheckServiceNode(GoStruct, frozen=True, kw_only=True):
 
 
 class NodeInfo(GoStruct, frozen=True, kw_only=True):
-    """`structs.NodeInfo`."""
+    """A node with its services and checks."""
 
     id: str = ""
     node: str = ""
@@ -241,7 +241,7 @@ class NodeInfo(GoStruct, frozen=True, kw_only=True):
 
 
 class ServiceInfo(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceInfo`."""
+    """An instance with its node and checks, and the gateway it stands behind."""
 
     node: Node | None = None
     service: NodeService | None = None
@@ -250,7 +250,7 @@ class ServiceInfo(GoStruct, frozen=True, kw_only=True):
 
 
 class GatewayService(GoStruct, frozen=True, kw_only=True):
-    """`structs.GatewayService`."""
+    """A service that stands behind a gateway."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset(
         {"port", "protocol", "hosts", "ca_file", "cert_file", "key_file", "sni", "from_wildcard"}
@@ -273,7 +273,7 @@ class GatewayService(GoStruct, frozen=True, kw_only=True):
 
 
 class RegisterRequest(WriteRequest, frozen=True, kw_only=True):
-    """`structs.RegisterRequest`."""
+    """Put a node, and perhaps a service and checks on it, into the catalog."""
 
     filter_skip: ClassVar[frozenset[str]] = frozenset({"create_index", "modify_index"})
 
@@ -292,7 +292,7 @@ class RegisterRequest(WriteRequest, frozen=True, kw_only=True):
 
 
 class DeregisterRequest(WriteRequest, frozen=True, kw_only=True):
-    """`structs.DeregisterRequest`."""
+    """Take a service, a check, or a whole node out of the catalog."""
 
     datacenter: str = ""
     node: str = ""
@@ -301,7 +301,7 @@ class DeregisterRequest(WriteRequest, frozen=True, kw_only=True):
 
 
 class ServiceSpecificRequest(QueryOptions, frozen=True, kw_only=True):
-    """`structs.ServiceSpecificRequest`."""
+    """Ask for the instances of a service."""
 
     datacenter: str = ""
     node_meta_filters: dict[str, str] | None = None
@@ -316,14 +316,14 @@ class ServiceSpecificRequest(QueryOptions, frozen=True, kw_only=True):
 
 
 class NodeSpecificRequest(QueryOptions, frozen=True, kw_only=True):
-    """`structs.NodeSpecificRequest`."""
+    """Ask for one node."""
 
     datacenter: str = ""
     node: str = ""
 
 
 class ServiceDumpRequest(QueryOptions, frozen=True, kw_only=True):
-    """`structs.ServiceDumpRequest`."""
+    """Ask for all instances, or those of a kind."""
 
     datacenter: str = ""
     service_kind: str = ""
@@ -332,66 +332,66 @@ class ServiceDumpRequest(QueryOptions, frozen=True, kw_only=True):
 
 
 class IndexedNodes(QueryMeta, frozen=True, kw_only=True):
-    """`structs.IndexedNodes`."""
+    """Answer: nodes."""
 
     nodes: list[Node] | None = None
 
 
 class IndexedServices(QueryMeta, frozen=True, kw_only=True):
-    """`structs.IndexedServices`."""
+    """Answer: the tags of each service."""
 
     services: dict[str, list[str] | None] | None = None
 
 
 class IndexedServiceList(QueryMeta, frozen=True, kw_only=True):
-    """`structs.IndexedServiceList`."""
+    """Answer: names of services."""
 
     services: list[ServiceName] | None = None
 
 
 class IndexedServiceNodes(QueryMeta, frozen=True, kw_only=True):
-    """`structs.IndexedServiceNodes`."""
+    """Answer: instances of a service."""
 
     service_nodes: list[ServiceNode] | None = None
 
 
 class IndexedNodeServices(QueryMeta, frozen=True, kw_only=True):
-    """`structs.IndexedNodeServices`."""
+    """Answer: a node and its services, by ID."""
 
     node_services: NodeServices | None = None
 
 
 class IndexedNodeServiceList(QueryMeta, frozen=True, kw_only=True):
-    """`structs.IndexedNodeServiceList`."""
+    """Answer: a node and its services, as a list."""
 
     node_services: NodeServiceList = NodeServiceList()
 
 
 class IndexedCheckServiceNodes(QueryMeta, frozen=True, kw_only=True):
-    """`structs.IndexedCheckServiceNodes`."""
+    """Answer: instances with their nodes and checks."""
 
     nodes: list[CheckServiceNode] | None = None
 
 
 class IndexedNodeDump(QueryMeta, frozen=True, kw_only=True):
-    """`structs.IndexedNodeDump`."""
+    """Answer: nodes with all that is on them."""
 
     dump: list[NodeInfo] | None = None
 
 
 class IndexedServiceDump(QueryMeta, frozen=True, kw_only=True):
-    """`structs.IndexedServiceDump`."""
+    """Answer: all instances with their nodes and checks."""
 
     dump: list[ServiceInfo] | None = None
 
 
 class IndexedGatewayServices(QueryMeta, frozen=True, kw_only=True):
-    """`structs.IndexedGatewayServices`."""
+    """Answer: services behind a gateway."""
 
     services: list[GatewayService] | None = None
 
 
 class DatacenterIndexedCheckServiceNodes(QueryMeta, frozen=True, kw_only=True):
-    """`structs.DatacenterIndexedCheckServiceNodes`."""
+    """Answer: instances by datacenter."""
 
     datacenter_nodes: dict[str, list[CheckServiceNode] | None] | None = None

@@ -24,7 +24,7 @@ from proconsul.wire.gostruct import (
 
 
 class ServiceConfigEntry(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceConfigEntry`."""
+    """`service-defaults`: what holds for all instances of a service."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset(
         {"mesh_gateway", "expose", "external_sni", "meta"}
@@ -43,7 +43,7 @@ class ServiceConfigEntry(GoStruct, frozen=True, kw_only=True):
 
 
 class ProxyConfigEntry(GoStruct, frozen=True, kw_only=True):
-    """`structs.ProxyConfigEntry`."""
+    """`proxy-defaults`: what holds for all proxies."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"mesh_gateway", "expose", "meta"})
     filter_skip: ClassVar[frozenset[str]] = frozenset({"create_index", "modify_index"})
@@ -59,7 +59,7 @@ class ProxyConfigEntry(GoStruct, frozen=True, kw_only=True):
 
 
 class ServiceRouteHTTPMatchHeader(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceRouteHTTPMatchHeader`."""
+    """What a header must be like."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset(
         {"present", "exact", "prefix", "suffix", "regex", "invert"}
@@ -75,7 +75,7 @@ class ServiceRouteHTTPMatchHeader(GoStruct, frozen=True, kw_only=True):
 
 
 class ServiceRouteHTTPMatchQueryParam(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceRouteHTTPMatchQueryParam`."""
+    """What a parameter of the query must be like."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"present", "exact", "regex"})
 
@@ -86,7 +86,7 @@ class ServiceRouteHTTPMatchQueryParam(GoStruct, frozen=True, kw_only=True):
 
 
 class ServiceRouteHTTPMatch(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceRouteHTTPMatch`."""
+    """What an HTTP request must be like; all of it has to hold."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset(
         {"path_exact", "path_prefix", "path_regex", "header", "query_param", "methods"}
@@ -101,7 +101,7 @@ class ServiceRouteHTTPMatch(GoStruct, frozen=True, kw_only=True):
 
 
 class ServiceRouteMatch(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceRouteMatch`."""
+    """What a request must be like, by protocol."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"http"})
 
@@ -109,7 +109,7 @@ class ServiceRouteMatch(GoStruct, frozen=True, kw_only=True):
 
 
 class ServiceRouteDestination(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceRouteDestination`."""
+    """Where a route leads, and how requests are sent there."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset(
         {
@@ -135,7 +135,7 @@ class ServiceRouteDestination(GoStruct, frozen=True, kw_only=True):
 
 
 class ServiceRoute(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceRoute`."""
+    """A rule of a router: what matches goes there."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"match", "destination"})
 
@@ -144,7 +144,7 @@ class ServiceRoute(GoStruct, frozen=True, kw_only=True):
 
 
 class ServiceRouterConfigEntry(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceRouterConfigEntry`."""
+    """`service-router`: which requests to a service go where."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"meta"})
     filter_skip: ClassVar[frozenset[str]] = frozenset({"create_index", "modify_index"})
@@ -158,7 +158,7 @@ class ServiceRouterConfigEntry(GoStruct, frozen=True, kw_only=True):
 
 
 class ServiceSplit(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceSplit`."""
+    """A share of a service's traffic, and where it goes."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset(
         {"service", "service_subset", "namespace"}
@@ -171,7 +171,7 @@ class ServiceSplit(GoStruct, frozen=True, kw_only=True):
 
 
 class ServiceSplitterConfigEntry(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceSplitterConfigEntry`."""
+    """`service-splitter`: how a service's traffic is shared out."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"meta"})
     filter_skip: ClassVar[frozenset[str]] = frozenset({"create_index", "modify_index"})
@@ -185,7 +185,7 @@ class ServiceSplitterConfigEntry(GoStruct, frozen=True, kw_only=True):
 
 
 class ServiceResolverSubset(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceResolverSubset`."""
+    """The instances that a filter lets through."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"filter", "only_passing"})
 
@@ -194,7 +194,7 @@ class ServiceResolverSubset(GoStruct, frozen=True, kw_only=True):
 
 
 class ServiceResolverRedirect(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceResolverRedirect`."""
+    """Where to go instead."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset(
         {"service", "service_subset", "namespace", "datacenter"}
@@ -207,7 +207,7 @@ class ServiceResolverRedirect(GoStruct, frozen=True, kw_only=True):
 
 
 class ServiceResolverFailover(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceResolverFailover`."""
+    """Where to go when there is no healthy instance."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset(
         {"service", "service_subset", "namespace", "datacenters"}
@@ -220,7 +220,7 @@ class ServiceResolverFailover(GoStruct, frozen=True, kw_only=True):
 
 
 class ServiceResolverConfigEntry(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceResolverConfigEntry`."""
+    """`service-resolver`: which instances a service has, and where to go without them."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset(
         {"default_subset", "subsets", "redirect", "failover", "connect_timeout", "meta"}
@@ -240,13 +240,13 @@ class ServiceResolverConfigEntry(GoStruct, frozen=True, kw_only=True):
 
 
 class GatewayTLSConfig(GoStruct, frozen=True, kw_only=True):
-    """`structs.GatewayTLSConfig`."""
+    """Whether a gateway speaks TLS."""
 
     enabled: bool = False
 
 
 class IngressService(GoStruct, frozen=True, kw_only=True):
-    """`structs.IngressService`."""
+    """A service behind an ingress listener, and the host names that it answers to."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"meta"})
 
@@ -256,7 +256,7 @@ class IngressService(GoStruct, frozen=True, kw_only=True):
 
 
 class IngressListener(GoStruct, frozen=True, kw_only=True):
-    """`structs.IngressListener`."""
+    """A port of an ingress gateway and the services behind it."""
 
     port: int = 0
     protocol: str = ""
@@ -264,7 +264,7 @@ class IngressListener(GoStruct, frozen=True, kw_only=True):
 
 
 class IngressGatewayConfigEntry(GoStruct, frozen=True, kw_only=True):
-    """`structs.IngressGatewayConfigEntry`."""
+    """Which services a gateway offers to the outside."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"meta"})
     filter_skip: ClassVar[frozenset[str]] = frozenset({"create_index", "modify_index"})
@@ -279,7 +279,7 @@ class IngressGatewayConfigEntry(GoStruct, frozen=True, kw_only=True):
 
 
 class LinkedService(GoStruct, frozen=True, kw_only=True):
-    """`structs.LinkedService`."""
+    """A service behind a terminating gateway, and how to speak TLS to it."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset(
         {"name", "ca_file", "cert_file", "key_file", "sni"}
@@ -293,7 +293,7 @@ class LinkedService(GoStruct, frozen=True, kw_only=True):
 
 
 class TerminatingGatewayConfigEntry(GoStruct, frozen=True, kw_only=True):
-    """`structs.TerminatingGatewayConfigEntry`."""
+    """Which services outside of the mesh a gateway leads to."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"meta"})
     filter_skip: ClassVar[frozenset[str]] = frozenset({"create_index", "modify_index"})

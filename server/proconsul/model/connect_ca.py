@@ -8,7 +8,7 @@ from proconsul.wire.gostruct import GoStruct
 
 
 class CARoot(GoStruct, frozen=True, kw_only=True):
-    """`structs.CARoot`."""
+    """A root certificate of the mesh."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"signing_cert", "signing_key"})
     json_skip: ClassVar[frozenset[str]] = frozenset({"rotated_out_at"})
@@ -34,7 +34,7 @@ class CARoot(GoStruct, frozen=True, kw_only=True):
 
 
 class CAConfiguration(GoStruct, frozen=True, kw_only=True):
-    """`structs.CAConfiguration`."""
+    """Which provider signs the mesh's certificates, and how."""
 
     json_skip: ClassVar[frozenset[str]] = frozenset({"cluster_id"})
     filter_skip: ClassVar[frozenset[str]] = frozenset({"create_index", "modify_index"})
@@ -49,7 +49,7 @@ class CAConfiguration(GoStruct, frozen=True, kw_only=True):
 
 
 class CAConsulProviderState(GoStruct, frozen=True, kw_only=True):
-    """`structs.CAConsulProviderState`."""
+    """The keys of the builtin provider."""
 
     filter_skip: ClassVar[frozenset[str]] = frozenset({"create_index", "modify_index"})
 
@@ -62,7 +62,7 @@ class CAConsulProviderState(GoStruct, frozen=True, kw_only=True):
 
 
 class CARequest(WriteRequest, frozen=True, kw_only=True):
-    """`structs.CARequest`."""
+    """Change roots, configuration or the builtin provider's state."""
 
     op: str = ""
     datacenter: str = ""
@@ -73,21 +73,21 @@ class CARequest(WriteRequest, frozen=True, kw_only=True):
 
 
 class CALeafRequest(WriteRequest, frozen=True, kw_only=True):
-    """`structs.CALeafRequest`."""
+    """Say that a leaf certificate was signed."""
 
     op: str = ""
     datacenter: str = ""
 
 
 class CASignRequest(WriteRequest, frozen=True, kw_only=True):
-    """`structs.CASignRequest`."""
+    """Ask for a leaf certificate."""
 
     datacenter: str = ""
     csr: str = ""
 
 
 class IssuedCert(GoStruct, frozen=True, kw_only=True):
-    """`structs.IssuedCert`."""
+    """A leaf certificate that was signed."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset(
         {"cert_pem", "private_key_pem", "service", "service_uri", "agent", "agent_uri"}
@@ -108,7 +108,7 @@ class IssuedCert(GoStruct, frozen=True, kw_only=True):
 
 
 class IndexedCARoots(QueryMeta, frozen=True, kw_only=True):
-    """`structs.IndexedCARoots`."""
+    """Answer: the root certificates, and which one is active."""
 
     active_root_id: str = ""
     trust_domain: str = ""

@@ -5,7 +5,7 @@ from proconsul.wire.gostruct import GoStruct
 
 
 class NetworkCoordinate(GoStruct, frozen=True, kw_only=True):
-    """`coordinate.Coordinate`."""
+    """A point: distances between two are round-trip times in seconds."""
 
     vec: list[float] | None = None
     error: float = 0.0
@@ -14,7 +14,7 @@ class NetworkCoordinate(GoStruct, frozen=True, kw_only=True):
 
 
 class Coordinate(GoStruct, frozen=True, kw_only=True):
-    """`structs.Coordinate`."""
+    """Where a node is in the network of its segment."""
 
     node: str = ""
     segment: str = ""
@@ -22,7 +22,7 @@ class Coordinate(GoStruct, frozen=True, kw_only=True):
 
 
 class CoordinateUpdateRequest(WriteRequest, frozen=True, kw_only=True):
-    """`structs.CoordinateUpdateRequest`."""
+    """A node says where it is."""
 
     datacenter: str = ""
     node: str = ""
@@ -31,7 +31,7 @@ class CoordinateUpdateRequest(WriteRequest, frozen=True, kw_only=True):
 
 
 class DatacenterMap(GoStruct, frozen=True, kw_only=True):
-    """`structs.DatacenterMap`."""
+    """Where the servers of a datacenter are."""
 
     datacenter: str = ""
     area_id: str = ""
@@ -39,6 +39,6 @@ class DatacenterMap(GoStruct, frozen=True, kw_only=True):
 
 
 class IndexedCoordinates(QueryMeta, frozen=True, kw_only=True):
-    """`structs.IndexedCoordinates`."""
+    """Answer: coordinates."""
 
     coordinates: list[Coordinate] | None = None

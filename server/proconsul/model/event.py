@@ -4,7 +4,7 @@ from proconsul.model.query import QueryMeta, QueryOptions
 
 
 class EventFireRequest(QueryOptions, frozen=True, kw_only=True):
-    """`structs.EventFireRequest`."""
+    """Send a user event to the members."""
 
     datacenter: str = ""
     name: str = ""
@@ -12,6 +12,6 @@ class EventFireRequest(QueryOptions, frozen=True, kw_only=True):
 
 
 class EventFireResponse(QueryMeta, frozen=True, kw_only=True):
-    """`structs.EventFireResponse`."""
+    """Answer to a sent user event."""
 
     pass

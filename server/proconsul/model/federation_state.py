@@ -9,7 +9,7 @@ from proconsul.wire.gostruct import GoStruct
 
 
 class FederationState(GoStruct, frozen=True, kw_only=True):
-    """`structs.FederationState`."""
+    """The mesh gateways of a datacenter, as its leader told the others."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"mesh_gateways"})
     filter_skip: ClassVar[frozenset[str]] = frozenset({"create_index", "modify_index"})
@@ -23,7 +23,7 @@ class FederationState(GoStruct, frozen=True, kw_only=True):
 
 
 class FederationStateRequest(WriteRequest, frozen=True, kw_only=True):
-    """`structs.FederationStateRequest`."""
+    """Change or delete a datacenter's federation state."""
 
     datacenter: str = ""
     op: str = ""

@@ -8,7 +8,7 @@ from proconsul.wire.gostruct import GoStruct
 
 
 class HealthCheckDefinition(GoStruct, frozen=True, kw_only=True):
-    """`structs.HealthCheckDefinition`."""
+    """How a check is made; kept for whoever makes it, Consul's servers do not."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset(
         {
@@ -54,7 +54,7 @@ class HealthCheckDefinition(GoStruct, frozen=True, kw_only=True):
 
 
 class HealthCheck(GoStruct, frozen=True, kw_only=True):
-    """`structs.HealthCheck`."""
+    """A check of a node, or of a service on it, with its last result."""
 
     filter_skip: ClassVar[frozenset[str]] = frozenset(
         {"definition", "create_index", "modify_index"}
@@ -76,7 +76,7 @@ class HealthCheck(GoStruct, frozen=True, kw_only=True):
 
 
 class CheckType(GoStruct, frozen=True, kw_only=True):
-    """`structs.CheckType`."""
+    """What an agent is told to check, and how."""
 
     check_id: str = ""
     name: str = ""
@@ -107,7 +107,7 @@ class CheckType(GoStruct, frozen=True, kw_only=True):
 
 
 class ChecksInStateRequest(QueryOptions, frozen=True, kw_only=True):
-    """`structs.ChecksInStateRequest`."""
+    """Ask for the checks that have a status, or any."""
 
     datacenter: str = ""
     node_meta_filters: dict[str, str] | None = None
@@ -116,6 +116,6 @@ class ChecksInStateRequest(QueryOptions, frozen=True, kw_only=True):
 
 
 class IndexedHealthChecks(QueryMeta, frozen=True, kw_only=True):
-    """`structs.IndexedHealthChecks`."""
+    """Answer: checks."""
 
     health_checks: list[HealthCheck] | None = None

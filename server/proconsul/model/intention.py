@@ -8,7 +8,7 @@ from proconsul.wire.gostruct import GoStruct
 
 
 class Intention(GoStruct, frozen=True, kw_only=True):
-    """`structs.Intention`."""
+    """Whether a service may call another."""
 
     filter_skip: ClassVar[frozenset[str]] = frozenset(
         {"created_at", "updated_at", "hash", "create_index", "modify_index"}
@@ -34,7 +34,7 @@ class Intention(GoStruct, frozen=True, kw_only=True):
 
 
 class IntentionRequest(WriteRequest, frozen=True, kw_only=True):
-    """`structs.IntentionRequest`."""
+    """Create, change or delete an intention."""
 
     datacenter: str = ""
     op: str = ""
@@ -42,21 +42,21 @@ class IntentionRequest(WriteRequest, frozen=True, kw_only=True):
 
 
 class IntentionMatchEntry(GoStruct, frozen=True, kw_only=True):
-    """`structs.IntentionMatchEntry`."""
+    """A source or destination to match."""
 
     namespace: str = ""
     name: str = ""
 
 
 class IntentionQueryMatch(GoStruct, frozen=True, kw_only=True):
-    """`structs.IntentionQueryMatch`."""
+    """Ask which intentions concern some sources, or some destinations."""
 
     type: str = ""
     entries: list[IntentionMatchEntry] | None = None
 
 
 class IntentionQueryCheck(GoStruct, frozen=True, kw_only=True):
-    """`structs.IntentionQueryCheck`."""
+    """Ask whether one service may call another."""
 
     source_ns: str = ""
     source_name: str = ""
@@ -66,13 +66,13 @@ class IntentionQueryCheck(GoStruct, frozen=True, kw_only=True):
 
 
 class IntentionQueryCheckResponse(GoStruct, frozen=True, kw_only=True):
-    """`structs.IntentionQueryCheckResponse`."""
+    """Answer: whether it may."""
 
     allowed: bool = False
 
 
 class IntentionQueryRequest(QueryOptions, frozen=True, kw_only=True):
-    """`structs.IntentionQueryRequest`."""
+    """Ask for an intention by ID, by match or for a check."""
 
     datacenter: str = ""
     intention_id: str = ""
@@ -81,12 +81,12 @@ class IntentionQueryRequest(QueryOptions, frozen=True, kw_only=True):
 
 
 class IndexedIntentions(QueryMeta, frozen=True, kw_only=True):
-    """`structs.IndexedIntentions`."""
+    """Answer: intentions."""
 
     intentions: list[Intention] | None = None
 
 
 class IndexedIntentionMatches(QueryMeta, frozen=True, kw_only=True):
-    """`structs.IndexedIntentionMatches`."""
+    """Answer: for each entry asked for, its intentions by precedence."""
 
     matches: list[list[Intention] | None] | None = None

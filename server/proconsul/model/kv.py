@@ -7,7 +7,7 @@ from proconsul.wire.gostruct import GoStruct
 
 
 class DirEntry(GoStruct, frozen=True, kw_only=True):
-    """`structs.DirEntry`."""
+    """A key with its value, flags and holder."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"session"})
     filter_skip: ClassVar[frozenset[str]] = frozenset({"create_index", "modify_index"})
@@ -22,7 +22,7 @@ class DirEntry(GoStruct, frozen=True, kw_only=True):
 
 
 class KVSRequest(WriteRequest, frozen=True, kw_only=True):
-    """`structs.KVSRequest`."""
+    """Change keys: `op` says how."""
 
     datacenter: str = ""
     op: str = ""
@@ -30,14 +30,14 @@ class KVSRequest(WriteRequest, frozen=True, kw_only=True):
 
 
 class KeyRequest(QueryOptions, frozen=True, kw_only=True):
-    """`structs.KeyRequest`."""
+    """Ask for a key, or for all under a prefix."""
 
     datacenter: str = ""
     key: str = ""
 
 
 class KeyListRequest(QueryOptions, frozen=True, kw_only=True):
-    """`structs.KeyListRequest`."""
+    """Ask for the keys under a prefix, up to the next separator."""
 
     datacenter: str = ""
     prefix: str = ""
@@ -45,19 +45,19 @@ class KeyListRequest(QueryOptions, frozen=True, kw_only=True):
 
 
 class IndexedDirEntries(QueryMeta, frozen=True, kw_only=True):
-    """`structs.IndexedDirEntries`."""
+    """Answer: entries of the KV store."""
 
     entries: list[DirEntry] | None = None
 
 
 class IndexedKeyList(QueryMeta, frozen=True, kw_only=True):
-    """`structs.IndexedKeyList`."""
+    """Answer: keys alone."""
 
     keys: list[str] | None = None
 
 
 class TombstoneRequest(WriteRequest, frozen=True, kw_only=True):
-    """`structs.TombstoneRequest`."""
+    """Forget the tombstones up to an index."""
 
     datacenter: str = ""
     op: str = ""
@@ -65,7 +65,7 @@ class TombstoneRequest(WriteRequest, frozen=True, kw_only=True):
 
 
 class Tombstone(GoStruct, frozen=True, kw_only=True):
-    """`state.Tombstone`."""
+    """A key, or a prefix, that was deleted at an index."""
 
     key: str = ""
     index: int = 0

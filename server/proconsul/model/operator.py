@@ -8,7 +8,7 @@ from proconsul.wire.gostruct import GoStruct
 
 
 class AutopilotConfig(GoStruct, frozen=True, kw_only=True):
-    """`autopilot.Config`."""
+    """How the servers look after themselves."""
 
     filter_skip: ClassVar[frozenset[str]] = frozenset({"create_index", "modify_index"})
 
@@ -25,7 +25,7 @@ class AutopilotConfig(GoStruct, frozen=True, kw_only=True):
 
 
 class AutopilotSetConfigRequest(WriteRequest, frozen=True, kw_only=True):
-    """`structs.AutopilotSetConfigRequest`."""
+    """Change autopilot's configuration."""
 
     datacenter: str = ""
     config: AutopilotConfig = AutopilotConfig()
@@ -33,7 +33,7 @@ class AutopilotSetConfigRequest(WriteRequest, frozen=True, kw_only=True):
 
 
 class ServerStats(GoStruct, frozen=True, kw_only=True):
-    """`autopilot.ServerStats`."""
+    """How far a server is, by its own account."""
 
     last_contact: str = ""
     last_term: int = 0
@@ -41,7 +41,7 @@ class ServerStats(GoStruct, frozen=True, kw_only=True):
 
 
 class ServerHealth(GoStruct, frozen=True, kw_only=True):
-    """`autopilot.ServerHealth`."""
+    """What autopilot thinks of a server."""
 
     id: str = ""
     name: str = ""
@@ -58,7 +58,7 @@ class ServerHealth(GoStruct, frozen=True, kw_only=True):
 
 
 class OperatorHealthReply(GoStruct, frozen=True, kw_only=True):
-    """`autopilot.OperatorHealthReply`."""
+    """Answer: whether the servers are healthy, and how many may fail."""
 
     healthy: bool = False
     failure_tolerance: int = 0
@@ -66,7 +66,7 @@ class OperatorHealthReply(GoStruct, frozen=True, kw_only=True):
 
 
 class RaftServer(GoStruct, frozen=True, kw_only=True):
-    """`structs.RaftServer`."""
+    """A server as raft knows it."""
 
     id: str = ""
     node: str = ""
@@ -77,14 +77,14 @@ class RaftServer(GoStruct, frozen=True, kw_only=True):
 
 
 class RaftConfigurationResponse(GoStruct, frozen=True, kw_only=True):
-    """`structs.RaftConfigurationResponse`."""
+    """Answer: the servers that raft knows."""
 
     servers: list[RaftServer] | None = None
     index: int = 0
 
 
 class RaftRemovePeerRequest(WriteRequest, frozen=True, kw_only=True):
-    """`structs.RaftRemovePeerRequest`."""
+    """Take a server out of raft, by ID or address."""
 
     datacenter: str = ""
     address: str = ""

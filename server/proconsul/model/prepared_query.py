@@ -8,20 +8,20 @@ from proconsul.wire.gostruct import GoStruct
 
 
 class QueryDatacenterOptions(GoStruct, frozen=True, kw_only=True):
-    """`structs.QueryDatacenterOptions`."""
+    """Where a query looks when there is nobody here."""
 
     nearest_n: int = 0
     datacenters: list[str] | None = None
 
 
 class QueryDNSOptions(GoStruct, frozen=True, kw_only=True):
-    """`structs.QueryDNSOptions`."""
+    """How the DNS answers of a query are made."""
 
     ttl: str = ""
 
 
 class QueryTemplateOptions(GoStruct, frozen=True, kw_only=True):
-    """`structs.QueryTemplateOptions`."""
+    """Makes a query a template: how names are matched and taken apart."""
 
     type: str = ""
     regexp: str = ""
@@ -29,7 +29,7 @@ class QueryTemplateOptions(GoStruct, frozen=True, kw_only=True):
 
 
 class ServiceQuery(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceQuery`."""
+    """Which instances of which service a query gives."""
 
     service: str = ""
     failover: QueryDatacenterOptions = QueryDatacenterOptions()
@@ -43,7 +43,7 @@ class ServiceQuery(GoStruct, frozen=True, kw_only=True):
 
 
 class PreparedQuery(GoStruct, frozen=True, kw_only=True):
-    """`structs.PreparedQuery`."""
+    """A stored lookup of a service, under a name or (a template) all names with a prefix."""
 
     filter_skip: ClassVar[frozenset[str]] = frozenset({"create_index", "modify_index"})
 
@@ -59,7 +59,7 @@ class PreparedQuery(GoStruct, frozen=True, kw_only=True):
 
 
 class PreparedQueryRequest(WriteRequest, frozen=True, kw_only=True):
-    """`structs.PreparedQueryRequest`."""
+    """Create, change or delete a prepared query."""
 
     datacenter: str = ""
     op: str = ""
@@ -67,14 +67,14 @@ class PreparedQueryRequest(WriteRequest, frozen=True, kw_only=True):
 
 
 class PreparedQuerySpecificRequest(QueryOptions, frozen=True, kw_only=True):
-    """`structs.PreparedQuerySpecificRequest`."""
+    """Ask for a query by ID."""
 
     datacenter: str = ""
     query_id: str = ""
 
 
 class PreparedQueryExecuteRequest(QueryOptions, frozen=True, kw_only=True):
-    """`structs.PreparedQueryExecuteRequest`."""
+    """Run a query by name or ID."""
 
     datacenter: str = ""
     query_id_or_name: str = ""
@@ -85,7 +85,7 @@ class PreparedQueryExecuteRequest(QueryOptions, frozen=True, kw_only=True):
 
 
 class PreparedQueryExecuteRemoteRequest(QueryOptions, frozen=True, kw_only=True):
-    """`structs.PreparedQueryExecuteRemoteRequest`."""
+    """Run a query of another datacenter here: its failover came to us."""
 
     datacenter: str = ""
     query: PreparedQuery = PreparedQuery()
@@ -94,7 +94,7 @@ class PreparedQueryExecuteRemoteRequest(QueryOptions, frozen=True, kw_only=True)
 
 
 class PreparedQueryExecuteResponse(QueryMeta, frozen=True, kw_only=True):
-    """`structs.PreparedQueryExecuteResponse`."""
+    """Answer: the instances found, where, and after how many failovers."""
 
     service: str = ""
     nodes: list[CheckServiceNode] | None = None
@@ -104,12 +104,12 @@ class PreparedQueryExecuteResponse(QueryMeta, frozen=True, kw_only=True):
 
 
 class PreparedQueryExplainResponse(QueryMeta, frozen=True, kw_only=True):
-    """`structs.PreparedQueryExplainResponse`."""
+    """Answer: what a query becomes for a name, without running it."""
 
     query: PreparedQuery = PreparedQuery()
 
 
 class IndexedPreparedQueries(QueryMeta, frozen=True, kw_only=True):
-    """`structs.IndexedPreparedQueries`."""
+    """Answer: prepared queries."""
 
     queries: list[PreparedQuery] | None = None

@@ -7,7 +7,7 @@ from proconsul.wire.gostruct import GoStruct
 
 
 class QueryOptions(GoStruct, frozen=True, kw_only=True):
-    """`structs.QueryOptions`."""
+    """What every read may ask for: an index to wait for, a consistency, a filter."""
 
     token: str = ""
     min_query_index: int = 0
@@ -23,7 +23,7 @@ class QueryOptions(GoStruct, frozen=True, kw_only=True):
 
 
 class QueryMeta(GoStruct, frozen=True, kw_only=True):
-    """`structs.QueryMeta`."""
+    """What every answer to a read says about how fresh it is."""
 
     index: int = 0
     last_contact: Duration = Duration(0)
@@ -32,13 +32,13 @@ class QueryMeta(GoStruct, frozen=True, kw_only=True):
 
 
 class WriteRequest(GoStruct, frozen=True, kw_only=True):
-    """`structs.WriteRequest`."""
+    """What every write carries: the token."""
 
     token: str = ""
 
 
 class QuerySource(GoStruct, frozen=True, kw_only=True):
-    """`structs.QuerySource`."""
+    """Who asks, to sort by distance from there."""
 
     datacenter: str = ""
     segment: str = ""
@@ -47,7 +47,7 @@ class QuerySource(GoStruct, frozen=True, kw_only=True):
 
 
 class DCSpecificRequest(QueryOptions, frozen=True, kw_only=True):
-    """`structs.DCSpecificRequest`."""
+    """Ask for all of something in a datacenter."""
 
     datacenter: str = ""
     node_meta_filters: dict[str, str] | None = None
@@ -55,6 +55,4 @@ class DCSpecificRequest(QueryOptions, frozen=True, kw_only=True):
 
 
 class DatacentersRequest(QueryOptions, frozen=True, kw_only=True):
-    """`structs.DatacentersRequest`."""
-
-    pass
+    """Ask for the names of the datacenters."""

@@ -8,14 +8,14 @@ from proconsul.wire.gostruct import GoStruct
 
 
 class ServiceCheck(GoStruct, frozen=True, kw_only=True):
-    """`structs.ServiceCheck`."""
+    """A check of a service that a session depends on."""
 
     id: str = ""
     namespace: str = ""
 
 
 class Session(GoStruct, frozen=True, kw_only=True):
-    """`structs.Session`."""
+    """What locks are held by: it ends with its node, its checks or its time."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"checks"})
     filter_skip: ClassVar[frozenset[str]] = frozenset({"create_index", "modify_index"})
@@ -34,7 +34,7 @@ class Session(GoStruct, frozen=True, kw_only=True):
 
 
 class SessionRequest(WriteRequest, frozen=True, kw_only=True):
-    """`structs.SessionRequest`."""
+    """Create or destroy a session."""
 
     datacenter: str = ""
     op: str = ""
@@ -42,7 +42,7 @@ class SessionRequest(WriteRequest, frozen=True, kw_only=True):
 
 
 class SessionSpecificRequest(QueryOptions, frozen=True, kw_only=True):
-    """`structs.SessionSpecificRequest`."""
+    """Ask for a session, or renew it."""
 
     datacenter: str = ""
     session_id: str = ""
@@ -50,6 +50,6 @@ class SessionSpecificRequest(QueryOptions, frozen=True, kw_only=True):
 
 
 class IndexedSessions(QueryMeta, frozen=True, kw_only=True):
-    """`structs.IndexedSessions`."""
+    """Answer: sessions."""
 
     sessions: list[Session] | None = None

@@ -4,20 +4,20 @@ from proconsul.wire.gostruct import GoStruct
 
 
 class SnapshotHeader(GoStruct, frozen=True, kw_only=True):
-    """`fsm.snapshotHeader`."""
+    """What a snapshot begins with: the highest index of its tables."""
 
     last_index: int = 0
 
 
 class IndexEntry(GoStruct, frozen=True, kw_only=True):
-    """`state.IndexEntry`."""
+    """The raft index at which a table, a service or a kind of services last changed."""
 
     key: str = ""
     value: int = 0
 
 
 class ChunkInfo(GoStruct, frozen=True, kw_only=True):
-    """`raftchunking.ChunkInfo`."""
+    """A piece of a large command: which one of how many, of which operation, in which term."""
 
     op_num: int = 0
     sequence_num: int = 0

@@ -12,21 +12,21 @@ from proconsul.wire.gostruct import GoStruct
 
 
 class TxnKVOp(GoStruct, frozen=True, kw_only=True):
-    """`structs.TxnKVOp`."""
+    """A transaction's operation on a key."""
 
     verb: str = ""
     dir_ent: DirEntry = DirEntry()
 
 
 class TxnNodeOp(GoStruct, frozen=True, kw_only=True):
-    """`structs.TxnNodeOp`."""
+    """A transaction's operation on a node."""
 
     verb: str = ""
     node: Node = Node()
 
 
 class TxnServiceOp(GoStruct, frozen=True, kw_only=True):
-    """`structs.TxnServiceOp`."""
+    """A transaction's operation on a service."""
 
     verb: str = ""
     node: str = ""
@@ -34,21 +34,21 @@ class TxnServiceOp(GoStruct, frozen=True, kw_only=True):
 
 
 class TxnCheckOp(GoStruct, frozen=True, kw_only=True):
-    """`structs.TxnCheckOp`."""
+    """A transaction's operation on a check."""
 
     verb: str = ""
     check: HealthCheck = HealthCheck()
 
 
 class TxnSessionOp(GoStruct, frozen=True, kw_only=True):
-    """`structs.TxnSessionOp`."""
+    """A transaction's operation on a session."""
 
     verb: str = ""
     session: Session = Session()
 
 
 class TxnIntentionOp(WriteRequest, frozen=True, kw_only=True):
-    """`structs.TxnIntentionOp`."""
+    """A transaction's operation on an intention."""
 
     datacenter: str = ""
     op: str = ""
@@ -56,7 +56,7 @@ class TxnIntentionOp(WriteRequest, frozen=True, kw_only=True):
 
 
 class TxnOp(GoStruct, frozen=True, kw_only=True):
-    """`structs.TxnOp`."""
+    """One operation of a transaction: exactly one of its fields is set."""
 
     kv: TxnKVOp | None = None
     intention: TxnIntentionOp | None = None
@@ -67,14 +67,14 @@ class TxnOp(GoStruct, frozen=True, kw_only=True):
 
 
 class TxnError(GoStruct, frozen=True, kw_only=True):
-    """`structs.TxnError`."""
+    """Which operation of a transaction failed, and why."""
 
     op_index: int = 0
     what: str = ""
 
 
 class TxnResult(GoStruct, frozen=True, kw_only=True):
-    """`structs.TxnResult`."""
+    """What one operation of a transaction gave: one of its fields is set."""
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset({"kv", "node", "service", "check"})
 
@@ -85,28 +85,28 @@ class TxnResult(GoStruct, frozen=True, kw_only=True):
 
 
 class TxnRequest(WriteRequest, frozen=True, kw_only=True):
-    """`structs.TxnRequest`."""
+    """A transaction: all of its operations at one index, or none."""
 
     datacenter: str = ""
     ops: list[TxnOp] | None = None
 
 
 class TxnReadRequest(QueryOptions, frozen=True, kw_only=True):
-    """`structs.TxnReadRequest`."""
+    """A transaction that only reads, and does not go through the log."""
 
     datacenter: str = ""
     ops: list[TxnOp] | None = None
 
 
 class TxnResponse(GoStruct, frozen=True, kw_only=True):
-    """`structs.TxnResponse`."""
+    """Answer: what the operations gave, or why none was done."""
 
     results: list[TxnResult] | None = None
     errors: list[TxnError] | None = None
 
 
 class TxnReadResponse(QueryMeta, frozen=True, kw_only=True):
-    """`structs.TxnReadResponse`."""
+    """Answer to a transaction that only reads."""
 
     results: list[TxnResult] | None = None
     errors: list[TxnError] | None = None

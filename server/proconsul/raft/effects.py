@@ -11,7 +11,7 @@ The driver takes an Effects and does:
    `Node.installed(meta)`.
 4. `apply`: apply the entries in order, then `Node.applied(last index)`. Every committed entry
    comes exactly once; entries of all kinds come, so that the applied index has no holes.
-5. `reads`: answer the reads, each once its index is applied.
+5. `reads`: answer the reads; they come when what they must see is applied.
 6. `events`: log, count, start and stop the leader's duties.
 """
 
@@ -63,7 +63,7 @@ class Install(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReadAnswer(msgspec.Struct, frozen=True, gc=False):
-    """The read may be served once `index` is applied; None: leadership was lost, ask elsewhere."""
+    """The read may be served: `index` is applied. None: leadership was lost, ask elsewhere."""
 
     read: ReadId
     index: Index | None

@@ -145,7 +145,7 @@ def step_install(state: State, message: InstallSnapshot) -> None:
         state.hand_install(Install(message.token, message.snapshot))
 
 
-def reply_installed(state: State, install: Install) -> None:
-    """The snapshot is in place; the reply waits for the log that begins behind it."""
-    reply = InstallReply(token=install.token, term=state.term, accepted=True)
+def reply_installed(state: State, install: Install, *, accepted: bool) -> None:
+    """The snapshot is in place, or not; the reply waits for the log that begins behind it."""
+    reply = InstallReply(token=install.token, term=state.term, accepted=accepted)
     state.reply(reply, after_log=True)

@@ -216,7 +216,13 @@ class Node(State):
             self.applied_index = self.applying_index = snapshot.index
         else:
             self.begin_at(snapshot)
-        follower.reply_installed(self, install)
+        follower.reply_installed(self, install, accepted=True)
+
+    def install_failed(self, install: Install) -> None:
+        """The received snapshot was no good; the state is what it was."""
+        assert self.installing is install, "what was handed out"
+        self.installing = None
+        follower.reply_installed(self, install, accepted=False)
 
     def take(self) -> Effects:
         """What is to be done about all that was told since the last time."""

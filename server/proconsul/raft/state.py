@@ -300,9 +300,13 @@ class State:
         return install
 
     def take_reads(self) -> tuple[ReadAnswer, ...]:
-        """The reads that got their answer, once."""
-        answers, self._read_answers = self._read_answers, []
-        return tuple(answers)
+        """The reads that got their answer and whose index is applied, once."""
+        if not self._read_answers:
+            return ()
+        applied = self.applied_index
+        ready = [one for one in self._read_answers if one.index is None or one.index <= applied]
+        self._read_answers = [one for one in self._read_answers if one not in ready]
+        return tuple(ready)
 
     def take_events(self) -> tuple[Event, ...]:
         """What happened, once."""

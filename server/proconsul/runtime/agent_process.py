@@ -1,22 +1,23 @@
 """The running agent as the HTTP API sees it (api.process.Process)."""
 
+import asyncio
+import platform
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from proconsul.api.process import Member
-from proconsul.config.schema import Config
+from proconsul.api.process import Figure, Member, MetricsSettings
+from proconsul.config.schema import LoadedConfig, Telemetry as TelemetryConfig
 from proconsul.errors import RpcError
 from proconsul.leader.own_node import ServerMember
 from proconsul.runtime import host_info, logs, self_description
+from proconsul.runtime.agent_tokens import KINDS, AgentTokens
+from proconsul.runtime.joining import Gate, join
 from proconsul.runtime.local_agent import LocalAgent
 from proconsul.runtime.process_metrics import ProcessMetrics
 from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.runtime.raft_snapshots import RaftSnapshots
 from proconsul.telemetry import Telemetry
-
-SERF_ALIVE = 1
-TOKEN_KINDS = ("agent", "agent_master", "default", "replication")
 
 
 class AgentProcess:
@@ -25,43 +26,64 @@ class AgentProcess:
     def __init__(
         self,
         *,
-        config: Config,
+        loaded: LoadedConfig,
         node_id: str,
         member: ServerMember,
         local: LocalAgent,
         driver: RaftDriver,
         snapshots: RaftSnapshots,
         telemetry: Telemetry,
+        tokens: AgentTokens,
         reload: Callable[[], Awaitable[None]],
         stop: Callable[[], None],
     ) -> None:
         """`reload` reads the configuration again; `stop` begins the end of the process."""
-        self.config = config  # replaced at a reload
+        self.loaded = loaded  # replaced at a reload
         self.node_id = node_id
         self.local = local
         self._member = member
         self._driver = driver
         self._snapshots = snapshots
         self._telemetry = telemetry
+        self._tokens = tokens
         self._reload = reload
         self._stop = stop
         self._metrics = ProcessMetrics(telemetry)
         self.started_unix_s = time.time()
-        self.tokens: dict[str, str] = {}
 
     def self_description(self) -> dict[str, Any]:
         """Config, DebugConfig, Coord, Member, Stats, Meta."""
         return self_description.describe(
-            self.config, self.node_id, self.members(wan=False)[0], self._driver, self.local
+            self.loaded, self.node_id, self.members(wan=False)[0], self._driver, self.local
         )
 
     def members(self, wan: bool) -> list[Member]:
         """This server; the gossip pool is not there yet."""
-        return [self_description.own_member(self.config, self._member, wan=wan)]
+        return [self_description.own_member(self.loaded.config, self._member, wan=wan)]
 
     def host(self) -> dict[str, Any]:
         """Memory, CPUs, disks and the operating system."""
-        return host_info.host_info(self.config.data_dir)
+        return host_info.host_info()
+
+    def metrics(self) -> MetricsSettings:
+        """What `telemetry` in the configuration says.
+
+        Gauges carry the host only where there is another sink than the agent's memory.
+        """
+        telemetry = self.loaded.config.telemetry
+        prometheus = telemetry.prometheus_retention_time_s > 0
+        others = (telemetry.statsd_address, telemetry.statsite_address, telemetry.dogstatsd_addr)
+        with_host = (prometheus or any(others)) and not telemetry.disable_hostname
+        return MetricsSettings(
+            prefix=telemetry.metrics_prefix,
+            host=platform.node() if with_host else "",
+            prometheus=prometheus,
+            is_shown=_filter(telemetry),
+        )
+
+    def figures(self) -> list[Figure]:
+        """Measurements of the process, taken now."""
+        return self._metrics.figures(self.started_unix_s)
 
     async def reload(self) -> None:
         """Read the configuration again; raises ConfigError."""
@@ -72,25 +94,29 @@ class AgentProcess:
         self._stop()
 
     async def join(self, address: str, wan: bool) -> int:
-        """Refuse: there is no gossip pool yet to join."""
-        raise RpcError(
-            f"cannot join {address}: this server has no gossip pool yet; it runs as a cluster of one"
-        )
+        """Join the pool through an address: only our own is a member yet."""
+        cluster, ports = self.loaded.config.cluster, self.loaded.config.ports
+        if wan:
+            gate = Gate(ports.serf_wan, frozenset({cluster.advertise_addr_wan}))
+        else:
+            gate = Gate(ports.serf_lan, frozenset({cluster.advertise_addr}))
+        return await join(address, gate)
 
     async def force_leave(self, node: str, prune: bool) -> None:
-        """Refuse for a node that is no member."""
-        if node != self._member.node:
+        """Refuse for a node that is no member; one that is alive stays, as in Serf."""
+        names = {member.name for wan in (False, True) for member in self.members(wan)}
+        if node not in names:
             raise RpcError(f"agent: No node found with name '{node}'")
 
     def monitor(self, level: str, as_json: bool) -> AsyncIterator[bytes]:
         """Log lines from now on."""
         return logs.MonitorSink(level, as_json=as_json).lines()
 
-    def set_token(self, kind: str, token: str) -> bool:
-        """Keep one of the agent's tokens; False for an unknown kind."""
-        if kind not in TOKEN_KINDS:
+    async def set_token(self, kind: str, token: str) -> bool:
+        """Use another token of the agent; False for an unknown kind."""
+        if kind not in KINDS:
             return False
-        self.tokens[kind] = token
+        await asyncio.to_thread(self._tokens.set, kind, token)
         return True
 
     async def save_snapshot(self, stale: bool) -> tuple[int, AsyncIterator[bytes]]:
@@ -105,7 +131,25 @@ class AgentProcess:
         """Set the gauges of process and raft; called each second."""
         self._metrics.measure()
         node = self._driver.node
-        self._telemetry.gauge("raft.applied_index", node.applied_index)
-        self._telemetry.gauge("raft.last_index", node.last_index)
-        self._telemetry.gauge("server.isLeader", 1.0 if node.is_leader else 0.0)
-        self._telemetry.gauge("rpc.queries_blocking", self._telemetry.blocking_queries)
+        gauge = self._telemetry.gauge
+        gauge("raft.applied_index", node.applied_index)
+        gauge("raft.last_index", node.last_index)
+        gauge("server.isLeader", 1.0 if node.is_leader else 0.0)
+        gauge("rpc.queries_blocking", self._telemetry.blocking_queries)
+        gauge("members.servers", len(self.members(wan=False)))
+        gauge("members.clients", 0)
+
+
+def _filter(telemetry: TelemetryConfig) -> Callable[[str], bool]:
+    """The longest rule that a name begins with decides, as in go-metrics."""
+    rules = {prefix: False for prefix in telemetry.blocked_prefixes}
+    rules |= {prefix: True for prefix in telemetry.allowed_prefixes}
+    prefixes = sorted(rules, key=len, reverse=True)
+
+    def is_shown(name: str) -> bool:
+        for prefix in prefixes:
+            if name.startswith(prefix):
+                return rules[prefix]
+        return telemetry.filter_default
+
+    return is_shown

@@ -6,106 +6,142 @@ import socket
 import time
 from typing import Any
 
+_DISK_PATH = "/"  # where Consul looks
+_FILESYSTEMS = {"ext4": "ext2/ext3", "ext3": "ext2/ext3", "ext2": "ext2/ext3"}
 
-def host_info(data_dir: str) -> dict[str, Any]:
-    """Memory, CPUs, host, disk of the data directory; collected now."""
+# gopsutil's names in its order, and the kernel's; "" is what Linux does not have.
+_MEMORY = (
+    *(("active", "Active"), ("inactive", "Inactive"), ("wired", ""), ("laundry", "")),
+    *(("buffers", "Buffers"), ("cached", ""), ("writeback", "Writeback"), ("dirty", "Dirty")),
+    *(("writebacktmp", "WritebackTmp"), ("shared", "Shmem"), ("slab", "Slab")),
+    *(("sreclaimable", "SReclaimable"), ("sunreclaim", "SUnreclaim")),
+    *(("pagetables", "PageTables"), ("swapcached", "SwapCached")),
+    *(("commitlimit", "CommitLimit"), ("committedas", "Committed_AS")),
+    *(("hightotal", "HighTotal"), ("highfree", "HighFree")),
+    *(("lowtotal", "LowTotal"), ("lowfree", "LowFree")),
+    *(("swaptotal", "SwapTotal"), ("swapfree", "SwapFree"), ("mapped", "Mapped")),
+    *(("vmalloctotal", "VmallocTotal"), ("vmallocused", "VmallocUsed")),
+    *(("vmallocchunk", "VmallocChunk"), ("hugepagestotal", ""), ("hugepagesfree", "")),
+    ("hugepagesize", "Hugepagesize"),
+)
+_COUNTS = {"hugepagestotal": "HugePages_Total", "hugepagesfree": "HugePages_Free"}
+
+
+def host_info() -> dict[str, Any]:
+    """Memory, CPUs, host and disk; collected now, which takes some milliseconds."""
     return {
         "Memory": _memory(),
         "CPU": _cpus(),
         "Host": _host(),
-        "Disk": _disk(data_dir),
+        "Disk": _disk(_DISK_PATH),
         "CollectionTime": time.time_ns(),
         "Errors": None,
     }
 
 
-def _fields(path: str) -> list[tuple[str, str]]:
+def _lines(path: str) -> list[str]:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            lines = file.read().splitlines()
+            return file.read().splitlines()
     except OSError:
         return []
-    pairs = (line.partition(":") for line in lines if ":" in line)
+
+
+def _fields(path: str) -> list[tuple[str, str]]:
+    pairs = (line.partition(":") for line in _lines(path) if ":" in line)
     return [(name.strip(), value.strip()) for name, _, value in pairs]
 
 
 def _memory() -> dict[str, Any]:
-    kilobytes = {name: int(value.split()[0]) for name, value in _fields("/proc/meminfo") if value}
+    figures = {name: int(value.split()[0]) for name, value in _fields("/proc/meminfo") if value}
 
     def octets(name: str) -> int:
-        return kilobytes.get(name, 0) * 1024
+        return figures.get(name, 0) * 1024
 
-    total, available = octets("MemTotal"), octets("MemAvailable")
+    total = octets("MemTotal")
     cached = octets("Cached") + octets("SReclaimable")
     used = total - octets("MemFree") - octets("Buffers") - cached
-    return {
+    shown: dict[str, Any] = {
         "total": total,
-        "available": available,
+        "available": octets("MemAvailable"),
         "used": used,
         "usedPercent": used / total * 100 if total else 0.0,
         "free": octets("MemFree"),
-        "active": octets("Active"),
-        "inactive": octets("Inactive"),
-        "buffers": octets("Buffers"),
-        "cached": cached,
-        "dirty": octets("Dirty"),
-        "shared": octets("Shmem"),
-        "slab": octets("Slab"),
-        "swaptotal": octets("SwapTotal"),
-        "swapfree": octets("SwapFree"),
     }
+    for name, kernel_name in _MEMORY:
+        shown[name] = octets(kernel_name)
+    shown["cached"] = cached
+    for name, kernel_name in _COUNTS.items():
+        shown[name] = figures.get(kernel_name, 0)
+    return shown
 
 
 def _cpus() -> list[dict[str, Any]]:
-    cpus: list[dict[str, Any]] = []
+    cpus: list[dict[str, str]] = []
     for name, value in _fields("/proc/cpuinfo"):
         if name == "processor":
-            cpus.append({"cpu": int(value), "vendorId": "", "modelName": "", "mhz": 0.0})
-        elif cpus and name == "vendor_id":
-            cpus[-1]["vendorId"] = value
-        elif cpus and name == "model name":
-            cpus[-1]["modelName"] = value
-        elif cpus and name == "cpu MHz":
-            cpus[-1]["mhz"] = float(value)
-    return cpus
+            cpus.append({})
+        if cpus:
+            cpus[-1][name] = value
+    return [_cpu(cpu) for cpu in cpus]
+
+
+def _cpu(cpu: dict[str, str]) -> dict[str, Any]:
+    return {
+        "cpu": int(cpu["processor"]),
+        "vendorId": cpu.get("vendor_id", ""),
+        "family": cpu.get("cpu family", ""),
+        "model": cpu.get("model", ""),
+        "stepping": int(cpu.get("stepping", "0") or 0),
+        "physicalId": cpu.get("physical id", ""),
+        "coreId": cpu.get("core id", ""),
+        "cores": 1,
+        "modelName": cpu.get("model name", ""),
+        "mhz": float(cpu.get("cpu MHz", "0") or 0),
+        "cacheSize": int(cpu.get("cache size", "0").split()[0]),
+        "flags": cpu.get("flags", "").split(),
+        "microcode": cpu.get("microcode", ""),
+    }
 
 
 def _host() -> dict[str, Any]:
     with open("/proc/uptime", encoding="ascii") as file:
         uptime_s = int(float(file.read().split()[0]))
     release = platform.freedesktop_os_release() if os.path.exists("/etc/os-release") else {}
+    system = release.get("ID", "")
+    exact = _lines("/etc/debian_version") if system == "debian" else []
     return {
         "hostname": socket.gethostname(),
         "uptime": uptime_s,
         "bootTime": int(time.time()) - uptime_s,
         "procs": sum(name.isdigit() for name in os.listdir("/proc")),
         "os": "linux",
-        "platform": release.get("ID", ""),
-        "platformFamily": release.get("ID_LIKE", release.get("ID", "")),
-        "platformVersion": release.get("VERSION_ID", ""),
+        "platform": system,
+        "platformFamily": (release.get("ID_LIKE") or system).partition(" ")[0],
+        "platformVersion": exact[0] if exact else release.get("VERSION_ID", ""),
         "kernelVersion": platform.release(),
         "kernelArch": platform.machine(),
         "virtualizationSystem": "",
         "virtualizationRole": "",
-        "hostid": _boot_id(),
+        "hostid": _host_id(),
     }
 
 
-def _boot_id() -> str:
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
+def _host_id() -> str:
+    product = _lines("/sys/class/dmi/id/product_uuid")
+    boot = _lines("/proc/sys/kernel/random/boot_id")
+    return ((product or boot or [""])[0]).lower()
 
 
 def _disk(path: str) -> dict[str, Any]:
     stats = os.statvfs(path)
-    total = stats.f_blocks * stats.f_frsize
-    free = stats.f_bavail * stats.f_frsize
     used = (stats.f_blocks - stats.f_bfree) * stats.f_frsize
+    free = stats.f_bavail * stats.f_frsize
     inodes_used = stats.f_files - stats.f_ffree
     return {
         "path": path,
-        "fstype": "",
-        "total": total,
+        "fstype": _filesystem(path),
+        "total": stats.f_blocks * stats.f_frsize,
         "free": free,
         "used": used,
         "usedPercent": used / (used + free) * 100 if used + free else 0.0,
@@ -114,3 +150,13 @@ def _disk(path: str) -> dict[str, Any]:
         "inodesFree": stats.f_ffree,
         "inodesUsedPercent": inodes_used / stats.f_files * 100 if stats.f_files else 0.0,
     }
+
+
+def _filesystem(path: str) -> str:
+    """gopsutil's word for the file system that is mounted there; the last mount counts."""
+    found = ""
+    for line in _lines("/proc/mounts"):
+        words = line.split()
+        if len(words) > 2 and words[1] == path:
+            found = words[2]
+    return _FILESYSTEMS.get(found, found)

@@ -48,11 +48,13 @@ def parse(body: bytes) -> Any:
         raise BodyError("EOF")
     try:
         return msgspec.json.decode(body, strict=True)
-    except msgspec.DecodeError as failure:
+    except (msgspec.DecodeError, UnicodeDecodeError) as failure:
         return _parse_first_value(body, failure)
+    except RecursionError as failure:
+        raise BodyError("exceeded max depth") from failure
 
 
-def _parse_first_value(body: bytes, failure: msgspec.DecodeError) -> Any:
+def _parse_first_value(body: bytes, failure: Exception) -> Any:
     """Go's Decoder reads one value and leaves what stands behind it alone."""
     import json
 
@@ -60,7 +62,7 @@ def _parse_first_value(body: bytes, failure: msgspec.DecodeError) -> Any:
         value, _ = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode(
             body.decode("utf-8", "replace").lstrip()
         )
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BodyError(f"invalid character in JSON: {failure}") from failure
     return value
 
@@ -120,7 +122,11 @@ class BodyDecoder:
         return plan
 
     def _struct(self, struct_type: type[Any], value: Any, aside: list[str]) -> Any:
-        return struct_type() if value is None else struct_type(**self._fields(struct_type, value, aside))
+        return (
+            struct_type()
+            if value is None
+            else struct_type(**self._fields(struct_type, value, aside))
+        )
 
     def _fields(self, struct_type: type[Any], value: Any, aside: list[str]) -> dict[str, Any]:
         """The attributes that the object sets."""

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]  # it ships no types
+import msgpack
 
 from proconsul.wire.golang import Float32
 

@@ -326,6 +326,7 @@ MORE_MISFITS: list[dict[str, Any]] = [
 
 def _intentions_and_queries(server: RealServer) -> None:
     first: dict[str, Any] = {}
+    intention: dict[str, Any] = {}
     for source, destination in (("*", "web"), ("api", "web"), ("*", "*"), ("api", "*")):
         intention = {
             "SourceName": source,
@@ -427,6 +428,7 @@ def _rights(server: RealServer) -> None:
             "Config": {"JWTValidationPubKeys": [public_key], "ClaimMappings": {"sub": "name"}},
         },
     ]
+    rule: dict[str, Any] = {}
     for method in methods:
         server.put("/v1/acl/auth-method", method)
         rule = {"AuthMethod": method["Name"], "BindType": "service", "BindName": "web"}

@@ -90,6 +90,7 @@ class Run:
             least = self.reads.pop((name, machine.life, answer.read))
             if answer.index is not None:
                 assert answer.index >= least, "a read that misses an acknowledged write"
+                assert machine.node.applied_index >= answer.index, "read before it is applied"
                 self.answered += 1
         machine.answers.clear()
 

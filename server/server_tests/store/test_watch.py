@@ -2,16 +2,17 @@
 
 import pytest
 
-from proconsul.model.catalog import DeregisterRequest, NodeService
+from proconsul.model.catalog import DeregisterRequest, NodeService, ServiceConnect
 from proconsul.model.health import HealthCheck
 from proconsul.model.kv import DirEntry
 from proconsul.model.session import Session
-from proconsul.store import catalog, checks, health, kv, nodes, services, sessions
+from proconsul.store import catalog, checks, health, kv, nodes, sessions
 from proconsul.store.watch import NOTED_MAX, Waiter, Watchers, WatchSet
 from server_tests.store.stories import ID_A, ID_B, World, web
 
 WEB = NodeService(id="web", service="web")
 API = NodeService(id="api", service="api")
+NATIVE = ServiceConnect(native=True)
 
 
 @pytest.fixture
@@ -90,12 +91,8 @@ def test_a_proxy_wakes_who_waits_for_its_destination(world: World) -> None:
     waiting = world.wait(lambda txn, watch: health.check_connect_service_nodes(txn, watch, "web"))
     world.register("n2", service=API)
     assert not waiting.woken
-    world.register("n2", service=NodeService(id="native", service="web", connect=native()))
+    world.register("n2", service=NodeService(id="native", service="web", connect=NATIVE))
     assert waiting.woken
-
-
-def native() -> services.ServiceConnect:
-    return services.ServiceConnect(native=True)
 
 
 def test_a_node_is_waited_for_with_its_services(world: World) -> None:

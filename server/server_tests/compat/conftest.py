@@ -1,0 +1,72 @@
+"""The servers that public clients are tried against: ours, and a real Consul where there is one.
+
+Every scenario runs on both: on the real one it proves that the scenario is fair, on ours that
+the client cannot tell the difference.
+"""
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import consul  # type: ignore[import-untyped]
+import consulate  # type: ignore[import-untyped]
+import pytest
+
+from server_tests.differential.target import (
+    PORT,
+    Target,
+    our_command,
+    real_command,
+    running,
+)
+from server_tests.loopback import address
+
+OUR_HOST, REAL_HOST = 211, 212
+
+needs_real_consul = pytest.mark.skipif(
+    not os.environ.get("CONSUL_REAL"), reason="CONSUL_REAL names no Consul 1.8.7"
+)
+
+
+@pytest.fixture(
+    scope="session", params=["ours", pytest.param("real", marks=needs_real_consul)]
+)
+def server(request: pytest.FixtureRequest) -> Iterator[Target]:
+    """A running server, shared by the scenarios: each keeps to names of its own."""
+    if request.param == "ours":
+        command, host = our_command(), OUR_HOST
+    else:
+        command, host = real_command(), REAL_HOST
+    with running(command, address(host)) as target:
+        yield target
+
+
+@pytest.fixture
+def place() -> str:
+    """A name that no other scenario uses: for keys, services, nodes."""
+    return f"place-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def py_consul(server: Target) -> Iterator[consul.Consul]:
+    """The client of the package py-consul."""
+    with py_consul_client(server) as client:
+        yield client
+
+
+class py_consul_client(consul.Consul):  # type: ignore[misc]  # noqa: N801 - used as a function
+    """A client whose connections are closed with it: py-consul itself leaves them to the GC."""
+
+    def __init__(self, server: Target, **options: str) -> None:
+        super().__init__(host=server.address, port=PORT, **options)
+
+    def __exit__(self, *error: object) -> None:
+        self.http.session.close()
+
+
+@pytest.fixture
+def py_consulate(server: Target) -> Iterator[consulate.Consul]:
+    """The client of the package py-ms-consulate."""
+    client = consulate.Consul(host=server.address, port=PORT)
+    yield client
+    client._adapter.session.close()

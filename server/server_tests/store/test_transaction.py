@@ -1,0 +1,144 @@
+"""Rows, their other orders, undoing, and the cache in front of them."""
+
+from contextlib import suppress
+
+import pytest
+
+from proconsul.model.kv import DirEntry
+from proconsul.model.snapshot_record import IndexEntry
+from proconsul.store import kv
+from proconsul.store.row_cache import ROW_OVERHEAD_BYTES, RowCache
+from proconsul.store.same import same_any
+from proconsul.store.schema import INDEXES, KVS, KVS_BY_SESSION, folded, index_key, lower, text
+from proconsul.store.transaction import KNOWN_MAX
+from server_tests.store.stories import ID_A, World
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_what_is_undone_leaves_neither_rows_nor_changes_nor_events(world: World) -> None:
+    with world.state.write(1) as txn:
+        kv.set_key(txn, DirEntry(key="kept", value=b"1"))
+        changed = set(txn.changed)
+        with suppress(ZeroDivisionError), txn.undoable():
+            kv.set_key(txn, DirEntry(key="kept", value=b"2"))
+            kv.delete_key(txn, "kept")
+            kv.set_key(txn, DirEntry(key="undone", session=ID_A))
+            raise ZeroDivisionError
+        assert txn.changed == changed
+        assert txn.events == []
+        assert kv.get(txn, None, "undone")[1] is None
+        entry = kv.get(txn, None, "kept")[1]
+        assert entry is not None
+        assert entry.value == b"1"
+    assert [row.key for row in world.read().rows(KVS)] == ["kept"]
+
+
+def test_what_a_block_did_is_kept_when_it_ends(world: World) -> None:
+    with world.state.write(1) as txn:
+        with txn.undoable(), txn.undoable():
+            kv.set_key(txn, DirEntry(key="a"))
+        assert (KVS.name, b"a") in txn.changed
+    assert kv.get(world.read(), None, "a")[1] is not None
+
+
+def test_a_commit_that_raises_keeps_the_old_state_and_the_cache_knows(world: World) -> None:
+    world.apply(lambda txn: kv.set_key(txn, DirEntry(key="a", value=b"1")))
+    with suppress(ZeroDivisionError), world.state.write(2) as txn:
+        kv.set_key(txn, DirEntry(key="a", value=b"2"))
+        raise ZeroDivisionError
+    entry = kv.get(world.read(), None, "a")[1]
+    assert entry is not None
+    assert entry.value == b"1"
+
+
+def test_other_orders_follow_the_row(world: World) -> None:
+    def under(session: str) -> list[str]:
+        return [row.key for row in world.read().rows_by(KVS, KVS_BY_SESSION, folded(session))]
+
+    held = DirEntry(key="a", session=ID_A)
+    world.apply(lambda txn: txn.put(KVS, b"a", held))
+    assert under(ID_A.upper()) == ["a"]
+    world.apply(lambda txn: txn.put(KVS, b"a", DirEntry(key="a", session="other")))
+    assert (under(ID_A), under("other")) == ([], ["a"])
+    world.apply(lambda txn: txn.remove(KVS.name, b"a"))
+    assert under("other") == []
+
+
+def test_index_entries_are_found_whatever_their_case(world: World) -> None:
+    world.apply(lambda txn: txn.set_index("service.Web"))
+    assert world.read().table_index("service.web") == 1
+    world.apply(lambda txn: txn.raise_index("service.web"))
+    entries = list(world.read().rows(INDEXES))
+    assert entries == [IndexEntry(key="service.web", value=2)]
+    world.apply(lambda txn: txn.raise_index("service.WEB", value=1))
+    assert list(world.read().rows(INDEXES)) == entries
+    world.apply(lambda txn: txn.remove_index("SERVICE.WEB"))
+    assert not world.read().has_index("service.web")
+
+
+def test_the_applied_index_is_part_of_the_state(world: World) -> None:
+    assert world.state.applied_index() == 0
+    world.apply(lambda txn: txn.set_applied(7))
+    assert world.state.applied_index() == 7
+
+
+def test_a_transaction_forgets_decoded_rows_before_they_are_too_many(world: World) -> None:
+    def write(count: int) -> None:
+        with world.state.write(1) as txn:
+            for number in range(count):
+                txn.put(INDEXES, index_key(str(number)), IndexEntry(key=str(number), value=1))
+            assert len(txn.known) <= KNOWN_MAX
+
+    write(KNOWN_MAX + 10)
+    assert world.read().table_index("0") == 1
+
+
+def test_the_row_cache_gives_up_the_oldest_rows() -> None:
+    cache = RowCache(row_bytes_max=20 * (ROW_OVERHEAD_BYTES + 10), groups_max=2)
+    for number in range(30):
+        cache.keep(("kvs", b"%d" % number), DirEntry(), 10)
+    assert list(cache.rows) == [("kvs", b"%d" % number) for number in range(10, 30)]
+    cache.keep(("kvs", b"huge"), DirEntry(), 10_000)
+    assert ("kvs", b"huge") not in cache.rows
+    for prefix in (b"a\0", b"b\0", b"c\0"):
+        cache.keep_group(("services", prefix), list, [])
+    assert list(cache.groups) == [("services", b"c\0")]
+
+
+def test_a_changed_row_takes_all_groups_that_it_is_in_out_of_the_cache() -> None:
+    cache = RowCache()
+    for prefix in (b"", b"a\0", b"a\0b\0", b"a\0c\0", b"b\0"):
+        cache.keep_group(("services", prefix), list, [])
+    cache.drop({("services", b"a\0b\0")})
+    assert [prefix for _, prefix in cache.groups] == [b"a\0c\0", b"b\0"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (1, 1, True),
+        (1, 1.0, False),
+        (1, True, False),
+        ({"a": [1, {"b": 2}]}, {"a": [1, {"b": 2}]}, True),
+        ({"a": [1, {"b": 2}]}, {"a": [1, {"b": 2.0}]}, False),
+        ({"a": 1}, {"a": 1, "b": 2}, False),
+        ([1], [1, 2], False),
+        (None, {}, False),
+        (float("nan"), float("nan"), False),
+    ],
+)
+def test_free_form_values_are_compared_as_go_compares_them(
+    one: object, other: object, same: bool
+) -> None:
+    assert same_any(one, other) is same
+
+
+def test_letters_are_lowered_one_by_one() -> None:
+    assert lower("WEB") == "web"
+    assert lower("ΣΑΣ") == "σασ"
+    assert lower("İ") == "i"
+    assert text("\udcff") == b"\xff"
