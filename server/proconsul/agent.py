@@ -26,6 +26,7 @@ from proconsul.local.state import NodeIdentity
 from proconsul.raft.messages import Configuration, Peer, Server, ServerAddress, ServerId
 from proconsul.runtime import agent_settings
 from proconsul.runtime.agent_process import AgentProcess
+from proconsul.runtime.agent_tokens import AgentTokens
 from proconsul.runtime.check_dial import default_tls
 from proconsul.runtime.clock import RealWorld
 from proconsul.runtime.data_dir import DataDir, DataDirError
@@ -205,6 +206,7 @@ class Agent:
 
     def _build_local(self) -> None:
         config = self.config
+        tokens = self.tokens = AgentTokens(config.acl, config.data_dir)
         self.local = LocalAgent(
             LocalSettings(
                 node=NodeIdentity(
@@ -226,7 +228,7 @@ class Agent:
             ),
             files=LocalFiles(Path(config.data_dir)),
             call=self.call,
-            tokens=lambda: Tokens(agent=config.acl.agent_token, user=config.acl.default_token),
+            tokens=lambda: Tokens(agent=tokens.get("agent"), user=tokens.get("default")),
             cluster_size=lambda: 1,
             wall_s=time.time,
             dice=random.Random(),
@@ -235,13 +237,14 @@ class Agent:
 
     def _build_http(self) -> None:
         self.process = AgentProcess(
-            config=self.config,
+            loaded=self._loaded,
             node_id=self.node_id,
             member=self.member,
             local=self.local,
             driver=self.driver,
             snapshots=self.snapshots,
             telemetry=self.telemetry,
+            tokens=self.tokens,
             reload=self.reload,
             stop=self.request_stop,
         )
@@ -368,7 +371,8 @@ class Agent:
         set_level(config.logging.level)
         self.api.facts = self.context.facts = agent_settings.facts_of(config, self.node_id)
         self.api.settings = agent_settings.http_settings(config)
-        self.process.config = self.config = config
+        self.process.loaded, self.config = loaded, config
+        self.tokens.reconfigure(config.acl)
         self._apply_http_settings()
         if config.listeners.https:
             await self.http.reload_tls(server_context(agent_settings.tls_settings(config)))

@@ -43,7 +43,7 @@ class Aggregate:
         if self.count < 2:
             return 0.0
         square = (self.count * self.sum_squares - self.sum**2) / (self.count * (self.count - 1))
-        return max(square, 0.0) ** 0.5
+        return float(max(square, 0.0) ** 0.5)
 
 
 Labels = tuple[tuple[str, str], ...]

@@ -119,4 +119,3 @@ async def token(api: Api, request: Request) -> Reply:
     if kind is None or not await api.process.set_token(kind, told.token):
         raise NotFoundError(f"Token {quote(name)} is unknown")
     return NOTHING
-

@@ -31,9 +31,7 @@ async def by_id(api: Api, request: Request) -> Reply:
         reason = f"ServiceId {service_id} not found"
         if _wants_text(request):
             return _quoted(404, reason)
-        return _json(
-            404, reason, {"AggregatedStatus": "critical", "Service": None, "Checks": None}
-        )
+        return _json(404, reason, {"AggregatedStatus": "critical", "Service": None, "Checks": None})
     if _wants_text(request):
         return _text(_CODES[health.status], health.status)
     return _json(_CODES[health.status], health.status, _shown(health))

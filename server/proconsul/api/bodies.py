@@ -6,6 +6,7 @@ a warning in the log.
 """
 
 from proconsul.api.txn_body import BodyDefinition
+from proconsul.local.definitions import CheckDefinition
 from proconsul.model.catalog import (
     ConnectProxyConfig,
     DeregisterRequest,
@@ -58,6 +59,11 @@ SHAPES: dict[type[GoStruct], Shape] = {
     DeregisterRequest: Shape(ignored=frozenset({"address"}), newer=_LATER_ENTERPRISE),
     HealthCheck: Shape(newer=_LATER_CHECK | {"interval", "timeout"}),
     HealthCheckDefinition: Shape(durations=_CHECK_DURATIONS, lenient=True),
+    CheckDefinition: Shape(
+        other_names=_CHECK_NAMES | {"service_id": "service_id"},
+        durations=_CHECK_DURATIONS,
+        newer=_LATER_CHECK,
+    ),
     CheckType: Shape(
         other_names=_CHECK_NAMES,
         durations=_CHECK_DURATIONS,

@@ -57,7 +57,8 @@ async def _get(api: Api, request: Request) -> Reply | Response:
     if not found.entries:
         return Reply(None, found, 404)
     if query.has("raw") and not recurse:
-        return Response(200, found.entries[0].value or b"", meta_headers(found))
+        headers = [*meta_headers(found), ("Content-Type", "text/plain")]
+        return Response(200, found.entries[0].value or b"", headers)
     return Reply([to_json(entry) for entry in found.entries], found)
 
 

@@ -32,9 +32,7 @@ async def metrics(api: Api, request: Request) -> Reply | Response:
     if not asked and not request.headers.first("accept").startswith(OPENMETRICS):
         return Reply(interval_json(api, settings), floats=True)
     if not settings.prometheus:
-        raise HttpError(
-            415, "Prometheus is not enabled since its retention time is not positive"
-        )
+        raise HttpError(415, "Prometheus is not enabled since its retention time is not positive")
     text = prometheus_text(api.telemetry.totals(), settings, api.process.figures())
     return Response(200, text.encode(), [("Content-Type", PROMETHEUS_TYPE)])
 
@@ -45,8 +43,9 @@ async def metrics(api: Api, request: Request) -> Reply | Response:
 def interval_json(api: Api, settings: MetricsSettings) -> dict[str, Any]:
     """The newest whole interval, sorted by name."""
     interval = api.telemetry.newest()
+    began = datetime.datetime.fromtimestamp(interval.start_s, datetime.UTC)
     return {
-        "Timestamp": f"{datetime.datetime.fromtimestamp(interval.start_s, datetime.UTC):%Y-%m-%d %H:%M:%S} +0000 UTC",
+        "Timestamp": f"{began:%Y-%m-%d %H:%M:%S} +0000 UTC",
         "Gauges": [
             {"Name": name, "Value": interval.gauges[key], "Labels": dict(key[1])}
             for name, key in _shown(interval.gauges, settings, host=settings.host)
@@ -63,7 +62,9 @@ def interval_json(api: Api, settings: MetricsSettings) -> dict[str, Any]:
     }
 
 
-def _shown(table: dict[Key, Any], settings: MetricsSettings, host: str = "") -> list[tuple[str, Key]]:
+def _shown(
+    table: dict[Key, Any], settings: MetricsSettings, host: str = ""
+) -> list[tuple[str, Key]]:
     """(full name, key) of what the filter lets through, in order of name and labels."""
     start = ".".join(part for part in (settings.prefix, host) if part)
     named = ((f"{start}.{key[0]}", key) for key in table)

@@ -4,7 +4,20 @@ A path that Consul 1.8.7 knows and this server does not serve yet answers 501 wi
 says so; api/later.py lists them.
 """
 
-from proconsul.api import catalog, coordinate, event, health, operator, session, status
+from proconsul.api import (
+    agent,
+    agent_checks,
+    agent_health,
+    agent_services,
+    catalog,
+    coordinate,
+    event,
+    health,
+    metrics,
+    operator,
+    session,
+    status,
+)
 from proconsul.api.kv import kv
 from proconsul.api.later import LATER, not_yet
 from proconsul.api.routing import Route
@@ -13,6 +26,31 @@ from proconsul.api.surface import ApiHandler
 from proconsul.api.txn import txn
 
 SERVED: list[Route[ApiHandler]] = [
+    Route("/v1/agent/token/", ("PUT",), agent.token),
+    Route("/v1/agent/self", ("GET",), agent.own_self),
+    Route("/v1/agent/host", ("GET",), agent.host),
+    Route("/v1/agent/maintenance", ("PUT",), agent_services.node_maintenance),
+    Route("/v1/agent/reload", ("PUT",), agent.reload),
+    Route("/v1/agent/monitor", ("GET",), agent.monitor),
+    Route("/v1/agent/metrics", ("GET",), metrics.metrics),
+    Route("/v1/agent/services", ("GET",), agent_services.services),
+    Route("/v1/agent/service/", ("GET",), agent_services.service),
+    Route("/v1/agent/checks", ("GET",), agent_checks.checks),
+    Route("/v1/agent/members", ("GET",), agent.members),
+    Route("/v1/agent/join/", ("PUT",), agent.join),
+    Route("/v1/agent/leave", ("PUT",), agent.leave),
+    Route("/v1/agent/force-leave/", ("PUT",), agent.force_leave),
+    Route("/v1/agent/health/service/id/", ("GET",), agent_health.by_id),
+    Route("/v1/agent/health/service/name/", ("GET",), agent_health.by_name),
+    Route("/v1/agent/check/register", ("PUT",), agent_checks.register),
+    Route("/v1/agent/check/deregister/", ("PUT",), agent_checks.deregister),
+    Route("/v1/agent/check/pass/", ("PUT",), agent_checks.passes),
+    Route("/v1/agent/check/warn/", ("PUT",), agent_checks.warns),
+    Route("/v1/agent/check/fail/", ("PUT",), agent_checks.fails),
+    Route("/v1/agent/check/update/", ("PUT",), agent_checks.update),
+    Route("/v1/agent/service/register", ("PUT",), agent_services.register),
+    Route("/v1/agent/service/deregister/", ("PUT",), agent_services.deregister),
+    Route("/v1/agent/service/maintenance/", ("PUT",), agent_services.maintenance),
     Route("/v1/catalog/register", ("PUT",), catalog.register),
     Route("/v1/catalog/deregister", ("PUT",), catalog.deregister),
     Route("/v1/catalog/connect/", ("GET",), catalog.connect),

@@ -10,6 +10,7 @@ from proconsul.api.options import (
     parse_token,
     refuse_namespaces,
 )
+from proconsul.api.reading import read
 from proconsul.api.reply import TRUE, Reply
 from proconsul.api.surface import Api
 from proconsul.model.catalog import NodeSpecificRequest
@@ -101,7 +102,7 @@ async def renew(api: Api, request: Request) -> Reply:
 async def info(api: Api, request: Request) -> Reply:
     """`GET /v1/session/info/:id`; an empty list when there is none."""
     wanted = _wanted_session(api, request, "/v1/session/info/")
-    return _list(await api.call("Session.Get", wanted))
+    return _list(await read(api, "Session.Get", wanted))
 
 
 async def list_all(api: Api, request: Request) -> Reply:
@@ -110,7 +111,7 @@ async def list_all(api: Api, request: Request) -> Reply:
     refuse_namespaces(request)
     datacenter = parse_datacenter(request, api.facts.datacenter)
     wanted = SessionSpecificRequest(datacenter=datacenter, **options)
-    return _list(await api.call("Session.List", wanted))
+    return _list(await read(api, "Session.List", wanted))
 
 
 async def of_node(api: Api, request: Request) -> Reply:
@@ -120,7 +121,7 @@ async def of_node(api: Api, request: Request) -> Reply:
     node = _required(request, "/v1/session/node/", "Missing node name")
     datacenter = parse_datacenter(request, api.facts.datacenter)
     wanted = NodeSpecificRequest(datacenter=datacenter, node=node, **options)
-    return _list(await api.call("Session.NodeSessions", wanted))
+    return _list(await read(api, "Session.NodeSessions", wanted))
 
 
 def _wanted_session(api: Api, request: Request, prefix: str) -> SessionSpecificRequest:

@@ -127,6 +127,15 @@ class Membership:
         """Whether its copy counts and its vote, too."""
         return server in self.voters
 
+    def may_be_voter(self, server: ServerId, commit_index: Index) -> bool:
+        """Whether it is a voter in anything that a rollback of what is uncommitted can leave."""
+        possible = self._history[self._place(commit_index) :]
+        return any(
+            one.id == server and one.suffrage is Suffrage.VOTER
+            for _, configuration in possible
+            for one in configuration.servers
+        )
+
     def is_only_voter(self, server: ServerId) -> bool:
         """Whether it decides alone."""
         return len(self.voters) == 1 and server in self.voters

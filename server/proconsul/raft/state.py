@@ -284,10 +284,9 @@ class State:
         One that is no voter may, as long as the entry that says so can still be rolled back:
         it could be the only one that has it (paper, 6: a leader that removes itself).
         """
-        members = self.membership
-        if not members.latest.servers or self.installing is not None:
+        if self.installing is not None:
             return False
-        return members.is_voter(self.me.id) or members.latest_index > self.commit_index
+        return self.membership.may_be_voter(self.me.id, self.commit_index)
 
     @property
     def own_vote_is_written(self) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from proconsul.api.process import Figure, Member, MetricsSettings
-from proconsul.config.schema import LoadedConfig, Telemetry as TelemetryConfig
+from proconsul.config.schema import LoadedConfig
+from proconsul.config.schema import Telemetry as TelemetryConfig
 from proconsul.errors import RpcError
 from proconsul.leader.own_node import ServerMember
 from proconsul.runtime import host_info, logs, self_description
@@ -142,8 +143,8 @@ class AgentProcess:
 
 def _filter(telemetry: TelemetryConfig) -> Callable[[str], bool]:
     """The longest rule that a name begins with decides, as in go-metrics."""
-    rules = {prefix: False for prefix in telemetry.blocked_prefixes}
-    rules |= {prefix: True for prefix in telemetry.allowed_prefixes}
+    rules = dict.fromkeys(telemetry.blocked_prefixes, False)
+    rules |= dict.fromkeys(telemetry.allowed_prefixes, True)
     prefixes = sorted(rules, key=len, reverse=True)
 
     def is_shown(name: str) -> bool:

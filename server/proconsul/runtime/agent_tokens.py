@@ -50,7 +50,9 @@ class AgentTokens:
         try:
             kept = json.loads(self._file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as failure:
-            raise ProconsulError(f"cannot read the agent's tokens {self._file}: {failure}") from None
+            raise ProconsulError(
+                f"cannot read the agent's tokens {self._file}: {failure}"
+            ) from None
         return {name: str(value) for name, value in kept.items() if name in KINDS}
 
 

@@ -336,7 +336,7 @@ def _checks(config: Config) -> dict[str, Any]:
 def _mesh(config: Config) -> dict[str, Any]:
     connect = config.connect
     return {
-        "ConnectCAConfig": {name: HIDDEN for name in sorted(connect.ca_config)},
+        "ConnectCAConfig": dict.fromkeys(sorted(connect.ca_config), HIDDEN),
         "ConnectCAProvider": connect.ca_provider,
         "ConnectEnabled": connect.enabled,
         "ConnectMeshGatewayWANFederationEnabled": connect.enable_mesh_gateway_wan_federation,

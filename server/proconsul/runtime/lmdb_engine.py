@@ -196,6 +196,7 @@ class _Store:
         self.env = lmdb.Environment(
             str(folder), map_size=map_bytes, sync=False, metasync=False, max_readers=READERS_MAX
         )
+        self._make_room()
 
     def newest(self) -> LmdbView:
         """The view that all short readers share until the next commit."""

@@ -15,7 +15,8 @@ from proconsul.runtime.local_agent import LocalAgent
 from proconsul.runtime.raft_driver import RaftDriver
 
 SERF_ALIVE = 1
-REVISION = f"proconsul-{__version__}"
+REVISION = ""  # of the Consul that this server behaves as; a release tells none
+OWN_REVISION = f"proconsul-{__version__}"  # in the statistics, where no client looks for Consul's
 _GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -90,7 +91,7 @@ def stats(config: Config, driver: RaftDriver, local: LocalAgent) -> dict[str, di
             "check_ttls": str(kinds.count("ttl")),
             **local.stats(),
         },
-        "build": {"prerelease": "", "revision": REVISION, "version": CONSUL_VERSION},
+        "build": {"prerelease": "", "revision": OWN_REVISION, "version": CONSUL_VERSION},
         "consul": {
             "acl": "enabled" if config.acl.enabled else "disabled",
             "bootstrap": _word(config.bootstrap),

@@ -126,7 +126,9 @@ def insert_token(txn: WriteTransaction, token: ACLToken) -> None:
     before = txn.row(ACL_TOKENS, key)
     if token.accessor_id:
         old = folded(before.accessor_id) if before is not None and before.accessor_id else None
-        accessor = uuid_key(token.accessor_id, "failed inserting acl token")
+        accessor = uuid_key(
+            token.accessor_id, "failed inserting acl token: failed to build index 'accessor'"
+        )
         move(txn, _BY_ACCESSOR, old, accessor, key)
     txn.put(ACL_TOKENS, key, token)
     txn.raise_index(ACL_TOKENS.name, value=token.modify_index)
@@ -135,7 +137,7 @@ def insert_token(txn: WriteTransaction, token: ACLToken) -> None:
 def delete_tokens(txn: WriteTransaction, accessor_ids: Iterable[str]) -> None:
     """Delete by accessor; absent ones are no error."""
     for accessor_id in accessor_ids:
-        uuid_key(accessor_id, "failed acl token lookup")
+        uuid_key(accessor_id, "failed acl token lookup: index error")
         key = find(txn, _BY_ACCESSOR, folded(accessor_id))
         if key is not None:
             _delete_token_row(txn, key)

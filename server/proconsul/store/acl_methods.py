@@ -18,7 +18,9 @@ def set_binding_rule(txn: WriteTransaction, new: ACLBindingRule) -> None:
         raise RpcError("Missing ACL Binding Rule ID")
     if not new.auth_method:
         raise RpcError("Missing ACL Binding Rule Auth Method")
-    existing = txn.row(ACL_BINDING_RULES, uuid_key(new.id, "failed acl binding rule lookup"))
+    existing = txn.row(
+        ACL_BINDING_RULES, uuid_key(new.id, "failed acl binding rule lookup: index error")
+    )
     if txn.row(ACL_AUTH_METHODS, folded(new.auth_method)) is None:
         raise RpcError("failed inserting acl binding rule: auth method not found")
     created = txn.index if existing is None else existing.create_index
@@ -27,7 +29,11 @@ def set_binding_rule(txn: WriteTransaction, new: ACLBindingRule) -> None:
 
 def insert_binding_rule(txn: WriteTransaction, row: ACLBindingRule) -> None:
     """Write a rule as it is, from a command or a snapshot."""
-    txn.put(ACL_BINDING_RULES, uuid_key(row.id, "failed inserting acl role"), row)
+    txn.put(
+        ACL_BINDING_RULES,
+        uuid_key(row.id, "failed inserting acl role: failed to build index 'id'"),
+        row,
+    )
     txn.raise_index(ACL_BINDING_RULES.name, value=row.modify_index)
 
 

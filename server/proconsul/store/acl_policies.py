@@ -76,7 +76,7 @@ def set_policy(txn: WriteTransaction, new: ACLPolicy) -> None:
         raise RpcError("Missing ACL Policy ID")
     if not new.name:
         raise RpcError("Missing ACL Policy Name")
-    existing = txn.row(ACL_POLICIES, uuid_key(new.id, "failed inserting acl policy"))
+    existing = txn.row(ACL_POLICIES, uuid_key(new.id, "index error"))
     if existing is not None and new.id == GLOBAL_MANAGEMENT_ID:
         what = "builtin global-management policy is not permitted"
         if new.rules != GLOBAL_MANAGEMENT_RULES:
@@ -92,7 +92,7 @@ def set_policy(txn: WriteTransaction, new: ACLPolicy) -> None:
 
 def insert_policy(txn: WriteTransaction, row: ACLPolicy) -> None:
     """Write a policy as it is, from a command or a snapshot."""
-    key = uuid_key(row.id, "failed inserting acl policy")
+    key = uuid_key(row.id, "failed inserting acl policy: failed to build index 'id'")
     before = txn.row(ACL_POLICIES, key)
     old = None if before is None else folded(before.name)
     move(txn, _POLICY_NAMES, old, folded(row.name), key)
@@ -103,7 +103,7 @@ def insert_policy(txn: WriteTransaction, row: ACLPolicy) -> None:
 def delete_policies(txn: WriteTransaction, policy_ids: Iterable[str]) -> None:
     """Delete by ID; absent ones are no error."""
     for policy_id in policy_ids:
-        key = uuid_key(policy_id, "failed acl policy lookup")
+        key = uuid_key(policy_id, "failed acl policy lookup: index error")
         row = txn.row(ACL_POLICIES, key)
         if row is None:
             continue
@@ -147,7 +147,7 @@ def set_role(txn: WriteTransaction, new: ACLRole, allow_missing_links: bool) -> 
         raise RpcError("Missing ACL Role ID")
     if not new.name:
         raise RpcError("Missing ACL Role Name")
-    existing = txn.row(ACL_ROLES, uuid_key(new.id, "failed acl role lookup"))
+    existing = txn.row(ACL_ROLES, uuid_key(new.id, "failed acl role lookup: index error"))
     same_name = role_by_name(txn, new.name)
     if same_name is not None and same_name.id != new.id:
         raise RpcError(f"A role with name {quote(new.name)} already exists")
@@ -159,7 +159,7 @@ def set_role(txn: WriteTransaction, new: ACLRole, allow_missing_links: bool) -> 
 
 def insert_role(txn: WriteTransaction, row: ACLRole) -> None:
     """Write a role as it is, from a command or a snapshot."""
-    key = uuid_key(row.id, "failed inserting acl role")
+    key = uuid_key(row.id, "failed inserting acl role: failed to build index 'id'")
     before = txn.row(ACL_ROLES, key)
     old = None if before is None else folded(before.name)
     move(txn, _ROLE_NAMES, old, folded(row.name), key)
@@ -170,7 +170,7 @@ def insert_role(txn: WriteTransaction, row: ACLRole) -> None:
 def delete_roles(txn: WriteTransaction, role_ids: Iterable[str]) -> None:
     """Delete by ID; absent ones are no error."""
     for role_id in role_ids:
-        key = uuid_key(role_id, "failed acl role lookup")
+        key = uuid_key(role_id, "failed acl role lookup: index error")
         row = txn.row(ACL_ROLES, key)
         if row is None:
             continue
@@ -199,7 +199,7 @@ def resolved_policies(
             raise RpcError(
                 f"Encountered a {holder} with policies linked by Name in the state store"
             )
-        found = txn.row(ACL_POLICIES, uuid_key(link.id, "failed acl policy lookup"))
+        found = txn.row(ACL_POLICIES, uuid_key(link.id, "failed acl policy lookup: index error"))
         if found is None and not allow_missing:
             raise RpcError(f"No such policy with ID: {link.id}")
         made.append(link if found is None else replace(link, name=found.name))
@@ -216,7 +216,7 @@ def resolved_roles(
     for link in links:
         if not link.id:
             raise RpcError("Encountered a Token with roles linked by Name in the state store")
-        found = txn.row(ACL_ROLES, uuid_key(link.id, "failed acl role lookup"))
+        found = txn.row(ACL_ROLES, uuid_key(link.id, "failed acl role lookup: index error"))
         if found is None and not allow_missing:
             raise RpcError(f"No such role with ID: {link.id}")
         made.append(link if found is None else replace(link, name=found.name))

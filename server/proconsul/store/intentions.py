@@ -23,7 +23,7 @@ def set_intention(txn: WriteTransaction, new: Intention) -> None:
     """Create or change an intention; RpcError for a second one between the same two."""
     if not new.id:
         raise RpcError("Missing Intention ID")
-    existing = txn.row(INTENTIONS, uuid_key(new.id, "failed intention lookup"))
+    existing = txn.row(INTENTIONS, uuid_key(new.id, "failed intention lookup: index error"))
     twin_key = find(txn, _BY_PAIR, _pair(new))
     twin = None if twin_key is None else txn.row(INTENTIONS, twin_key)
     if twin is not None and twin.id != new.id:
@@ -43,7 +43,7 @@ def set_intention(txn: WriteTransaction, new: Intention) -> None:
 
 def insert_intention(txn: WriteTransaction, row: Intention) -> None:
     """Write an intention as it is, from a command or a snapshot."""
-    key = uuid_key(row.id, "failed inserting intention")
+    key = uuid_key(row.id, "failed inserting intention: failed to build index 'id'")
     before = txn.row(INTENTIONS, key)
     move(txn, _BY_PAIR, None if before is None else _pair(before), _pair(row), key)
     txn.put(INTENTIONS, key, row)
@@ -52,7 +52,7 @@ def insert_intention(txn: WriteTransaction, row: Intention) -> None:
 
 def delete_intention(txn: WriteTransaction, intention_id: str) -> None:
     """Delete by ID; an absent one is no error."""
-    failing = "failed intention delete: failed intention lookup"
+    failing = "failed intention delete: failed intention lookup: index error"
     key = uuid_key(intention_id, failing)
     row = txn.row(INTENTIONS, key)
     if row is None:

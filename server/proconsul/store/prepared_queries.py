@@ -47,10 +47,12 @@ def set_prepared_query(txn: WriteTransaction, new: PreparedQuery) -> None:
     """Create or change a query; RpcError for a name that is taken or a bad template."""
     if not new.id:
         raise RpcError("Missing Query ID")
-    existing = txn.row(PREPARED_QUERIES, uuid_key(new.id, "failed prepared query lookup"))
+    existing = txn.row(
+        PREPARED_QUERIES, uuid_key(new.id, "failed prepared query lookup: index error")
+    )
     _refuse_taken_name(txn, new)
     if new.session:
-        session_key = uuid_key(new.session, "invalid session")
+        session_key = uuid_key(new.session, "invalid session: index error")
         if txn.row(SESSIONS, session_key) is None:
             raise RpcError(f"invalid session {quote(new.session)}")
     if is_template(new):
@@ -68,7 +70,7 @@ def restore_prepared_query(txn: WriteTransaction, row: PreparedQuery) -> None:
 
 def delete_prepared_query(txn: WriteTransaction, query_id: str) -> None:
     """Delete by ID; an absent one is no error."""
-    failing = "failed prepared query delete: failed prepared query lookup"
+    failing = "failed prepared query delete: failed prepared query lookup: index error"
     row = txn.row(PREPARED_QUERIES, uuid_key(query_id, failing))
     if row is not None:
         _remove(txn, row)
@@ -88,7 +90,7 @@ def _remove(txn: WriteTransaction, row: PreparedQuery) -> None:
 
 
 def _insert(txn: WriteTransaction, row: PreparedQuery) -> None:
-    key = uuid_key(row.id, "failed inserting prepared query")
+    key = uuid_key(row.id, "failed inserting prepared query: failed to build index 'id'")
     before = txn.row(PREPARED_QUERIES, key)
     names = _names(row)
     for index, old in _names(before) if before is not None else ():

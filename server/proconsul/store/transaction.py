@@ -30,6 +30,7 @@ class ReadTransaction:
     def __init__(self, view: View, cache: RowCache | None) -> None:
         self.view = view
         self._cache = cache
+        self._indexes: dict[str, int] = {}  # entries of the index table that were asked for
 
     def row(self, table: Table[T], key: bytes) -> T | None:
         """The row at this key, or None."""
@@ -105,7 +106,14 @@ class ReadTransaction:
 
     def table_index(self, *names: str) -> int:
         """The highest of these entries of the index table; an absent one is 0."""
-        return max([self._index_entry(name) for name in names], default=0)
+        highest = 0
+        for name in names:
+            at = self._indexes.get(name)
+            if at is None:
+                at = self._indexes[name] = self._index_entry(name)
+            if at > highest:
+                highest = at
+        return highest
 
     def has_index(self, name: str) -> bool:
         """Whether the index table has this entry."""
@@ -149,6 +157,10 @@ class WriteTransaction(ReadTransaction):
             if row is not None:
                 self._know(name, row)
         return cast("T | None", row)
+
+    def table_index(self, *names: str) -> int:
+        """The highest of these entries of the index table; an absent one is 0."""
+        return max((self._index_entry(name) for name in names), default=0)
 
     def _held(self, name: tuple[str, bytes]) -> GoStruct | None:
         row = self.known.get(name)

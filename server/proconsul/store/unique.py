@@ -17,7 +17,8 @@ _HEX = frozenset(string.hexdigits)
 def uuid_key(uuid: str, failing: str) -> bytes:
     """The key of a row that must be named by a UUID.
 
-    Raises RpcError, in go-memdb's words behind `failing`, for what is none.
+    Raises RpcError, in go-memdb's words behind `failing`, for what is none; a lookup fails with
+    "...: index error", an insertion with "...: failed to build index 'id'".
     """
     digits = uuid.replace("-", "")
     if len(uuid) != _UUID_LENGTH:
@@ -26,8 +27,10 @@ def uuid_key(uuid: str, failing: str) -> bytes:
         raise RpcError(f'{failing}: UUID should have maximum of 4 "-"; got {uuid.count("-")}')
     if len(digits) % 2:
         raise RpcError(f"{failing}: Input (without hyphens) must be even length")
-    if not _HEX.issuperset(digits):
-        raise RpcError(f"{failing}: Invalid UUID: encoding/hex: invalid byte")
+    for byte in digits.encode("utf-8", "surrogateescape"):
+        if chr(byte) not in _HEX:
+            wrong = f"U+{byte:04X} '{chr(byte)}'"
+            raise RpcError(f"{failing}: Invalid UUID: encoding/hex: invalid byte: {wrong}")
     return folded(uuid)
 
 

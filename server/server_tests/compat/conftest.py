@@ -12,13 +12,8 @@ import consul  # type: ignore[import-untyped]
 import consulate  # type: ignore[import-untyped]
 import pytest
 
-from server_tests.differential.target import (
-    PORT,
-    Target,
-    our_command,
-    real_command,
-    running,
-)
+from server_tests.compat.clients import py_consul_client, py_consulate_client
+from server_tests.differential.target import Target, our_command, real_command, running
 from server_tests.loopback import address
 
 OUR_HOST, REAL_HOST = 211, 212
@@ -28,9 +23,7 @@ needs_real_consul = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(
-    scope="session", params=["ours", pytest.param("real", marks=needs_real_consul)]
-)
+@pytest.fixture(scope="session", params=["ours", pytest.param("real", marks=needs_real_consul)])
 def server(request: pytest.FixtureRequest) -> Iterator[Target]:
     """A running server, shared by the scenarios: each keeps to names of its own."""
     if request.param == "ours":
@@ -50,23 +43,12 @@ def place() -> str:
 @pytest.fixture
 def py_consul(server: Target) -> Iterator[consul.Consul]:
     """The client of the package py-consul."""
-    with py_consul_client(server) as client:
+    with py_consul_client(server.address) as client:
         yield client
-
-
-class py_consul_client(consul.Consul):  # type: ignore[misc]  # noqa: N801 - used as a function
-    """A client whose connections are closed with it: py-consul itself leaves them to the GC."""
-
-    def __init__(self, server: Target, **options: str) -> None:
-        super().__init__(host=server.address, port=PORT, **options)
-
-    def __exit__(self, *error: object) -> None:
-        self.http.session.close()
 
 
 @pytest.fixture
 def py_consulate(server: Target) -> Iterator[consulate.Consul]:
     """The client of the package py-ms-consulate."""
-    client = consulate.Consul(host=server.address, port=PORT)
-    yield client
-    client._adapter.session.close()
+    with py_consulate_client(server.address) as client:
+        yield client

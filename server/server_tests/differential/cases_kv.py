@@ -32,7 +32,11 @@ WRITES = table(
         ("dots", "GET /v1/kv/a/../b", "GET /v1/kv/./b", "DELETE /v1/kv/a/./b?x=y"),
         ("root without a slash", "GET /v1/kv", ("PUT /v1/kv", "v")),
         ("plus in a key", ("PUT /v1/kv/b+c", "v"), "GET /v1/kv/b+c", "GET /v1/kv/b%2Bc"),
-        ("html in a key", ("PUT /v1/kv/%3Ca%26b%3E", "<&>"), ("GET /v1/kv/%3Ca%26b%3E", None, EXACT)),
+        (
+            "html in a key",
+            ("PUT /v1/kv/%3Ca%26b%3E", "<&>"),
+            ("GET /v1/kv/%3Ca%26b%3E", None, EXACT),
+        ),
         ("control characters in a value", ("PUT /v1/kv/ctl", "a\tb\x01"), "GET /v1/kv/ctl?raw"),
     ],
 )
@@ -137,7 +141,12 @@ CHANGES = table(
         ("delete with a stale cas", ("-PUT /v1/kv/d4", "v"), "DELETE /v1/kv/d4?cas=1"),
         ("delete with cas 0", ("-PUT /v1/kv/d5", "v"), "DELETE /v1/kv/d5?cas=0"),
         ("delete an absent key with cas", "DELETE /v1/kv/d-none?cas=1"),
-        ("cas 0 makes", ("PUT /v1/kv/c1?cas=0", "v"), ("PUT /v1/kv/c1?cas=0", "w"), "GET /v1/kv/c1"),
+        (
+            "cas 0 makes",
+            ("PUT /v1/kv/c1?cas=0", "v"),
+            ("PUT /v1/kv/c1?cas=0", "w"),
+            "GET /v1/kv/c1",
+        ),
         ("stale cas", ("-PUT /v1/kv/c2", "v"), ("PUT /v1/kv/c2?cas=1", "w"), "GET /v1/kv/c2"),
         ("cas of an absent key", ("PUT /v1/kv/c-none?cas=5", "w"), "GET /v1/kv/c-none"),
         ("bad cas", ("PUT /v1/kv/c3?cas=x", "v"), ("PUT /v1/kv/c3?cas=", "v")),
@@ -161,7 +170,10 @@ CHANGES = table(
             ("PUT /v1/kv/ch1", "v" * 9000, {"Transfer-Encoding": "chunked"}),
             "GET /v1/kv/ch1?raw",
         ),
-        ("chunked and too large", ("PUT /v1/kv/ch2", "x" * 524_289, {"Transfer-Encoding": "chunked"})),
+        (
+            "chunked and too large",
+            ("PUT /v1/kv/ch2", "x" * 524_289, {"Transfer-Encoding": "chunked"}),
+        ),
     ],
 )
 

@@ -115,7 +115,9 @@ def _ends_by_ttl(run: Run) -> None:
 def _ends_with_its_check(run: Run) -> None:
     node = {"Node": "sess1", "Address": "10.0.0.1"}
     run.ask("PUT", "/v1/catalog/register", {**node, "Check": {"Name": "c", "Status": "passing"}})
-    made = run.ask("PUT", "/v1/session/create", {"Node": "sess1", "Checks": ["c"], "LockDelay": "0s"})
+    made = run.ask(
+        "PUT", "/v1/session/create", {"Node": "sess1", "Checks": ["c"], "LockDelay": "0s"}
+    )
     session = made.json()["ID"]
     run.ask("GET", f"/v1/session/info/{session}")
     index = run.ask("GET", "/v1/session/node/sess1").index

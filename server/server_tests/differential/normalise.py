@@ -19,6 +19,7 @@ COMPARED_HEADERS = (
     "age",
     "allow",
     "content-encoding",
+    "content-security-policy",
     "content-type",
     "location",
     "vary",
@@ -32,10 +33,12 @@ COMPARED_HEADERS = (
     "x-consul-reason",
     "x-consul-results-filtered-by-acls",
     "x-consul-translate-addresses",
+    "x-content-type-options",
 )
 INDEX_FIELDS = frozenset({"CreateIndex", "ModifyIndex"})
 
 _UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
+_INDEX_IN_TEXT = re.compile(r'("(?:Create|Modify)Index": ?)\d+')
 _MODIFY_INDEX = re.compile(r"(current modify index )\d+")
 _PARSERS = tuple(
     (re.compile(pattern, re.DOTALL), replacement)
@@ -95,7 +98,7 @@ class _Normaliser:
     def _exchange(self, record: Exchange, body: Any) -> dict[str, Any]:
         answer, options = record.answer, record.options
         made: dict[str, Any] = {
-            "request": record.request,
+            "request": self._text(record.request),
             "status": answer.status,
             "headers": self._headers(answer, options),
             "body": None if options.no_body else self._value(body, "", options),
@@ -103,7 +106,8 @@ class _Normaliser:
         if answer.error:
             made["error"] = answer.error
         if options.exact:
-            made["bytes"] = self._text(_plain(answer).decode("utf-8", "backslashreplace"))
+            text = _plain(answer).decode("utf-8", "backslashreplace")
+            made["bytes"] = self._text(_INDEX_IN_TEXT.sub(r"\1<index>", text))
         return made
 
     def _headers(self, answer: Answer, options: Options) -> dict[str, str]:
@@ -123,9 +127,7 @@ class _Normaliser:
         if name in options.masked:
             return f"<{type(value).__name__}>"
         if isinstance(value, dict):
-            return {
-                self._text(key): self._value(value[key], key, options) for key in sorted(value)
-            }
+            return {self._text(key): self._value(value[key], key, options) for key in sorted(value)}
         if isinstance(value, list):
             return [self._value(item, name, options) for item in _ordered(value, options)]
         if name in INDEX_FIELDS and type(value) is int:

@@ -58,6 +58,7 @@ class Run:
     target: Target
     base_index: int = 0
     records: list[Exchange | Note] = field(default_factory=list)
+    sessions: list[str] = field(default_factory=list)
 
     def begin(self) -> None:
         """Write a marker: indexes below its own are from before this case."""
@@ -103,9 +104,16 @@ class Run:
         return [self._filled_body(item) for item in body] if isinstance(body, list) else body
 
     def session(self, **fields: object) -> str:
-        """A new session's ID."""
+        """The ID of a new session, which ends with the case."""
         made = self.quietly("PUT", "/v1/session/create", {"LockDelay": "0s", **fields}).json()
-        return str((made or {}).get("ID", ""))
+        session = str((made or {}).get("ID", ""))
+        self.sessions.append(session)
+        return session
+
+    def end(self) -> None:
+        """Leave no session behind: lists of them have no order to compare."""
+        for session in self.sessions:
+            self.target.ask("PUT", f"/v1/session/destroy/{session}")
 
     def until(self, what: str, holds: Callable[[], bool], patience_s: float = UNTIL_S_MAX) -> None:
         """Wait until something holds; that it never did is compared."""
@@ -193,4 +201,6 @@ def play(case: Case, target: Target) -> Run:
         case.story(run)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as failure:
         run.note("the story broke off", type(failure).__name__)
+    finally:
+        run.end()
     return run

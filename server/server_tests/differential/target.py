@@ -160,9 +160,7 @@ def running(command: Sequence[str], address: str) -> Iterator[Target]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait_until_settled(
-    target: Target, process: "subprocess.Popen[bytes]", log_file: Path
-) -> None:
+def _wait_until_settled(target: Target, process: "subprocess.Popen[bytes]", log_file: Path) -> None:
     """Until it leads, and its own node stays as it is for a moment."""
     before: Any = None
     deadline_s = time.monotonic() + START_S_MAX

@@ -33,7 +33,7 @@ log_level = "warn"
 """
 
 requires_real_consul = pytest.mark.skipif(
-    "CONSUL_REAL" not in os.environ, reason="CONSUL_REAL names no Consul 1.8.7"
+    not os.environ.get("CONSUL_REAL"), reason="CONSUL_REAL names no Consul 1.8.7"
 )
 
 

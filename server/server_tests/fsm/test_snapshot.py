@@ -14,8 +14,10 @@ from proconsul.model.catalog import RegisterRequest
 from proconsul.model.connect_ca import CAConfiguration
 from proconsul.model.health import HealthCheck
 from proconsul.model.session import Session
+from proconsul.runtime.lmdb_engine import LmdbEngine
 from proconsul.store import acl, sessions
 from proconsul.store.schema import KVS
+from proconsul.store.state import State
 from proconsul.wire import msgpack
 from proconsul.wire.gostruct import to_wire
 from server_tests.fsm.states import empty_state, index_table, records, restored, run, saved
@@ -40,6 +42,17 @@ def test_the_captured_snapshot_comes_back_byte_for_byte(piece_bytes: int) -> Non
     data = captured_state()
     pieces = [data[at : at + piece_bytes] for at in range(0, len(data), piece_bytes)]
     assert saved(restored(pieces)) == data
+
+
+def test_the_captured_snapshot_comes_back_from_the_disk_too(tmp_path: Path) -> None:
+    engine, _ = LmdbEngine.open(tmp_path, map_bytes=1 << 26, reserve_bytes=1 << 20)
+    try:
+        state = State(engine)
+        with state.replace(0) as txn:
+            snapshot.restore(txn, [captured_state()])
+        assert saved(state) == captured_state()
+    finally:
+        engine.close()
 
 
 def test_a_snapshot_without_the_records_of_later_versions_is_fine() -> None:

@@ -77,6 +77,19 @@ def test_what_was_in_force_at_a_snapshot_survives_its_compaction() -> None:
     assert membership.at(Index(6)) == (5, members("s1", "s2"))
 
 
+def test_a_removed_voter_may_stand_until_its_removal_is_committed() -> None:
+    membership = Membership(Index(1), members("s1", "s3"))
+    membership.append(Index(5), members("s1"))
+    assert membership.may_be_voter(S3.id, Index(4))
+    assert not membership.may_be_voter(S3.id, Index(5))
+
+
+def test_a_nonvoter_never_stands_however_little_it_knows() -> None:
+    membership = Membership(Index(1), members("s1"))
+    membership.append(Index(5), changed(members("s1"), AddNonvoter(S3.id, S3.address)))
+    assert not membership.may_be_voter(S3.id, Index(0))
+
+
 def test_a_peer_without_an_id_is_found_by_its_address() -> None:
     membership = Membership(Index(1), members("s1", "s3"))
     found = membership.find(Peer(ServerId(""), S3.address))

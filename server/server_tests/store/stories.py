@@ -5,7 +5,8 @@ from typing import TypeVar
 
 from proconsul.model.catalog import NodeService, RegisterRequest
 from proconsul.model.health import HealthCheck
-from proconsul.store import catalog
+from proconsul.model.kv import DirEntry
+from proconsul.store import catalog, kv
 from proconsul.store.engine import Engine
 from proconsul.store.state import State
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
@@ -49,6 +50,14 @@ class World:
             node=node, id=node_id, address=address, node_meta=meta, service=service, checks=checks
         )
         self.apply(lambda txn: catalog.register(txn, request))
+
+    def put(self, key: str, value: bytes = b"") -> None:
+        """Set a key."""
+        self.apply(lambda txn: kv.set_key(txn, DirEntry(key=key, value=value)))
+
+    def lock(self, key: str, session: str) -> None:
+        """Acquire a key."""
+        self.apply(lambda txn: kv.lock(txn, DirEntry(key=key, session=session)))
 
     def read(self) -> ReadTransaction:
         """The newest state."""

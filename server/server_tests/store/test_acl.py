@@ -1,6 +1,7 @@
 """Tokens, policies, roles, methods and rules in the store."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from proconsul.model.acl import (
     ACLBindingRule,
     ACLNodeIdentity,
     ACLPolicy,
+    ACLPolicyBatchSetRequest,
     ACLRole,
     ACLRolePolicyLink,
     ACLServiceIdentity,
@@ -21,6 +23,7 @@ from proconsul.store import acl, acl_methods, acl_policies
 from proconsul.store.schema import ACL_BINDING_RULES
 from proconsul.store.state import State
 from proconsul.store.transaction import WriteTransaction
+from proconsul.wire.gostruct import decode
 from server_tests.store.memory_engine import MemoryEngine
 
 
@@ -129,7 +132,8 @@ def test_names_are_found_in_any_case_and_are_unique_so() -> None:
         ),
         (
             ACLToken(secret_id="x", accessor_id="no uuid"),
-            "failed inserting acl token: UUID must be 36 characters",
+            "failed inserting acl token: failed to build index 'accessor': "
+            "UUID must be 36 characters",
         ),
     ],
 )
@@ -173,6 +177,14 @@ def test_builtin_things_cannot_be_deleted() -> None:
     changed = ACLPolicy(id=management.id, name="global-management", rules="")
     words = refusal(state, lambda txn: acl_policies.set_policy(txn, changed))
     assert words == ("Changing the Rules for the builtin global-management policy is not permitted")
+
+
+def test_the_builtin_rules_are_those_of_a_real_leader() -> None:
+    command = Path(__file__).parent.parent / "golden" / "fsm" / "019-ACLPolicySet.01.bin"
+    request = decode(ACLPolicyBatchSetRequest, command.read_bytes()[1:])
+    assert request.policies is not None
+    rules = {policy.id: policy.rules for policy in request.policies}
+    assert rules[acl_policies.GLOBAL_MANAGEMENT_ID] == acl_policies.GLOBAL_MANAGEMENT_RULES
 
 
 def test_a_deleted_method_takes_its_rules_and_its_tokens_along() -> None:

@@ -73,7 +73,10 @@ def test_a_second_intention_between_the_same_two_is_refused_until_the_first_is_g
 
 @pytest.mark.parametrize(
     ("intention_id", "words"),
-    [("", "Missing Intention ID"), ("x", "failed intention lookup: UUID must be 36 characters")],
+    [
+        ("", "Missing Intention ID"),
+        ("x", "failed intention lookup: index error: UUID must be 36 characters"),
+    ],
 )
 def test_an_intention_needs_an_id(intention_id: str, words: str) -> None:
     state = State(MemoryEngine())

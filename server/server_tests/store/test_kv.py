@@ -12,7 +12,7 @@ from server_tests.store.stories import ID_A, World
 def world() -> World:
     world = World()
     for key in ("a", "a/b", "a/b/c", "a/b/d", "a/e", "é/x", "é/y"):
-        world.apply(lambda txn, key=key: kv.set_key(txn, DirEntry(key=key)))
+        world.put(key)
     return world
 
 
@@ -37,7 +37,7 @@ def test_keys_that_go_on_behind_the_separator_count_once(
 def test_a_plain_set_resets_the_lock_index_but_not_the_holder(world: World) -> None:
     world.register("n1")
     world.apply(lambda txn: sessions.create(txn, Session(id=ID_A, node="n1")))
-    world.apply(lambda txn: kv.lock(txn, DirEntry(key="k", session=ID_A)))
+    world.lock("k", ID_A)
     entry = world.apply(lambda txn: kv.set_key(txn, DirEntry(key="k", value=b"1")))
     assert (entry.lock_index, entry.session) == (0, ID_A)
     entry = world.apply(lambda txn: kv.set_key(txn, DirEntry(key="k", value=b"1")))
@@ -46,6 +46,6 @@ def test_a_plain_set_resets_the_lock_index_but_not_the_holder(world: World) -> N
 
 def test_a_deletion_moves_the_index_of_listings_until_it_is_reaped(world: World) -> None:
     world.apply(lambda txn: kv.delete_key(txn, "a/e"))
-    world.apply(lambda txn: kv.set_key(txn, DirEntry(key="b")))
+    world.put("b")
     assert kv.list_entries(world.read(), None, "a/")[0] == 8
     assert kv.get(world.read(), None, "a/e") == (9, None)

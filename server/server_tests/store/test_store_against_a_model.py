@@ -363,4 +363,4 @@ def shown_session(row: Session) -> tuple[Any, ...]:
 
 
 TestStoreAgainstModel = StoreAgainstModel.TestCase
-TestStoreAgainstModel.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestStoreAgainstModel.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)

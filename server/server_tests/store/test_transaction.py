@@ -139,6 +139,6 @@ def test_free_form_values_are_compared_as_go_compares_them(
 
 def test_letters_are_lowered_one_by_one() -> None:
     assert lower("WEB") == "web"
-    assert lower("ΣΑΣ") == "σασ"
-    assert lower("İ") == "i"
+    assert lower("\u03a3\u03a3") == "\u03c3\u03c3"  # no final sigma
+    assert lower("\u0130") == "i"  # no dot behind it
     assert text("\udcff") == b"\xff"

@@ -23,38 +23,34 @@ def world() -> World:
     return world
 
 
-def put(world: World, key: str, value: bytes) -> None:
-    world.apply(lambda txn: kv.set_key(txn, DirEntry(key=key, value=value)))
-
-
 def test_a_key_is_waited_for_alone(world: World) -> None:
     waiting = world.wait(lambda txn, watch: kv.get(txn, watch, "a"))
-    put(world, "ab", b"1")
+    world.put("ab", b"1")
     assert not waiting.woken
-    put(world, "a", b"1")
+    world.put("a", b"1")
     assert waiting.woken
 
 
 def test_a_listing_is_waited_for_by_its_prefix(world: World) -> None:
     waiting = world.wait(lambda txn, watch: kv.list_entries(txn, watch, "a/"))
-    put(world, "a", b"1")
-    put(world, "b/c", b"1")
+    world.put("a", b"1")
+    world.put("b/c", b"1")
     assert not waiting.woken
-    put(world, "a/b", b"1")
+    world.put("a/b", b"1")
     assert waiting.woken
 
 
 def test_deleting_a_tree_wakes_all_under_it(world: World) -> None:
-    put(world, "a/b", b"1")
+    world.put("a/b", b"1")
     waiting = world.wait(lambda txn, watch: kv.get(txn, watch, "a/b"))
     world.apply(lambda txn: kv.delete_tree(txn, "a"))
     assert waiting.woken
 
 
 def test_a_set_that_changes_nothing_wakes_nobody(world: World) -> None:
-    put(world, "a", b"1")
+    world.put("a", b"1")
     waiting = world.wait(lambda txn, watch: kv.get(txn, watch, "a"))
-    put(world, "a", b"1")
+    world.put("a", b"1")
     assert not waiting.woken
 
 
