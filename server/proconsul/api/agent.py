@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from proconsul.api.agent_bodies import AgentToken
 from proconsul.api.agent_requests import decoded_body
 from proconsul.api.failure import BadRequestError, HttpError, NotFoundError
 from proconsul.api.http import Request, Response
@@ -10,7 +11,6 @@ from proconsul.api.reply import NOTHING, Reply
 from proconsul.api.surface import Api
 from proconsul.errors import RpcError
 from proconsul.wire.golang import quote
-from proconsul.wire.gostruct import GoStruct
 
 ALL_SEGMENTS = "_all"
 LOG_LEVELS = frozenset({"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "ERR"})
@@ -25,12 +25,6 @@ TOKEN_KINDS = {
     "replication": "replication",
 }
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
-
-
-class AgentToken(GoStruct, frozen=True, kw_only=True):
-    """The body of `/v1/agent/token/:kind`."""
-
-    token: str = ""
 
 
 async def own_self(api: Api, request: Request) -> Reply:

@@ -1,5 +1,6 @@
 """`/v1/agent/check…`: the checks of this agent (agent/agent_endpoint.go)."""
 
+from proconsul.api.agent_bodies import CheckUpdate
 from proconsul.api.agent_forms import check_json
 from proconsul.api.agent_requests import decoded_body, refusals
 from proconsul.api.failure import BadRequestError
@@ -12,14 +13,6 @@ from proconsul.filters.evaluate import FilterError, check_syntax, compile_filter
 from proconsul.local.definitions import CheckDefinition
 from proconsul.local.state import STATUSES, Source, Status
 from proconsul.model.health import HealthCheck
-from proconsul.wire.gostruct import GoStruct
-
-
-class CheckUpdate(GoStruct, frozen=True, kw_only=True):
-    """The body of `/v1/agent/check/update/:id`."""
-
-    status: str = ""
-    output: str = ""
 
 
 async def checks(api: Api, request: Request) -> Reply:

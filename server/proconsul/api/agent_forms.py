@@ -79,11 +79,13 @@ class AgentServiceConnectProxyConfig(GoStruct, frozen=True, kw_only=True):
 
 
 class AgentServiceConnect(GoStruct, frozen=True, kw_only=True):
-    """`api.AgentServiceConnect`, without the sidecar's definition: that is never shown."""
+    """`api.AgentServiceConnect`; the sidecar's definition counts in the hash but is never there."""
 
-    json_omit_empty: ClassVar[frozenset[str]] = frozenset({"native"})
+    json_omit_empty: ClassVar[frozenset[str]] = frozenset({"native", "sidecar_service"})
+    filter_skip: ClassVar[frozenset[str]] = frozenset({"sidecar_service"})
 
     native: bool = False
+    sidecar_service: AgentWeights | None = None
 
 
 class AgentService(GoStruct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from proconsul.api.agent_forms import AgentService, agent_service, hash_of
 from proconsul.api.agent_requests import decoded_body, parse_enable, refusals
 from proconsul.api.failure import BadRequestError, NotFoundError
 from proconsul.api.http import Request
-from proconsul.api.options import parse_options, parse_token, refuse_namespaces
+from proconsul.api.options import parse_token, parse_uint64, refuse_namespaces
 from proconsul.api.reply import NOTHING, Reply
 from proconsul.api.surface import Api
 from proconsul.errors import RpcError
@@ -14,7 +14,7 @@ from proconsul.filters.evaluate import compile_filter
 from proconsul.local.failure import LocalError
 from proconsul.local.state import Source
 from proconsul.model.catalog import ServiceDefinition
-from proconsul.wire.golang import SECOND
+from proconsul.wire.golang import SECOND, DurationError, parse_duration
 from proconsul.wire.gostruct import to_json
 
 HASH_WAIT_DEFAULT_S = 300.0
@@ -37,12 +37,12 @@ async def services(api: Api, request: Request) -> Reply:
 
 async def service(api: Api, request: Request) -> Reply:
     """`GET /v1/agent/service/:id`; with `?hash`, when it is another one, or the time is over."""
-    options = parse_options(request)
+    wait_s = _wait_s(request)
     refuse_namespaces(request)
     service_id = request.path.removeprefix("/v1/agent/service/")
     local = api.process.local
     known_hash = request.query.first("hash")
-    until_s = api.now_s() + _wait_s(options["max_query_time"] / SECOND)
+    until_s = api.now_s() + wait_s
     while True:
         version = local.version_of(service_id)
         found = local.service(service_id)
@@ -61,7 +61,17 @@ async def service(api: Api, request: Request) -> Reply:
     )
 
 
-def _wait_s(asked_s: float) -> float:
+def _wait_s(request: Request) -> float:
+    """`?wait`, the only common parameter that counts here, though a bad index is refused, too."""
+    index = request.query.first("index")
+    asked_s = 0.0
+    if text := request.query.first("wait"):
+        try:
+            asked_s = parse_duration(text) / SECOND
+        except DurationError:
+            raise BadRequestError("Invalid wait time") from None
+    if index and parse_uint64(index) is None:
+        raise BadRequestError("Invalid index")
     return min(asked_s, HASH_WAIT_MAX_S) if asked_s else HASH_WAIT_DEFAULT_S
 
 

@@ -5,6 +5,7 @@ and the fields of later Consul versions, which today's clients send and which ar
 a warning in the log.
 """
 
+from proconsul.api.agent_bodies import AgentToken, CheckUpdate
 from proconsul.api.txn_body import BodyDefinition
 from proconsul.local.definitions import CheckDefinition
 from proconsul.model.catalog import (
@@ -46,6 +47,30 @@ _LATER_CHECK = _LATER_ENTERPRISE | {
     "sessionname",
 }
 
+# Types with an UnmarshalJSON of their own read through a struct without a name, which Go prints
+# in full when the body is no object.
+_CHECK_DECODER = (
+    "Interval interface {}; Timeout interface {}; TTL interface {}; "
+    "DeregisterCriticalServiceAfter interface {}; "
+    'Args []string "json:\\"args\\""; ScriptArgsSnake []string "json:\\"script_args\\""; '
+    "DeregisterCriticalServiceAfterSnake interface {} "
+    '"json:\\"deregister_critical_service_after\\""; '
+    'DockerContainerIDSnake string "json:\\"docker_container_id\\""; '
+    'TLSSkipVerifySnake bool "json:\\"tls_skip_verify\\""; '
+)
+_SERVICE_DECODER = (
+    'struct { EnableTagOverrideSnake bool "json:\\"enable_tag_override\\""; '
+    "TaggedAddressesSnake map[string]structs.ServiceAddress "
+    '"json:\\"tagged_addresses\\""; *structs.Alias }'
+)
+
+
+def _own_decoder(*ids: str) -> str:
+    names = {"ServiceID": "ServiceID", "ServiceIDSnake": "service_id"}
+    fields = "".join(f'{name} string "json:\\"{names[name]}\\""; ' for name in ids)
+    return f"struct {{ {_CHECK_DECODER}{fields}*structs.Alias }}"
+
+
 SHAPES: dict[type[GoStruct], Shape] = {
     AutopilotConfig: Shape(
         durations=frozenset({"last_contact_threshold", "server_stabilization_time"})
@@ -59,18 +84,24 @@ SHAPES: dict[type[GoStruct], Shape] = {
     DeregisterRequest: Shape(ignored=frozenset({"address"}), newer=_LATER_ENTERPRISE),
     HealthCheck: Shape(newer=_LATER_CHECK | {"interval", "timeout"}),
     HealthCheckDefinition: Shape(durations=_CHECK_DURATIONS, lenient=True),
+    AgentToken: Shape(go_type="api.AgentToken"),
+    CheckUpdate: Shape(go_type="agent.checkUpdate"),
     CheckDefinition: Shape(
+        go_type=_own_decoder("ServiceIDSnake"),
         other_names=_CHECK_NAMES | {"service_id": "service_id"},
         durations=_CHECK_DURATIONS,
         newer=_LATER_CHECK,
     ),
     CheckType: Shape(
+        go_type=_own_decoder("ServiceID", "ServiceIDSnake"),
         other_names=_CHECK_NAMES,
         durations=_CHECK_DURATIONS,
         ignored=frozenset({"serviceid", "service_id"}),
         newer=_LATER_CHECK,
     ),
     ServiceDefinition: Shape(
+        go_type=_SERVICE_DECODER,
+        field_types={"checks": "structs.CheckTypes"},
         other_names={
             "enable_tag_override": "enable_tag_override",
             "tagged_addresses": "tagged_addresses",

@@ -6,10 +6,11 @@ from msgspec.structs import replace
 
 from proconsul.api.addresses import translated_instance, translated_node, translates
 from proconsul.api.cached_reads import read_aging, read_renewed
-from proconsul.api.catalog_json import service_json
+from proconsul.api.catalog_json import holds_floats, service_json
 from proconsul.api.failure import BadRequestError, HttpError
 from proconsul.api.http import Request
 from proconsul.api.options import (
+    parse_consistency,
     parse_datacenter,
     parse_node_meta,
     parse_options,
@@ -74,7 +75,7 @@ async def deregister(api: Api, request: Request) -> Reply:
 async def datacenters(api: Api, request: Request) -> Reply:
     """`GET /v1/catalog/datacenters`."""
     try:
-        options = parse_options(request)
+        options = parse_consistency(request)
     except BadRequestError as failure:
         # Consul reports the flaw and goes on: its answer stands behind the complaint.
         names = await api.call("Catalog.ListDatacenters", DatacentersRequest())
@@ -131,7 +132,12 @@ async def _instances(api: Api, request: Request, prefix: str, *, connect: bool) 
     rows = found.service_nodes or []
     if translates(api, wanted.datacenter):
         rows = [translated_instance(row) for row in rows]
-    return Reply([_instance_json(row) for row in rows], with_level(found, wanted), headers=headers)
+    return Reply(
+        [_instance_json(row) for row in rows],
+        with_level(found, wanted),
+        headers=headers,
+        floats=any(holds_floats(row.service_proxy) for row in rows),
+    )
 
 
 def _instance_json(row: Any) -> dict[str, Any]:
@@ -185,6 +191,7 @@ async def node(api: Api, request: Request) -> Reply:
             else {name: service_json(by_id[name]) for name in sorted(by_id)},
         },
         meta,
+        floats=any(holds_floats(row.proxy) for row in (by_id or {}).values()),
     )
 
 
@@ -200,6 +207,7 @@ async def node_services(api: Api, request: Request) -> Reply:
             "Services": None if rows is None else [service_json(row) for row in rows],
         },
         with_level(answer, wanted),
+        floats=any(holds_floats(row.proxy) for row in rows or ()),
     )
 
 

@@ -7,7 +7,7 @@ durations (agent/structs, `MarshalJSON`).
 from collections.abc import Iterable
 from typing import Any
 
-from proconsul.model.catalog import CheckServiceNode, NodeService
+from proconsul.model.catalog import CheckServiceNode, ConnectProxyConfig, NodeService
 from proconsul.model.health import HealthCheck, HealthCheckDefinition
 from proconsul.wire.golang import format_duration
 from proconsul.wire.gostruct import to_json
@@ -62,6 +62,11 @@ def service_json(service: NodeService) -> Json:
     if service.tags is None:
         made["Tags"] = []
     return made
+
+
+def holds_floats(proxy: ConnectProxyConfig) -> bool:
+    """Whether the settings of a proxy may hold numbers, which are floats there."""
+    return bool(proxy.config or proxy.upstreams)
 
 
 def health_json(row: CheckServiceNode) -> Json:

@@ -4,7 +4,7 @@ from typing import Any
 
 from proconsul.api.event_desk import EventDesk
 from proconsul.api.http import Request
-from proconsul.api.options import parse_datacenter, parse_options, parse_token
+from proconsul.api.options import parse_datacenter, parse_token, parse_waiting
 from proconsul.api.parsing import required
 from proconsul.api.reply import Reply
 from proconsul.api.surface import Api
@@ -53,7 +53,7 @@ async def list_events(api: Api, request: Request) -> Reply:
 
     The index is no counter: who gives one waits while it is that of the newest event.
     """
-    options = parse_options(request)
+    options = parse_waiting(request)
     desk = _desk(api)
     name = request.query.first("name")
     asked_s = options["max_query_time"] / SECOND

@@ -3,7 +3,7 @@
 from proconsul.api.addresses import translated_health, translates
 from proconsul.api.cached_reads import read_renewed
 from proconsul.api.catalog import of_node, of_service
-from proconsul.api.catalog_json import checks_json, health_json
+from proconsul.api.catalog_json import checks_json, health_json, holds_floats
 from proconsul.api.failure import BadRequestError
 from proconsul.api.http import Query, Request
 from proconsul.api.options import (
@@ -83,7 +83,12 @@ async def _instances(
         rows = passing(rows)
     if translates(api, wanted.datacenter):
         rows = [translated_health(row) for row in rows]
-    return Reply([health_json(row) for row in rows], with_level(found, wanted), headers=headers)
+    return Reply(
+        [health_json(row) for row in rows],
+        with_level(found, wanted),
+        headers=headers,
+        floats=any(row.service is not None and holds_floats(row.service.proxy) for row in rows),
+    )
 
 
 def only_passing(query: Query) -> bool:

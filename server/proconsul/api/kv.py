@@ -25,6 +25,12 @@ from proconsul.model.kv import (
 from proconsul.wire.gostruct import to_json
 
 PREFIX = "/v1/kv/"
+# A value may be anything: no browser shall take it for a page.
+RAW_HEADERS = (
+    ("Content-Type", "text/plain"),
+    ("Content-Security-Policy", "sandbox"),
+    ("X-Content-Type-Options", "nosniff"),
+)
 TOO_LARGE_HELP = "https://www.consul.io/docs/agent/options.html#kv_max_value_size"
 
 
@@ -57,7 +63,7 @@ async def _get(api: Api, request: Request) -> Reply | Response:
     if not found.entries:
         return Reply(None, found, 404)
     if query.has("raw") and not recurse:
-        headers = [*meta_headers(found), ("Content-Type", "text/plain")]
+        headers = [*meta_headers(found), *RAW_HEADERS]
         return Response(200, found.entries[0].value or b"", headers)
     return Reply([to_json(entry) for entry in found.entries], found)
 

@@ -32,8 +32,23 @@ class Options(TypedDict):
 
 def parse_options(request: Request) -> Options:
     """All of them; raises BadRequestError as Consul words it."""
-    options = Options(
-        token=parse_token(request),
+    options = parse_consistency(request)
+    if request.raw_query:
+        _parse_wait(request, options)
+    return options
+
+
+def parse_waiting(request: Request) -> Options:
+    """Only what is said about waiting."""
+    options = _defaults(parse_token(request))
+    if request.raw_query:
+        _parse_wait(request, options)
+    return options
+
+
+def _defaults(token: str) -> Options:
+    return Options(
+        token=token,
         min_query_index=0,
         max_query_time=Duration(0),
         allow_stale=False,
@@ -45,14 +60,17 @@ def parse_options(request: Request) -> Options:
         stale_if_error=Duration(0),
         filter="",
     )
+
+
+def parse_consistency(request: Request) -> Options:
+    """All but what is said about waiting."""
+    options = _defaults(parse_token(request))
     if request.raw_query:
         options["filter"] = request.query.first("filter")
         _parse_consistency(request, options)
     cache_control = request.headers.first("cache-control")
     if cache_control:
         _parse_cache_control(cache_control.lower(), options)
-    if request.raw_query:
-        _parse_wait(request, options)
     return options
 
 

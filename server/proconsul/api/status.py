@@ -1,7 +1,7 @@
 """`/v1/status/`: who leads, who is there (agent/status_endpoint.go)."""
 
 from proconsul.api.http import Request
-from proconsul.api.options import parse_datacenter
+from proconsul.api.options import parse_datacenter, parse_options
 from proconsul.api.reply import Reply
 from proconsul.api.surface import Api
 from proconsul.model.query import DCSpecificRequest
@@ -18,4 +18,6 @@ async def peers(api: Api, request: Request) -> Reply:
 
 
 def _wanted(api: Api, request: Request) -> DCSpecificRequest:
-    return DCSpecificRequest(datacenter=parse_datacenter(request, api.facts.datacenter))
+    options = parse_options(request)
+    datacenter = parse_datacenter(request, api.facts.datacenter)
+    return DCSpecificRequest(datacenter=datacenter, **options)

@@ -4,6 +4,7 @@ What is common to all paths is here and nowhere else (agent/http.go `wrap`); the
 is api/routes.py.
 """
 
+import html
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -160,7 +161,7 @@ def _redirect(request: Request, path: str) -> Response:
     )
     body = b""
     if request.method in ("GET", "HEAD"):
-        body = f'<a href="{target}">Moved Permanently</a>.\n\n'.encode()
+        body = f'<a href="{html.escape(target)}">Moved Permanently</a>.\n\n'.encode()
     headers = [("Location", target)]
     if body:
         headers.append(("Content-Type", "text/html; charset=utf-8"))

@@ -6,7 +6,7 @@ their flags and index beside the verb, durations may be texts.
 
 from typing import Any
 
-from proconsul.api.catalog_json import check_json
+from proconsul.api.catalog_json import check_json, holds_floats
 from proconsul.api.failure import HttpError
 from proconsul.api.http import Request
 from proconsul.api.options import parse_datacenter, parse_options, parse_token
@@ -46,7 +46,15 @@ async def txn(api: Api, request: Request) -> Reply:
         wanted = TxnReadRequest(datacenter=datacenter, ops=ops, **options)
         found: TxnReadResponse = await api.call("Txn.Read", wanted)
         answer, headers = found, _headers(found)
-    return Reply(_json(answer), status=409 if answer.errors else 200, headers=headers)
+    return Reply(
+        _json(answer),
+        status=409 if answer.errors else 200,
+        headers=headers,
+        floats=any(
+            one.service is not None and holds_floats(one.service.proxy)
+            for one in answer.results or ()
+        ),
+    )
 
 
 def _headers(answer: TxnReadResponse) -> tuple[tuple[str, str], ...]:
@@ -80,7 +88,7 @@ def _operations(api: Api, request: Request) -> tuple[list[TxnOp], int]:
     """(operations, how many of them write); raises HttpError."""
     value_bytes_max = api.facts.kv_value_bytes_max
     limit = max(api.facts.txn_bytes_max, value_bytes_max)
-    if request.body_too_large or request.content_length > limit:
+    if request.body_too_large or max(request.content_length, len(request.body)) > limit:
         told = f"({request.content_length} bytes)" if request.content_length >= 0 else ""
         raise HttpError(
             413,
@@ -88,6 +96,7 @@ def _operations(api: Api, request: Request) -> tuple[list[TxnOp], int]:
         )
     try:
         body, _ = api.decoder.decode_list(BodyOp, request.body)
+        ops = [op for one in body if (op := to_op(one, api.facts.datacenter)) is not None]
     except BodyError as failure:
         raise HttpError(400, f"Failed to parse body: {failure}") from failure
     if len(body) > OPS_MAX:
@@ -100,5 +109,4 @@ def _operations(api: Api, request: Request) -> tuple[list[TxnOp], int]:
                 f"Value for key {quote(one.kv.key)} is too large "
                 f"({size} > {value_bytes_max} bytes)",
             )
-    ops = [op for one in body if (op := to_op(one, api.facts.datacenter)) is not None]
     return ops, sum(is_write(one) for one in body)

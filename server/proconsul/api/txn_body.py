@@ -1,6 +1,6 @@
 """The operations of a transaction as clients send them (Consul's `api/txn.go`)."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
@@ -15,10 +15,12 @@ from proconsul.model.catalog import (
 from proconsul.model.health import HealthCheck, HealthCheckDefinition
 from proconsul.model.kv import DirEntry
 from proconsul.model.txn import TxnCheckOp, TxnKVOp, TxnNodeOp, TxnOp, TxnServiceOp
-from proconsul.wire.golang import Duration
+from proconsul.wire.golang import Duration, DurationError, parse_duration
 from proconsul.wire.gostruct import GoStruct
+from proconsul.wire.json_decode import BodyError
 
 OPS_MAX = 64
+UINT64_MAX = (1 << 64) - 1
 GET = "get"
 _KEY_WRITES = frozenset({"set", "delete", "delete-cas", "delete-tree", "cas", "lock", "unlock"})
 
@@ -76,11 +78,8 @@ class BodyDefinition(GoStruct, frozen=True, kw_only=True):
 
     durations: ClassVar[frozenset[str]] = frozenset(
         {
-            "interval",
             "interval_duration",
-            "timeout",
             "timeout_duration",
-            "deregister_critical_service_after",
             "deregister_critical_service_after_duration",
         }
     )
@@ -94,9 +93,9 @@ class BodyDefinition(GoStruct, frozen=True, kw_only=True):
     interval_duration: Duration = Duration(0)
     timeout_duration: Duration = Duration(0)
     deregister_critical_service_after_duration: Duration = Duration(0)
-    interval: Duration = Duration(0)
-    timeout: Duration = Duration(0)
-    deregister_critical_service_after: Duration = Duration(0)
+    interval: Any = None
+    timeout: Any = None
+    deregister_critical_service_after: Any = None
 
 
 class BodyCheckFields(GoStruct, frozen=True, kw_only=True):
@@ -143,7 +142,7 @@ def is_write(op: BodyOp) -> bool:
 
 
 def to_op(op: BodyOp, datacenter: str) -> TxnOp | None:
-    """The operation as the RPC has it; None for one that names nothing."""
+    """The operation as the RPC has it; None for one that names nothing. Raises BodyError."""
     if op.kv is not None:
         return TxnOp(kv=_key(op.kv))
     if op.node is not None:
@@ -158,6 +157,12 @@ def to_op(op: BodyOp, datacenter: str) -> TxnOp | None:
 
 
 def _key(op: BodyKV) -> TxnKVOp:
+    for name, number in (("Flags", op.flags), ("Index", op.index)):
+        if not 0 <= number <= UINT64_MAX:
+            raise BodyError(
+                f"json: cannot unmarshal number {number} into Go struct field "
+                f"TxnOp.KV.{name} of type uint64"
+            )
     return TxnKVOp(
         verb=op.verb,
         dir_ent=DirEntry(
@@ -217,10 +222,21 @@ def _definition(given: BodyDefinition) -> HealthCheckDefinition:
         method=given.method,
         body=given.body,
         tcp=given.tcp,
-        interval=given.interval_duration or given.interval,
-        timeout=given.timeout_duration or given.timeout,
+        interval=given.interval_duration or _duration(given.interval),
+        timeout=given.timeout_duration or _duration(given.timeout),
         deregister_critical_service_after=(
             given.deregister_critical_service_after_duration
-            or given.deregister_critical_service_after
+            or _duration(given.deregister_critical_service_after)
         ),
     )
+
+
+def _duration(given: Any) -> Duration:
+    if isinstance(given, str):
+        try:
+            return parse_duration(given)
+        except DurationError as failure:
+            raise BodyError(str(failure)) from failure
+    if given is None or (isinstance(given, int | float) and not isinstance(given, bool)):
+        return Duration(int(given or 0))
+    raise BodyError("strconv.ParseFloat: parsing a duration: invalid syntax")

@@ -43,13 +43,9 @@ def check_node(name: str, node_id: str) -> None:
         raise RpcError(f"Bad node ID: {flaw}")
 
 
-def completed_check(check: HealthCheck) -> HealthCheck:
-    """The check with an ID and a type, where they can be told from the rest."""
-    check_id = check.check_id or check.name
-    kind = check.type or _type_of(check.definition)
-    if (check_id, kind) == (check.check_id, check.type):
-        return check
-    return replace(check, check_id=check_id, type=kind)
+def named_check(check: HealthCheck) -> HealthCheck:
+    """The check with an ID, which is its name where it has none."""
+    return check if check.check_id else replace(check, check_id=check.name)
 
 
 def uuid_flaw(text: str) -> str:
@@ -80,7 +76,11 @@ def checked_service(service: NodeService) -> NodeService:
 
 
 def _of_node(check: HealthCheck, node: str) -> HealthCheck:
-    return completed_check(check if check.node else replace(check, node=node))
+    return replace(
+        named_check(check),
+        node=check.node or node,
+        type=check.type or _type_of(check.definition),
+    )
 
 
 def _type_of(definition: HealthCheckDefinition) -> str:

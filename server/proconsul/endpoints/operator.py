@@ -46,9 +46,7 @@ async def autopilot_get_configuration(
     return config or AutopilotConfig()
 
 
-async def autopilot_set_configuration(
-    context: Context, request: AutopilotSetConfigRequest
-) -> bool:
+async def autopilot_set_configuration(context: Context, request: AutopilotSetConfigRequest) -> bool:
     """`Operator.AutopilotSetConfiguration`; True only where a check-and-set won."""
     check_datacenter(context, request.datacenter)
     return await context.log.propose(MessageType.AUTOPILOT, request) is True

@@ -34,9 +34,7 @@ async def apply(context: Context, request: SessionRequest) -> str:
         if request.op == "create":
             # The ID is no matter for the FSM: every server must make the same.
             session = replace(session, id=_unused_id(context))
-        created = await context.log.propose(
-            MessageType.SESSION, replace(request, session=session)
-        )
+        created = await context.log.propose(MessageType.SESSION, replace(request, session=session))
         return created if isinstance(created, str) else ""
 
 

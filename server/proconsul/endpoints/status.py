@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from proconsul.endpoints.blocking import check_datacenter
 from proconsul.endpoints.context import Context
 from proconsul.endpoints.methods import Method
 from proconsul.model.operator import ServerStats
@@ -12,13 +13,15 @@ async def ping(context: Context, request: Any) -> None:
     """`Status.Ping`: answers."""
 
 
-async def leader(context: Context, request: Any) -> str:
+async def leader(context: Context, request: DCSpecificRequest) -> str:
     """`Status.Leader`: `ip:port`, or "" when nobody leads."""
+    check_datacenter(context, request.datacenter)
     return context.log.leader_address()
 
 
-async def peers(context: Context, request: Any) -> list[str]:
+async def peers(context: Context, request: DCSpecificRequest) -> list[str]:
     """`Status.Peers`: `ip:port` of all servers; empty before the bootstrap."""
+    check_datacenter(context, request.datacenter)
     return context.log.peer_addresses()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from proconsul.endpoints.blocking import check_datacenter
-from proconsul.endpoints.catalog_checks import check_node, checked_service, completed_check
+from proconsul.endpoints.catalog_checks import check_node, checked_service, named_check
 from proconsul.endpoints.context import Context
 from proconsul.endpoints.methods import Method
 from proconsul.endpoints.timing import timed
@@ -80,7 +80,7 @@ def _checked(context: Context, op: TxnOp) -> TxnOp:
         service = checked_service(op.service.service)
         return replace(op, service=replace(op.service, service=service))
     elif op.check is not None and op.check.verb != GET:
-        return replace(op, check=replace(op.check, check=completed_check(op.check.check)))
+        return replace(op, check=replace(op.check, check=named_check(op.check.check)))
     return op
 
 

@@ -80,13 +80,13 @@ def check_size(name: str, payload: bytes, lamport_time: int) -> None:
         "Name": name,
         "Payload": msgpack.bytes_text(payload),
     }
-    for size_bytes, when in (
-        (len(msgpack.text_bytes(name)) + len(payload), "before"),
-        (1 + len(msgpack.pack(message)), "after"),
+    for size_bytes, what, when in (
+        (len(msgpack.text_bytes(name)) + len(payload), "user event", "before"),
+        (1 + len(msgpack.pack(message)), "encoded user event", "after"),
     ):
         if size_bytes > SIZE_BYTES_MAX:
             raise RpcError(
-                '1 error occurred:\n\t* error broadcasting event to segment "": user event '
+                f'1 error occurred:\n\t* error broadcasting event to segment "": {what} '
                 f"exceeds configured limit of {SIZE_BYTES_MAX} bytes {when} encoding\n\n"
             )
 

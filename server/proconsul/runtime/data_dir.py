@@ -1,5 +1,6 @@
 """What lies in the data directory, and the server's ID, which lives with the data."""
 
+import errno
 import os
 import uuid
 from dataclasses import dataclass
@@ -9,6 +10,22 @@ from proconsul.errors import ProconsulError
 
 class DataDirError(ProconsulError):
     """The data directory cannot be used; the text says what to do."""
+
+
+def no_room(path: str) -> DataDirError:
+    """The error of a start on a full disk."""
+    return DataDirError(
+        f"no space left for the data under {path}: the server cannot start. Make some room on "
+        "that disk and start it again; nothing is lost."
+    )
+
+
+def says_full(failure: Exception) -> bool:
+    """Whether an error of the system's, or of LMDB's, means a full disk."""
+    codes = (errno.ENOSPC, errno.EDQUOT)
+    if isinstance(failure, OSError):
+        return failure.errno in codes
+    return any(os.strerror(code) in str(failure) for code in codes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +50,11 @@ class DataDir:
         return os.path.join(self.root, "state")
 
     @property
+    def has_state(self) -> bool:
+        """Whether a state was ever made."""
+        return os.path.isdir(self.state) and bool(os.listdir(self.state))
+
+    @property
     def node_id(self) -> str:
         """The file with this server's ID."""
         return os.path.join(self.root, "node-id")
@@ -46,10 +68,22 @@ class DataDir:
                 pass
             os.unlink(probe)
         except OSError as failure:
+            if says_full(failure):
+                raise no_room(self.root) from failure
             raise DataDirError(
                 f"the data directory {self.root} cannot be used: {failure}. "
                 "Create it, or make it writable for this user."
             ) from failure
+
+    def refuse_strangers(self) -> None:
+        """Raise DataDirError for the data of HashiCorp's server, which we do not read."""
+        theirs = os.path.join(self.root, "raft", "raft.db")
+        if os.path.exists(theirs):
+            raise DataDirError(
+                f"{self.root} holds the data of HashiCorp's Consul ({theirs}), which is not read "
+                "here. Save a snapshot from that server (consul snapshot save), give this one an "
+                "empty data directory, and restore the snapshot into it."
+            )
 
     def load_node_id(self, wanted: str) -> str:
         """The ID in the data directory, or `wanted`, or a new random one, kept from now on.
@@ -57,19 +91,24 @@ class DataDir:
         Raises DataDirError when the data belongs to another ID than the one that is wanted.
         """
         kept = self._read_node_id()
-        if kept and wanted and kept != wanted:
+        if kept and wanted and kept != wanted.lower():
             raise DataDirError(
                 f"the data in {self.root} belongs to node-id {kept}, not to {wanted}: leave out "
                 "-node-id, or give this server a data directory of its own"
             )
         node_id = kept or wanted or str(uuid.uuid4())
         if not kept:
-            self._write_node_id(node_id)
+            try:
+                self._write_node_id(node_id)
+            except OSError as failure:
+                if says_full(failure):
+                    raise no_room(self.root) from failure
+                raise
         return node_id
 
     def _read_node_id(self) -> str:
         try:
-            with open(self.node_id, encoding="ascii") as file:
+            with open(self.node_id, encoding="ascii", errors="replace") as file:
                 text = file.read().strip().lower()
         except FileNotFoundError:
             return ""

@@ -9,8 +9,15 @@ A failed sync ends the process (design decision 6): what is on the disk is unkno
 import asyncio
 import struct
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import partial
 from queue import SimpleQueue
+from typing import TypeVar
 
 from proconsul.errors import DiskFullError
 from proconsul.raft.effects import Persist, WriteNumber
@@ -30,7 +37,11 @@ from proconsul.wal.record import LogRecord
 from proconsul.wire import msgpack
 
 FULL_DISK_RETRY_S = 0.25
+SPARE_RETRY_S = 1.0
+GROUP_BYTES_MAX = 4 * 1024 * 1024  # about that many in one write, so that answers do not wait long
 _BODY_HEAD = struct.Struct(">BI")  # kind, length of the extensions
+
+T = TypeVar("T")
 
 
 def record_of(entry: Entry) -> LogRecord:
@@ -66,6 +77,26 @@ def raft_hard_state(state: WalHardState) -> HardState:
     return HardState(Term(state.term), Peer(ServerId(server_id), ServerAddress(address)))
 
 
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """A snapshot is durable: the entries up to `up_to_index` may leave the log."""
+
+    up_to_index: int
+    snapshot_index: int
+    snapshot_term: int
+
+
+class _Word(Enum):
+    """What else than a write the loop tells the thread."""
+
+    COMPACT = auto()
+    STOP = auto()
+
+
+class _StoppedError(Exception):
+    """The server ends while there is no room for what is queued; nobody was promised it."""
+
+
 class LogWriter:
     """Owns the log's writing side; reading is the event loop's (`WalFiles.read`)."""
 
@@ -83,9 +114,11 @@ class LogWriter:
         self._persisted = persisted
         self._disk_full = disk_full
         self._broken = broken
-        self._queue: SimpleQueue[Persist | Callable[[], None] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Persist | _Word] = SimpleQueue()
+        self._compactions: deque[Compaction] = deque(maxlen=1)  # the newest does for all
         self._stopping = threading.Event()
         self._spare: threading.Thread | None = None
+        self._spare_not_before_s = 0.0
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
 
     def start(self) -> None:
@@ -97,62 +130,55 @@ class LogWriter:
         """Queue a write."""
         self._queue.put(persist)
 
-    def then(self, action: Callable[[], None]) -> None:
-        """Do something with the log in its own thread, after what is queued (compaction)."""
-        self._queue.put(action)
+    def compact(self, compaction: Compaction) -> None:
+        """Let go of entries once the log holds the snapshot's; a full disk does not delay it."""
+        self._compactions.append(compaction)
+        self._queue.put(_Word.COMPACT)
 
     def stop(self) -> None:
-        """Write what is queued, then end; blocks until then."""
+        """Write what is queued, as far as there is room, then end; blocks until then."""
         self._stopping.set()
-        self._queue.put(None)
-        self._thread.join()
+        self._queue.put(_Word.STOP)
+        if self._thread.ident is not None:
+            self._thread.join()
         if self._spare is not None:
             self._spare.join()
+
+    # ---------------------------------------------------------------- in the thread
 
     def _run(self) -> None:
         try:
             while self._write_waiting():
                 pass
+        except _StoppedError:
+            pass
         except BaseException as failure:
-            self._loop.call_soon_threadsafe(self._broken, failure)
+            self._tell(self._broken, failure)
+
+    def _tell(self, hear: Callable[[T], None], what: T) -> None:
+        with suppress(RuntimeError):  # the loop is closed: the process ends
+            self._loop.call_soon_threadsafe(hear, what)
 
     def _write_waiting(self) -> bool:
-        """Take all that waits and write it; False at the end."""
-        first = self._queue.get()
+        """Take all that waits, up to a limit, and write it; False at the end."""
         group: list[Persist] = []
-        after: list[Callable[[], None]] = []
-        go_on = self._sort_in(first, group, after)
-        while go_on and not after and not self._queue.empty():
-            go_on = self._sort_in(self._queue.get(), group, after)
+        group_bytes = 0
+        go_on = True
+        while go_on and group_bytes < GROUP_BYTES_MAX:
+            item = self._queue.get()
+            if isinstance(item, Persist):
+                group.append(item)
+                group_bytes += sum(len(entry.data) for entry in item.entries)
+            else:
+                go_on = item is not _Word.STOP
+            if self._queue.empty():
+                break
         if group:
             self._write_group(group)
         if self._wal.wants_spare:
             self._prepare_spare()
-        for action in after:
-            action()
+        self._compact()
         return go_on
-
-    def _prepare_spare(self) -> None:
-        """Make the next segment in a thread of its own: it takes as long as writing one."""
-        if self._spare is None or not self._spare.is_alive():
-            self._spare = threading.Thread(
-                target=self._wal.prepare_spare, name="log-spare", daemon=True
-            )
-            self._spare.start()
-
-    @staticmethod
-    def _sort_in(
-        item: Persist | Callable[[], None] | None,
-        group: list[Persist],
-        after: list[Callable[[], None]],
-    ) -> bool:
-        if item is None:
-            return False
-        if isinstance(item, Persist):
-            group.append(item)
-        else:
-            after.append(item)
-        return True
 
     def _write_group(self, group: Sequence[Persist]) -> None:
         """One append for runs of plain writes; a truncation or reset stands by itself."""
@@ -167,7 +193,7 @@ class LogWriter:
                 hard_state = wal_hard_state(persist.hard_state)
             records.extend(record_of(entry) for entry in persist.entries)
         self._append(records, hard_state)
-        self._loop.call_soon_threadsafe(self._persisted, group[-1].number)
+        self._tell(self._persisted, group[-1].number)
 
     def _cut(self, persist: Persist) -> None:
         if persist.reset_to is not None:
@@ -178,12 +204,11 @@ class LogWriter:
             self._until_room(lambda: self._wal.truncate_suffix(first))
 
     def _append(self, records: list[LogRecord], hard_state: WalHardState | None) -> None:
-        if hard_state is not None and records:
+        if hard_state is not None:
             # A vote is small and finds room where entries do not; and it stands before them.
             self._until_room(lambda: self._wal.append([], hard_state))
-            hard_state = None
-        if records or hard_state is not None:
-            self._until_room(lambda: self._wal.append(records, hard_state))
+        for piece in _pieces(records):
+            self._until_room(partial(self._wal.append, piece, None))
 
     def _until_room(self, write: Callable[[], None]) -> None:
         full = False
@@ -192,12 +217,60 @@ class LogWriter:
                 write()
             except DiskFullError:
                 if self._stopping.is_set():
-                    raise
+                    raise _StoppedError from None
                 if not full:
                     full = True
-                    self._loop.call_soon_threadsafe(self._disk_full, True)
+                    self._tell(self._disk_full, True)
+                self._compact()  # a snapshot may be what makes room
                 self._stopping.wait(FULL_DISK_RETRY_S)
             else:
                 if full:
-                    self._loop.call_soon_threadsafe(self._disk_full, False)
+                    self._tell(self._disk_full, False)
                 return
+
+    def _compact(self) -> None:
+        if not self._compactions:
+            return
+        wanted = self._compactions[0]
+        if wanted.snapshot_index > self._wal.last_index:
+            return  # its snapshot is one that the log is yet to be reset to
+        if wanted.snapshot_index >= self._wal.snapshot_index:
+            try:
+                self._wal.compact(wanted.up_to_index, wanted.snapshot_index, wanted.snapshot_term)
+            except DiskFullError:
+                return  # again when there is room
+        with suppress(ValueError, IndexError):  # a newer one took its place meanwhile
+            self._compactions.remove(wanted)
+
+    # ---------------------------------------------------------------- in another thread
+
+    def _prepare_spare(self) -> None:
+        """Make the next segment in a thread of its own: it takes as long as writing one."""
+        if self._spare is not None and self._spare.is_alive():
+            return
+        if time.monotonic() < self._spare_not_before_s:
+            return
+        self._spare_not_before_s = time.monotonic() + SPARE_RETRY_S
+        self._spare = threading.Thread(target=self._make_spare, name="log-spare", daemon=True)
+        self._spare.start()
+
+    def _make_spare(self) -> None:
+        try:
+            if self._wal.prepare_spare():
+                self._spare_not_before_s = 0.0
+        except BaseException as failure:
+            self._tell(self._broken, failure)
+
+
+def _pieces(records: list[LogRecord]) -> Iterator[list[LogRecord]]:
+    """As many at a time as one write of the log should hold."""
+    piece: list[LogRecord] = []
+    left_bytes = GROUP_BYTES_MAX
+    for record in records:
+        left_bytes -= len(record.body)
+        if piece and left_bytes < 0:
+            yield piece
+            piece, left_bytes = [], GROUP_BYTES_MAX - len(record.body)
+        piece.append(record)
+    if piece:
+        yield piece

@@ -1,19 +1,20 @@
 """Owns the raft node: gathers what happens in one turn of the loop, does the effects in order.
 
 Proposals of one turn become one write. Everything here runs on the event loop but the log's
-writer (runtime/log_writer.py) and the writing of snapshots.
+writer (runtime/log_writer.py) and the writing of snapshots. After a failure that the process may
+not survive (`Hooks.fatal`) nothing is taken, written or applied any more.
 """
 
 import asyncio
 import random
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from proconsul.errors import DiskFullError, NoLeaderError, RpcError
+from proconsul.errors import DiskFullError, NoLeaderError, ProconsulError, RpcError
 from proconsul.fsm import chunking
 from proconsul.fsm.apply import FsmError
+from proconsul.fsm.commands import CommandError
 from proconsul.raft.effects import (
     ConfigurationChanged,
     Effects,
@@ -23,51 +24,34 @@ from proconsul.raft.effects import (
     RoleChanged,
     WriteNumber,
 )
+from proconsul.raft.membership import Change
 from proconsul.raft.messages import (
     Configuration,
     Entry,
     EntryKind,
     Index,
     Peer,
-    ReadId,
     Server,
     SnapshotMeta,
 )
 from proconsul.raft.node import Node, Settings, Stored
-from proconsul.runtime.lmdb_engine import StateFullError
-from proconsul.runtime.log_writer import LogWriter, entry_of, raft_hard_state
-from proconsul.runtime.state_machine import BATCH_LENGTH_MAX, ReplicatedState
+from proconsul.runtime.applying import Applying, StateWaitsError
+from proconsul.runtime.log_writer import Compaction, LogWriter, entry_of, raft_hard_state
+from proconsul.runtime.logs import logger
+from proconsul.runtime.pending import (
+    LeadershipLostError,
+    PendingReads,
+    PendingWrites,
+    WriteWaitsError,
+)
+from proconsul.runtime.state_machine import Applied, ReplicatedState
 from proconsul.runtime.wal_files import WalFiles
 
 TICK_S = 0.1
-APPLY_RETRY_S = 0.25
-QUIET_POLL_S = 0.002
+RESTORE_HOLD_S = 60.0  # how long writes wait for a user's snapshot to be restored
+START_READ_BYTES = 4 * 1024 * 1024
 
-
-class LeadershipLostError(RpcError):
-    """The write may or may not have been committed: its leader lost its place meanwhile."""
-
-    def __init__(self) -> None:
-        super().__init__("leadership lost while committing log")
-
-
-class WriteWaitsError(RpcError):
-    """The disk became full under a write that was in the log's queue already."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(
-            f"no space left for the log under {path}: the write is not acknowledged; it waits in "
-            "line and may still be applied when there is room"
-        )
-
-
-@dataclass(slots=True)
-class _Proposal:
-    """A write that waits for its result."""
-
-    index: Index
-    term: int
-    done: asyncio.Future[Any]
+log = logger("raft")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +77,23 @@ class RaftDriver:
         snapshot: SnapshotMeta,
         hooks: Hooks,
     ) -> None:
-        """`log_path` names the log's folder in messages; `snapshot` is what the state began with."""
+        """`log_path` is for messages; `snapshot` is what the state began with."""
         self._loop = asyncio.get_running_loop()
         self._wal = wal
-        self._replicated = replicated
         self._hooks = hooks
-        self._proposals: deque[_Proposal] = deque()
-        self._reads: dict[ReadId, asyncio.Future[None]] = {}
-        self._unapplied: deque[Entry] = deque()
-        self._apply_blocked = False
+        self._writes = PendingWrites()
+        self._reads = PendingReads()
+        self._applying = Applying(replicated, self._schedule)
         self._turn_scheduled = False
         self._turning = False
         self._log_full = False
         self._log_path = log_path
         self._stopped = False
+        self._tick_timer: asyncio.TimerHandle | None = None
+        self._open = asyncio.Event()  # closed while a user's snapshot is being restored
+        self._open.set()
         self.me = me
-        self.writer = LogWriter(wal, self._loop, self._persisted, self._disk_full, hooks.fatal)
-        first = max(wal.first_index, 1)
+        self.writer = LogWriter(wal, self._loop, self._persisted, self._disk_full, self.fail)
         self.node = Node(
             me=me,
             settings=settings,
@@ -118,7 +102,7 @@ class RaftDriver:
             stored=Stored(
                 hard_state=raft_hard_state(wal.hard_state),
                 snapshot=snapshot,
-                entries=self._stored_entries(first),
+                entries=self._stored_entries(),
                 applied=Index(replicated.applied_index),
             ),
         )
@@ -138,11 +122,30 @@ class RaftDriver:
         self._schedule()
 
     def stop(self) -> None:
-        """Write what is queued, then end; open proposals fail."""
-        self._stopped = True
-        self._tick_timer.cancel()
+        """Write what is queued, then end; what is not answered by then fails.
+
+        Blocks, so call it in another thread than the loop's, which must go on meanwhile.
+        """
         self.writer.stop()
-        self._fail_proposals(LeadershipLostError())
+        # Behind what the writer has told the loop: what became durable is still answered.
+        self._loop.call_soon_threadsafe(self._end)
+
+    def fail(self, failure: BaseException) -> None:
+        """Something happened after which this server must not go on: end, and say so."""
+        if self._stopped:
+            return
+        if not isinstance(failure, (ProconsulError, CommandError)):
+            log.error("an error in the server itself", exc_info=failure)
+        self._end()
+        self._hooks.fatal(failure)
+
+    def _end(self) -> None:
+        self._stopped = True
+        if self._tick_timer is not None:
+            self._tick_timer.cancel()
+        self._open.set()
+        self._writes.fail(LeadershipLostError)
+        self._reads.fail()
 
     def _tick(self) -> None:
         if self._stopped:
@@ -156,9 +159,10 @@ class RaftDriver:
     async def propose(self, data: bytes) -> Any:
         """Commit and apply one command: the FSM's value.
 
-        Raises RpcError with the FSM's words if it refused; NoLeaderError, DiskFullError: nothing
-        was taken; LeadershipLostError: unknown.
+        Raises RpcError with the FSM's words if it refused; NoLeaderError, DiskFullError,
+        StateWaitsError: nothing was taken; LeadershipLostError, WriteWaitsError: unknown.
         """
+        await self._wait_for_restore()
         if chunking.needs_cutting(data):
             value = await self._propose_chunks(data)
         else:
@@ -168,53 +172,73 @@ class RaftDriver:
         return value
 
     async def _propose_chunks(self, data: bytes) -> Any:
-        pieces = chunking.cut(data, random.getrandbits(63))
         waiting = [
-            self._append(EntryKind.COMMAND, piece.data, piece.extensions) for piece in pieces
+            self._append(EntryKind.COMMAND, piece.data, piece.extensions)
+            for piece in chunking.cut(data, random.getrandbits(63))
         ]
-        value = None
-        for one in waiting:
-            value = await one
-        return value
+        # All of them: a failure that nobody asks for is reported as one that was overlooked.
+        values = await asyncio.gather(*waiting, return_exceptions=True)
+        for value in values:
+            if isinstance(value, BaseException):
+                raise value
+        return values[-1]
+
+    async def _wait_for_restore(self) -> None:
+        if self._open.is_set():
+            return
+        try:
+            async with asyncio.timeout(RESTORE_HOLD_S):
+                await self._open.wait()
+        except TimeoutError:
+            raise RpcError("write refused: a snapshot is being restored") from None
 
     async def barrier(self) -> None:
         """All that is committed now is applied when this returns."""
+        await self._wait_for_restore()
         await self._append(EntryKind.BARRIER, b"", b"")
 
+    async def change(self, change: Change) -> None:
+        """Change the members: durable and applied when this returns. Raises RefusedError."""
+        self._refuse_when_full()
+        index = self.node.change(change)
+        self._schedule()
+        await self._writes.add(index, self.node.term)
+
     def _append(self, kind: EntryKind, data: bytes, extensions: bytes) -> asyncio.Future[Any]:
-        if self._log_full:
-            raise DiskFullError(self._log_path)
-        if self._stopped:
-            raise NoLeaderError
+        self._refuse_when_full()
         try:
             index = self.node.propose(kind, data, extensions)
         except RefusedError as refused:
             if self.node.is_leader:
                 raise RpcError(str(refused)) from refused
             raise NoLeaderError from refused
-        done: asyncio.Future[Any] = self._loop.create_future()
-        self._proposals.append(_Proposal(index, self.node.term, done))
         self._schedule()
-        return done
+        return self._writes.add(index, self.node.term)
 
-    async def confirm_leadership(self) -> None:
-        """A majority says that this node leads, and what it committed before is applied."""
+    def _refuse_when_full(self) -> None:
+        if self._stopped:
+            raise NoLeaderError
+        if self._log_full:
+            raise DiskFullError(self._log_path)
+        if self._applying.full is not None:
+            raise StateWaitsError(self._applying.full, taken=False)
+
+    def confirm_leadership(self) -> asyncio.Future[None]:
+        """Done when a majority says that this node leads, and what it committed is applied.
+
+        Raises NoLeaderError, at once or with the future.
+        """
+        if self._stopped:
+            raise NoLeaderError
         try:
-            read = self.node.read()
+            done = self._reads.add(self.node.read())
         except RefusedError as refused:
             raise NoLeaderError from refused
-        done: asyncio.Future[None] = self._loop.create_future()
-        self._reads[read] = done
         if self._turning:
             self._schedule()
         else:
             self._turn()
-        await done
-
-    async def quiet(self) -> None:
-        """Everything that was proposed is applied; the caller keeps new proposals away."""
-        while self._unapplied or self.node.applied_index < self.node.last_index:
-            await asyncio.sleep(QUIET_POLL_S)
+        return done
 
     def wake(self) -> None:
         """The node was told something by somebody else."""
@@ -223,7 +247,48 @@ class RaftDriver:
     def compact(self, snapshot: SnapshotMeta, keep_from: Index) -> None:
         """The snapshot is durable: the log gives up what is in front of `keep_from`."""
         self.node.compacted(snapshot, keep_from)
-        self.writer.then(lambda: self._wal.compact(keep_from - 1, snapshot.index, snapshot.term))
+        self.writer.compact(Compaction(keep_from - 1, snapshot.index, snapshot.term))
+
+    # ---------------------------------------------------------------- a user's snapshot
+
+    async def begin_restore(self, lower_bound: Index, patience_s: float) -> SnapshotMeta:
+        """Hold new writes back and finish those that were taken; where the snapshot goes.
+
+        End with `end_restore` or `abort_restore`. Raises RpcError.
+        """
+        self._open.clear()
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._append(EntryKind.BARRIER, b"", b"")
+            return self.node.begin_restore(lower_bound)
+        except BaseException as failure:
+            self._open.set()
+            if isinstance(failure, RefusedError):
+                raise RpcError(str(failure)) from failure
+            if isinstance(failure, TimeoutError):
+                raise RpcError(
+                    f"the writes in front of it were not done after {patience_s:g} s"
+                ) from None
+            raise
+
+    def end_restore(self, snapshot: SnapshotMeta) -> None:
+        """The state is the snapshot's, which is durable: the log goes on behind it.
+
+        Raises RpcError, and has the process end, if leadership was lost meanwhile.
+        """
+        try:
+            self.node.end_restore(snapshot)
+        except RefusedError as refused:
+            failure = RpcError(f"{refused}: start the server again to go on from what is on disk")
+            self.fail(failure)
+            raise failure from refused
+        self._open.set()
+        self._schedule()
+
+    def abort_restore(self) -> None:
+        """The state is what it was; writes go on."""
+        self.node.abort_restore()
+        self._open.set()
 
     # ---------------------------------------------------------------- turning
 
@@ -238,13 +303,20 @@ class RaftDriver:
             return
         self._turning = True
         try:
-            while effects := self.node.take():
-                self._do(effects)
-        except BaseException as failure:
-            self._hooks.fatal(failure)
-            raise
+            self._do_all()
+            if self._applying.can_go_on:
+                self._apply_slice()
+                self._do_all()
+            if self._applying.can_go_on:
+                self._schedule()  # clients first
+        except Exception as failure:
+            self.fail(failure)
         finally:
             self._turning = False
+
+    def _do_all(self) -> None:
+        while effects := self.node.take():
+            self._do(effects)
 
     def _do(self, effects: Effects) -> None:
         if effects.persist is not None:
@@ -252,16 +324,11 @@ class RaftDriver:
         # Sends, replies and installs come with the other servers (raft transport).
         assert not effects.send, "a single voter has nobody to write to"
         if effects.apply:
-            self._unapplied.extend(effects.apply)
-            self._apply()
-        for answer in effects.reads:
-            done = self._reads.pop(answer.read, None)
-            if done is None or done.done():
-                continue
-            if answer.index is None:
-                done.set_exception(NoLeaderError())
-            else:
-                done.set_result(None)
+            self._applying.add(effects.apply)
+        if effects.reads:
+            for answer in effects.reads:
+                self._reads.answered(answer.read, answer.index)
+            self._reads.applied(self.node.applied_index)
         for event in effects.events:
             self._event(event)
 
@@ -270,7 +337,8 @@ class RaftDriver:
             case RoleChanged(role=role, term=term, why=why):
                 self._hooks.log("INFO", f"entering {role.value} state: term={term} ({why})")
                 if role is not Role.LEADER:
-                    self._fail_proposals(LeadershipLostError())
+                    self._writes.fail(LeadershipLostError)
+                    self._reads.fail()
                 self._hooks.leadership(role is Role.LEADER)
             case LeaderChanged(leader=leader):
                 name = leader.id if leader else "nobody"
@@ -280,93 +348,55 @@ class RaftDriver:
             case _:
                 self._hooks.log("DEBUG", str(event))
 
+    def _apply_slice(self) -> None:
+        done = self._applying.apply_slice()
+        if done is None:
+            full = self._applying.full
+            assert full is not None, "a slice is only put off for want of room"
+            self._writes.fail(lambda: StateWaitsError(full, taken=True))
+            return
+        last, applied = done
+        self._applied(last, applied)
+
+    def _applied(self, last: Entry, applied: Applied) -> None:
+        self.node.applied(last.index)
+        self._writes.applied(applied.results)
+        self._reads.applied(last.index)
+        if applied.events:
+            self._hooks.events(applied.events)
+
+    # ---------------------------------------------------------------- the log
+
     def _persisted(self, number: WriteNumber) -> None:
         if self._stopped:
             return
-        self.node.persisted(number)
+        try:
+            self.node.persisted(number)
+        except Exception as failure:
+            self.fail(failure)
         self._turn()
 
     def _disk_full(self, full: bool) -> None:
         self._log_full = full
-        if full:
-            self._fail_waiting_writes()
-        line = (
-            f"no space left for the log under {self._log_path}: writes are refused until there is"
-            if full
-            else "there is room for the log again: writes go on"
+        if not full:
+            self._hooks.log("INFO", "there is room for the log again: writes go on")
+            return
+        # Only the clients are told; nothing may be taken out of the log.
+        self._writes.fail(lambda: WriteWaitsError(self._log_path))
+        self._hooks.log(
+            "ERROR",
+            f"no space left for the log under {self._log_path}: writes are refused until there is",
         )
-        self._hooks.log("ERROR" if full else "INFO", line)
-
-    def _fail_waiting_writes(self) -> None:
-        """Tell the clients; the entries stay in line, for nothing may be taken out of the log."""
-        for proposal in self._proposals:
-            if not proposal.done.done():
-                proposal.done.set_exception(WriteWaitsError(self._log_path))
-
-    # ---------------------------------------------------------------- applying
-
-    def _apply(self) -> None:
-        if self._apply_blocked:
-            return
-        while self._unapplied:
-            batch = [
-                self._unapplied[at] for at in range(min(len(self._unapplied), BATCH_LENGTH_MAX))
-            ]
-            try:
-                applied = self._replicated.apply(batch)
-            except StateFullError as full:
-                self._apply_blocked = True
-                self._hooks.log("ERROR", f"cannot apply what is committed, will retry: {full}")
-                self._loop.call_later(APPLY_RETRY_S, self._retry_apply)
-                return
-            for _ in batch:
-                self._unapplied.popleft()
-            self.node.applied(batch[-1].index)
-            self._answer(applied.results)
-            if applied.events:
-                self._hooks.events(applied.events)
-
-    def _retry_apply(self) -> None:
-        self._apply_blocked = False
-        if self._stopped:
-            return
-        self._apply()
-        self._schedule()
-
-    def _answer(self, results: list[tuple[int, int, Any]]) -> None:
-        for index, term, value in results:
-            while self._proposals and self._proposals[0].index <= index:
-                proposal = self._proposals.popleft()
-                if proposal.done.done():
-                    continue
-                if proposal.index == index and proposal.term == term:
-                    proposal.done.set_result(value)
-                else:
-                    proposal.done.set_exception(LeadershipLostError())
-
-    def _fail_proposals(self, failure: Exception) -> None:
-        proposals, self._proposals = self._proposals, deque()
-        for proposal in proposals:
-            if not proposal.done.done():
-                proposal.done.set_exception(failure)
-        reads, self._reads = self._reads, {}
-        for done in reads.values():
-            if not done.done():
-                done.set_exception(NoLeaderError())
-
-    # ---------------------------------------------------------------- the log, read
 
     def _read_log(self, first: Index, last: Index, bytes_max: int) -> list[Entry]:
         return [entry_of(record) for record in self._wal.read(first, last, bytes_max)]
 
-    def _stored_entries(self, first: int) -> list[Entry]:
-        entries: list[Entry] = []
-        at = first
+    def _stored_entries(self) -> Iterator[Entry]:
+        at = max(self._wal.first_index, 1)
         while at <= self._wal.last_index:
-            records = self._wal.read(at, self._wal.last_index, 64 << 20)
-            entries.extend(entry_of(record) for record in records)
-            at = records[-1].index + 1
-        return entries
+            for record in self._wal.read(at, self._wal.last_index, START_READ_BYTES):
+                yield entry_of(record)
+                at = record.index + 1
 
     # ---------------------------------------------------------------- what others want to know
 

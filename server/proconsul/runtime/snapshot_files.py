@@ -139,14 +139,23 @@ class SnapshotFiles:
             raise SnapshotDamagedError(path, f"its state cannot be read ({error})") from error
         return SnapshotReader(file, path, snapshot)
 
+    def forget(self, meta: SnapshotMeta) -> None:
+        """Remove what was written for that index and term, durably. Raises OSError."""
+        for name in self._names():
+            if _numbers(name)[:2] == [meta.term, meta.index]:
+                self._drop(name)
+
     def prune(self) -> None:
         """Remove all but the newest two that are not known to be damaged."""
         for name in [name for name in self._names() if name not in self._damaged][KEPT:]:
-            path = os.path.join(self._directory, name)
-            aside = path + _ASIDE
-            self._disk.rename(path, aside)  # half a snapshot must not look like a damaged one
-            self._disk.fsync_dir(self._directory)
-            remove_folder(self._disk, aside)
+            self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        path = os.path.join(self._directory, name)
+        aside = path + _ASIDE
+        self._disk.rename(path, aside)  # half a snapshot must not look like a damaged one
+        self._disk.fsync_dir(self._directory)
+        remove_folder(self._disk, aside)
 
     def _is_taken(self, name: str) -> bool:
         names = self._disk.names(self._directory)

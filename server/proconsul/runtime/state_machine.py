@@ -5,18 +5,40 @@ room the batch is undone and tried again later: what is committed is never skipp
 answered before it is applied (design decision 4).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+import lmdb
+
+from proconsul.errors import ProconsulError
 from proconsul.fsm import snapshot
 from proconsul.fsm.apply import apply
+from proconsul.fsm.commands import CommandError
 from proconsul.raft.messages import Entry, EntryKind
-from proconsul.runtime.lmdb_engine import LmdbEngine
+from proconsul.runtime.logs import logger
 from proconsul.runtime.waiting import WaitingRoom
+from proconsul.store.engine import Engine
 from proconsul.store.state import State
+from proconsul.store.transaction import WriteTransaction
 
-BATCH_LENGTH_MAX = 256  # entries to one transaction: bounds the time the loop is held
+log = logger("fsm")
+
+
+class GivenUpError(ProconsulError):
+    """Work on a snapshot was broken off: nobody wants it any more, or the server ends."""
+
+    def __init__(self) -> None:
+        super().__init__("broken off: the server ends, or the client has gone")
+
+
+class StateEngine(Engine, Protocol):
+    """An engine that can be closed."""
+
+    def close(self) -> None:
+        """Make the state last, so that the next start trusts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +49,46 @@ class Applied:
     events: list[object] = field(default_factory=list)
 
 
+class HeldState:
+    """The state as it was at one moment, to be read in another thread."""
+
+    def __init__(self, records: Iterator[bytes]) -> None:
+        self._records = records
+        self.give_up = threading.Event()
+
+    def chunks(self) -> Iterator[bytes]:
+        """The records of a snapshot. Raises GivenUpError soon after `give_up` was set."""
+        return _until(self._records, self.give_up)
+
+
+class NewState:
+    """A state in the making, that nobody sees; another thread may fill it."""
+
+    def __init__(self, txn: WriteTransaction) -> None:
+        self._txn = txn
+        self.give_up = threading.Event()
+
+    def fill(self, chunks: Iterable[bytes]) -> None:
+        """Read a snapshot into it. Raises SnapshotError, StateFullError, GivenUpError."""
+        snapshot.restore(self._txn, _until(chunks, self.give_up))
+
+    @property
+    def events(self) -> list[object]:
+        """Of what it holds: its sessions with their TTLs."""
+        return self._txn.events
+
+
+def _until(chunks: Iterable[bytes], give_up: threading.Event) -> Iterator[bytes]:
+    for chunk in chunks:
+        if give_up.is_set():
+            raise GivenUpError
+        yield chunk
+
+
 class ReplicatedState:
     """The state, and those who wait for its changes."""
 
-    def __init__(self, engine: LmdbEngine) -> None:
+    def __init__(self, engine: StateEngine) -> None:
         self._engine = engine
         self.state = State(engine)
         self.waiting = WaitingRoom(self.state.watchers)
@@ -51,41 +109,41 @@ class ReplicatedState:
                 txn.index = entry.index
                 value = None
                 if entry.kind is EntryKind.COMMAND:
-                    value = apply(txn, entry.data, entry.extensions or None, entry.term)
+                    try:
+                        value = apply(txn, entry.data, entry.extensions or None, entry.term)
+                    except CommandError as failure:
+                        raise CommandError(
+                            f"entry {entry.index} of the log cannot be applied: {failure}"
+                        ) from failure
                 applied.results.append((entry.index, entry.term, value))
             txn.set_applied(entries[-1].index)
         applied.events.extend(txn.events)
         return applied
 
-    def snapshot_chunks(self) -> Iterator[bytes]:
-        """The records of the state as it is now; may be consumed in another thread."""
-        held = self.state.snapshot()
-        view = held.__enter__()
+    @contextmanager
+    def held(self) -> Iterator[HeldState]:
+        """The state as it is now; whoever reads it must have ended when the block does."""
+        with self.state.snapshot() as view:
+            yield HeldState(snapshot.write(view))
 
-        def stream() -> Iterator[bytes]:
-            try:
-                yield from snapshot.write(view)
-            finally:
-                held.__exit__(None, None, None)
+    @contextmanager
+    def replacement(self, applied_index: int) -> Iterator[NewState]:
+        """Make another state, which takes the place of this one when the block ends.
 
-        return stream()
-
-    def restore(
-        self, chunks: Iterable[bytes], applied_index: int, before_swap: Callable[[], None]
-    ) -> list[object]:
-        """Replace the state by a snapshot's; raises SnapshotError with the old one in place.
-
-        `before_swap` makes the snapshot durable: it is called when the new state is known to be
-        good and nobody has seen it; when it raises, the old state stays. Returns the events of
-        what was restored (sessions with their TTLs).
+        When the block raises, this one stays. Everybody who waits is woken by the change.
         """
         with self.state.replace(applied_index) as txn:
-            snapshot.restore(txn, chunks)
+            new = NewState(txn)
+            yield new
             txn.set_applied(applied_index)
-            before_swap()
             self.waiting.state_replaced()
-        return txn.events
 
     def close(self) -> None:
         """Mark the stored state as whole, and let go of it."""
-        self._engine.close()
+        try:
+            self._engine.close()
+        except (OSError, lmdb.Error) as failure:
+            log.error(
+                "the state could not be closed cleanly, the next start may build it anew: %s",
+                failure,
+            )

@@ -26,6 +26,7 @@ from proconsul.store.transaction import ReadTransaction, WriteTransaction
 from proconsul.wire.golang import quote
 
 Results = list[TxnResult]
+_KV_WRITES = frozenset({"set", "cas", "lock", "unlock", "delete", "delete-cas", "delete-tree"})
 Outcome = tuple[Results | None, list[TxnError] | None]
 
 
@@ -70,6 +71,8 @@ def _each(ops: Iterable[TxnOp], do: Callable[[TxnOp], Results]) -> tuple[Results
 def _read(txn: ReadTransaction, op: TxnOp) -> Results:
     if op.kv is not None:
         found = _read_kv(txn, op.kv)
+        if found is None and op.kv.verb not in _KV_WRITES:
+            raise RpcError(f"unknown KV verb {quote(op.kv.verb)}")
     elif op.node is not None:
         found = _read_node(txn, op.node)
     elif op.service is not None:

@@ -12,14 +12,19 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, Union
+from typing import Any, NamedTuple, TypeVar, Union
 
 import msgspec
 
 from proconsul.wire.golang import DurationError, Time, parse_duration, quote
 from proconsul.wire.gostruct import GoStruct
+from proconsul.wire.json_syntax import TOO_DEEP, syntax_fault
 
 S = TypeVar("S", bound=GoStruct)
+
+_INT_MIN = -(1 << 63)
+_UINT_MAX = (1 << 64) - 1
+_BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 
 class BodyError(ValueError):
@@ -36,8 +41,34 @@ class Shape:
     newer: frozenset[str] = frozenset()  # the same, but the caller is told
     lenient: bool = False  # unknown fields are skipped
     hidden: frozenset[str] = frozenset()  # attributes that JSON cannot set (`json:"-"`)
+    go_type: str = ""  # as Go prints the type; "" is "structs." and the name of the class
+    field_types: Mapping[str, str] = field(default_factory=dict)  # the same of attributes
+
+    @property
+    def has_own_decoder(self) -> bool:
+        """Whether the type has an UnmarshalJSON: Go's errors then name what is around it."""
+        return bool(self.other_names or self.durations or self.lenient)
 
 
+class _Place(NamedTuple):
+    """Where in a body we are, as Go's errors tell it: no further than into an own decoder."""
+
+    struct: str = ""
+    path: tuple[str, ...] = ()
+    is_final: bool = False
+    go_type: str = ""  # "" follows from what is wanted
+
+    def error(self, value: Any, form: Any) -> BodyError:
+        """What is said of a value that is not of the type `form`."""
+        start = f"json: cannot unmarshal {_kind(value)} into Go "
+        of_type = self.go_type or _go_type(form)
+        if not self.path:
+            return BodyError(f"{start}value of type {of_type}")
+        where = f"{self.struct}.{'.'.join(self.path)}"
+        return BodyError(f"{start}struct field {where} of type {of_type}")
+
+
+TOP = _Place()
 PLAIN = Shape()
 Shapes = Mapping[type[GoStruct], Shape]
 
@@ -51,7 +82,7 @@ def parse(body: bytes) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError) as failure:
         return _parse_first_value(body, failure)
     except RecursionError as failure:
-        raise BodyError("exceeded max depth") from failure
+        raise BodyError(TOO_DEEP) from failure
 
 
 def _parse_first_value(body: bytes, failure: Exception) -> Any:
@@ -63,7 +94,7 @@ def _parse_first_value(body: bytes, failure: Exception) -> Any:
             body.decode("utf-8", "replace").lstrip()
         )
     except (ValueError, RecursionError):
-        raise BodyError(f"invalid character in JSON: {failure}") from failure
+        raise BodyError(syntax_fault(body) or TOO_DEEP) from failure
     return value
 
 
@@ -88,12 +119,12 @@ class BodyDecoder:
         if value is None:
             return defaults
         struct_type = type(defaults)
-        return msgspec.structs.replace(defaults, **self._fields(struct_type, value, []))
+        return msgspec.structs.replace(defaults, **self._fields(struct_type, value, TOP, []))
 
     def from_builtins(self, struct_type: type[S], value: Any) -> tuple[S, list[str]]:
         """The same from parsed JSON."""
         aside: list[str] = []
-        made: S = self._struct(struct_type, value, aside)
+        made: S = self._struct(struct_type, value, TOP, aside)
         return made, aside
 
     def decode_list(self, struct_type: type[S], body: bytes) -> tuple[list[S], list[str]]:
@@ -103,8 +134,8 @@ class BodyDecoder:
         if value is None:
             return [], aside
         if not isinstance(value, list):
-            raise _mismatch(value, f"[]{struct_type.__name__}")
-        return [self._struct(struct_type, item, aside) for item in value], aside
+            raise TOP.error(value, list[struct_type])  # type: ignore[valid-type]
+        return [self._struct(struct_type, item, TOP, aside) for item in value], aside
 
     def _plan(self, struct_type: type[GoStruct]) -> dict[str, tuple[str, Any]]:
         plan = self._plans.get(struct_type)
@@ -121,18 +152,18 @@ class BodyDecoder:
             self._plans[struct_type] = plan
         return plan
 
-    def _struct(self, struct_type: type[Any], value: Any, aside: list[str]) -> Any:
-        return (
-            struct_type()
-            if value is None
-            else struct_type(**self._fields(struct_type, value, aside))
-        )
+    def _struct(self, struct_type: type[Any], value: Any, place: _Place, aside: list[str]) -> Any:
+        if value is None:
+            return struct_type()
+        return struct_type(**self._fields(struct_type, value, place, aside))
 
-    def _fields(self, struct_type: type[Any], value: Any, aside: list[str]) -> dict[str, Any]:
+    def _fields(
+        self, struct_type: type[Any], value: Any, place: _Place, aside: list[str]
+    ) -> dict[str, Any]:
         """The attributes that the object sets."""
-        if not isinstance(value, dict):
-            raise _mismatch(value, struct_type.__name__)
         shape = self._shapes.get(struct_type, PLAIN)
+        if not isinstance(value, dict):
+            raise place._replace(go_type=place.go_type or shape.go_type).error(value, struct_type)
         plan = self._plan(struct_type)
         fields: dict[str, Any] = {}
         for name, item in value.items():
@@ -144,15 +175,15 @@ class BodyDecoder:
             if item is None:
                 if _is_optional(form):
                     fields[attribute] = None
-                continue
-            if name.lower() in shape.other_names and fields.get(attribute):
+            elif name.lower() in shape.other_names and fields.get(attribute):
                 continue  # the proper name wins
-            if attribute in shape.durations:
+            elif attribute in shape.durations:
                 fields[attribute] = _duration(item)
+            elif form is str and type(item) is str:
+                fields[attribute] = item
             else:
-                fields[attribute] = self._convert(
-                    form, item, f"{struct_type.__name__}.{name}", aside
-                )
+                inner = _field_place(struct_type, shape, attribute, name, place)
+                fields[attribute] = self._convert(form, item, inner, aside)
         return fields
 
     def _unknown(self, shape: Shape, name: str, aside: list[str]) -> None:
@@ -164,24 +195,52 @@ class BodyDecoder:
             return
         raise BodyError(f"json: unknown field {quote(name)}")
 
-    def _convert(self, form: Any, value: Any, where: str, aside: list[str]) -> Any:
+    def _convert(self, form: Any, value: Any, place: _Place, aside: list[str]) -> Any:
         form = _without_none(form)
         if value is None:
             return _zero(form)
         if isinstance(form, type) and issubclass(form, GoStruct):
-            return self._struct(form, value, aside)
+            return self._struct(form, value, self._entered(form, place), aside)
         origin, arguments = typing.get_origin(form), typing.get_args(form)
         if origin is list:
             if not isinstance(value, list):
-                raise _mismatch(value, where)
-            return [self._convert(arguments[0], item, where, aside) for item in value]
+                raise place.error(value, form)
+            place = place._replace(go_type="")
+            return [self._convert(arguments[0], item, place, aside) for item in value]
         if origin is dict:
             if not isinstance(value, dict):
-                raise _mismatch(value, where)
+                raise place.error(value, form)
+            place = place._replace(go_type="")
             return {
-                key: self._convert(arguments[1], item, where, aside) for key, item in value.items()
+                key: self._convert(arguments[1], item, place, aside) for key, item in value.items()
             }
-        return _scalar(form, value, where)
+        return _scalar(form, value, place)
+
+    def _entered(self, struct_type: type[GoStruct], place: _Place) -> _Place:
+        """The place as the fields of that struct see it."""
+        shape = self._shapes.get(struct_type, PLAIN)
+        return place._replace(is_final=True) if shape.has_own_decoder else place
+
+
+def _field_place(
+    struct_type: type[GoStruct], shape: Shape, attribute: str, name: str, place: _Place
+) -> _Place:
+    """The place of a field; Go tells names as the type declares them, not as the body has them."""
+    go_type = shape.field_types.get(attribute, "")
+    if place.is_final:
+        return place._replace(go_type=go_type)
+    lower = name.lower()
+    declared = lower if lower in shape.other_names else _declared(struct_type, attribute)
+    # The decoder of a type with its own goes through a struct without a name.
+    own = (
+        "" if shape.has_own_decoder else (shape.go_type or struct_type.__name__).rpartition(".")[2]
+    )
+    return _Place(own, (*place.path, declared), go_type=go_type)
+
+
+def _declared(struct_type: type[GoStruct], attribute: str) -> str:
+    fields = msgspec.structs.fields(struct_type)
+    return next(field.encode_name for field in fields if field.name == attribute)
 
 
 def _is_optional(form: Any) -> bool:
@@ -200,16 +259,47 @@ def _zero(form: Any) -> Any:
     return None
 
 
-def _mismatch(value: Any, where: str) -> BodyError:
-    kinds: list[tuple[type | tuple[type, ...], str]] = [
-        (bool, "bool"),
-        ((int, float), "number"),
-        (str, "string"),
-        (list, "array"),
-        (dict, "object"),
-    ]
-    kind = next((name for kind, name in kinds if isinstance(value, kind)), "null")
-    return BodyError(f"json: cannot unmarshal {kind} into Go struct field {where}")
+_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (bool, "bool"),
+    ((int, float), "number"),
+    (str, "string"),
+    (list, "array"),
+    (dict, "object"),
+)
+
+
+def _kind(value: Any) -> str:
+    return next((name for kind, name in _KINDS if isinstance(value, kind)), "null")
+
+
+_GO_TYPES: dict[Any, str] = {
+    str: "string",
+    bool: "bool",
+    int: "int",
+    float: "float64",
+    bytes: "[]uint8",
+    Any: "interface {}",
+}
+
+
+def _go_type(form: Any) -> str:
+    """How Go prints the type that an annotation stands for."""
+    form = _without_none(form)
+    origin, arguments = typing.get_origin(form), typing.get_args(form)
+    if origin is list:
+        pointer = "*" if _is_struct(arguments[0]) else ""
+        return f"[]{pointer}{_go_type(arguments[0])}"
+    if origin is dict:
+        return f"map[{_go_type(arguments[0])}]{_go_type(arguments[1])}"
+    if _is_struct(form):
+        return f"structs.{form.__name__}"
+    while form not in _GO_TYPES and hasattr(form, "__supertype__"):
+        form = form.__supertype__
+    return _GO_TYPES.get(form, "string")
+
+
+def _is_struct(form: Any) -> bool:
+    return isinstance(form, type) and issubclass(form, GoStruct)
 
 
 def _duration(value: Any) -> int:
@@ -222,38 +312,45 @@ def _duration(value: Any) -> int:
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0
 
 
-def _text(value: Any, where: str) -> str:
+def _text(value: Any, place: _Place) -> str:
     if not isinstance(value, str):
-        raise _mismatch(value, where)
+        raise place.error(value, str)
     return value
 
 
-def _truth(value: Any, where: str) -> bool:
+def _truth(value: Any, place: _Place) -> bool:
     if not isinstance(value, bool):
-        raise _mismatch(value, where)
+        raise place.error(value, bool)
     return value
 
 
-def _integer(value: Any, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise _mismatch(value, where)
-    return value
+def _integer(value: Any, place: _Place) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and _INT_MIN <= value <= _UINT_MAX:
+        return value
+    error = place.error(value, int)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise error
+    # Go tells the number where it is a number, but none that the field can hold.
+    raise BodyError(str(error).replace("number", f"number {value}", 1))
 
 
-def _number(value: Any, where: str) -> float:
+def _number(value: Any, place: _Place) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _mismatch(value, where)
+        raise place.error(value, float)
     return float(value)
 
 
-def _octets(value: Any, where: str) -> bytes | None:
+def _octets(value: Any, place: _Place) -> bytes | None:
+    if not isinstance(value, str):
+        raise place.error(value, bytes)
     try:
-        return base64.b64decode(_text(value, where), validate=True) or None
+        return base64.b64decode(value, validate=True) or None
     except binascii.Error as failure:
-        raise BodyError(f"illegal base64 data at input byte 0 ({where})") from failure
+        at = next((at for at, char in enumerate(value) if char not in _BASE64), len(value))
+        raise BodyError(f"illegal base64 data at input byte {at}") from failure
 
 
-_SCALARS: dict[Any, Callable[[Any, str], Any]] = {
+_SCALARS: dict[Any, Callable[[Any, _Place], Any]] = {
     str: _text,
     bool: _truth,
     int: _integer,
@@ -262,14 +359,14 @@ _SCALARS: dict[Any, Callable[[Any, str], Any]] = {
 }
 
 
-def _scalar(form: Any, value: Any, where: str) -> Any:
+def _scalar(form: Any, value: Any, place: _Place) -> Any:
     if form is Any:
         return _go_numbers(value)
     if form is Time:
-        raise BodyError(f"times cannot be set here ({where})")
+        raise BodyError(f"times cannot be set here ({'.'.join(place.path)})")
     while form not in _SCALARS and hasattr(form, "__supertype__"):
         form = form.__supertype__
-    return _SCALARS[form](value, where)
+    return _SCALARS[form](value, place)
 
 
 def _go_numbers(value: Any) -> Any:

@@ -115,7 +115,7 @@ GOOD_BODIES: list[tuple[str, dict[str, object]]] = [
                     "DestinationServiceID": "w1",
                     "LocalServiceAddress": "127.0.0.1",
                     "LocalServicePort": 80,
-                    "Config": {"a": 1, "b": {"c": [True, None, 1.5]}},
+                    "Config": {"a": 1, "b": "x", "c": True, "d": 1.5},
                     "Upstreams": [
                         {"DestinationName": "db", "LocalBindPort": 1, "Config": {"x": "y"}}
                     ],

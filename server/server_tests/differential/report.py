@@ -11,7 +11,7 @@ from collections import Counter
 from server_tests.differential.catalogue import all_cases
 from server_tests.differential.compare import differences
 from server_tests.differential.normalise import normalised
-from server_tests.differential.run import Case, play
+from server_tests.differential.run import Case, play_on_both
 from server_tests.differential.target import Target, our_command, real_command, running
 from server_tests.loopback import address
 
@@ -42,7 +42,8 @@ def _is_wanted(case: Case, wanted: list[str]) -> bool:
 
 
 def _differs(case: Case, real: Target, ours: Target) -> bool:
-    lines = list(differences(normalised(play(case, real)), normalised(play(case, ours))))
+    there, here = play_on_both(case, real, ours)
+    lines = list(differences(normalised(there), normalised(here)))
     if lines:
         _say(f"{case.group}/{case.name}")
         for line in lines:

@@ -84,6 +84,12 @@ class Run:
         """A request that only prepares something."""
         return self.target.ask(method, self.filled(path), self._filled_body(body))
 
+    def prepare(self, steps: Sequence[tuple[str, object]]) -> None:
+        """Steps of a table, none of them compared."""
+        for line, body in steps:
+            method, _, path = line.removeprefix("-").partition(" ")
+            self.quietly(method, path, body)
+
     def record(self, request: str, answer: Answer, options: Options = PLAIN) -> None:
         """Compare an answer that came by another way."""
         self.records.append(Exchange(request, answer, options))
@@ -191,6 +197,16 @@ def _story(steps: Sequence[Step]) -> Story:
                 run.ask(method, path, body, headers, options)
 
     return story
+
+
+def play_on_both(case: Case, real: Target, ours: Target) -> tuple[Run, Run]:
+    """The same case on both at once."""
+    runs: dict[Target, Run] = {}
+    other = threading.Thread(target=lambda: runs.__setitem__(real, play(case, real)))
+    other.start()
+    run = play(case, ours)
+    other.join()
+    return runs[real], run
 
 
 def play(case: Case, target: Target) -> Run:

@@ -8,7 +8,7 @@ import pytest
 from server_tests.differential.catalogue import all_cases
 from server_tests.differential.compare import differences
 from server_tests.differential.normalise import normalised
-from server_tests.differential.run import Case, play
+from server_tests.differential.run import Case, play_on_both
 from server_tests.differential.target import Target, our_command, real_command, running
 from server_tests.loopback import address
 
@@ -18,6 +18,7 @@ pytestmark = [
     pytest.mark.skipif(
         not os.environ.get("CONSUL_REAL"), reason="CONSUL_REAL names no Consul 1.8.7"
     ),
+    pytest.mark.slow,
     pytest.mark.real_clock,
     pytest.mark.timeout(300),
 ]
@@ -43,8 +44,9 @@ def _groups() -> dict[str, list[Case]]:
 @pytest.mark.parametrize("group", _groups())
 def test_the_real_consul_and_ours_answer_alike(group: str, servers: tuple[Target, Target]) -> None:
     real, ours = servers
-    differing = []
+    differing: list[str] = []
     for case in _groups()[group]:
-        lines = list(differences(normalised(play(case, real)), normalised(play(case, ours))))
+        there, here = play_on_both(case, real, ours)
+        lines = list(differences(normalised(there), normalised(here)))
         differing.extend(f"{case.name}: {line}" for line in lines)
     assert not differing, "\n" + "\n".join(differing)

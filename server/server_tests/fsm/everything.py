@@ -54,7 +54,6 @@ def _catalog(server: RealServer) -> None:
     )
     server.put("/v1/catalog/deregister", {"Node": "gone", "ServiceID": "brief"})
     server.put("/v1/catalog/deregister", {"Node": "gone"})
-    server.put("/v1/agent/service/register", {"Name": "own", "Port": 1, "Check": {"TTL": "1h"}})
     server.put("/v1/coordinate/update", _coordinate("node1"))
 
 
@@ -264,7 +263,11 @@ MISFITS: list[dict[str, Any]] = [
         "Name": "api",
         "Splits": [{"Weight": 100, "ServiceSubset": "missing"}],
     },
-    {"Kind": "service-splitter", "Name": "api", "Splits": [{"Weight": 100, "Service": "tcp-one"}]},
+    {
+        "Kind": "service-splitter",
+        "Name": "solo",
+        "Splits": [{"Weight": 50, "Service": "api"}, {"Weight": 50, "Service": "tcp-one"}],
+    },
     {"Kind": "service-resolver", "Name": "web", "Subsets": {}},
     {"Kind": "ingress-gateway", "Name": "exit", "Listeners": []},
     {"Kind": "terminating-gateway", "Name": "door", "Services": []},

@@ -6,9 +6,13 @@ from typing import Any
 from proconsul.fsm import snapshot
 from proconsul.fsm.apply import apply
 from proconsul.fsm.commands import MessageType, Request, encode_command
+from proconsul.model.config_entry import ConfigEntryRequest
 from proconsul.store.state import State
 from proconsul.wire import msgpack
+from proconsul.wire.gostruct import from_wire
 from server_tests.store.memory_engine import MemoryEngine
+
+CONFIG_ENTRY = MessageType.CONFIG_ENTRY
 
 
 def empty_state() -> State:
@@ -37,9 +41,13 @@ def restored(pieces: Iterable[bytes]) -> State:
 
 
 def records(snapshot_bytes: bytes) -> tuple[Any, list[tuple[int, Any]]]:
-    """(header, records) of a snapshot, decoded."""
+    """(header, records) of a snapshot, decoded, blobs too: Go writes maps in any order."""
     values = list(msgpack.unpack_chunks([snapshot_bytes]))
-    return values[0], list(zip(values[1::2], values[2::2], strict=True))
+    found = zip(values[1::2], values[2::2], strict=True)
+    return values[0], [
+        (number, from_wire(ConfigEntryRequest, value) if number == CONFIG_ENTRY else value)
+        for number, value in found
+    ]
 
 
 def index_table(state: State) -> dict[str, int]:

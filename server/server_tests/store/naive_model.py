@@ -116,6 +116,9 @@ class Model:
         old = self.keys.get(key)
         return old is None if index == 0 else old is not None and old.modify == index
 
+    def known_index(self, key: str) -> int:
+        return self.keys[key].modify if key in self.keys else 0
+
     def cas(self, key: str, value: bytes, flags: int, index: int) -> bool:
         return self._is_at(key, index) and self.set(key, value, flags)
 

@@ -9,16 +9,19 @@ from proconsul.errors import RpcError
 from proconsul.model.catalog import (
     ConnectProxyConfig,
     DeregisterRequest,
+    GatewayService,
     NodeService,
     RegisterRequest,
+    ServiceAddress,
     ServiceConnect,
+    ServiceName,
     Upstream,
     Weights,
 )
 from proconsul.model.coordinate import Coordinate, NetworkCoordinate
 from proconsul.model.health import HealthCheck
-from proconsul.store import catalog, coordinates, health, nodes, services
-from proconsul.store.schema import SERVICES, folded
+from proconsul.store import catalog, checks, coordinates, health, nodes, services
+from proconsul.store.schema import GATEWAY_SERVICES, SERVICES, folded
 from server_tests.store.stories import ID_A, ID_B, World, web
 
 ALIVE = HealthCheck(node="a", check_id="serfHealth", status="passing")
@@ -274,3 +277,67 @@ def test_coordinates_of_unknown_nodes_and_of_no_number_are_skipped(world: World)
     assert coordinates.coordinates(world.read(), None)[0] == 3
     world.apply(lambda txn: catalog.deregister(txn, DeregisterRequest(node="a")))
     assert coordinates.coordinates(world.read(), None) == (4, [])
+
+
+def test_checks_are_found_by_service_state_and_metadata_of_their_node(world: World) -> None:
+    world.register("a", service=WEB, checks=[web("a")], meta={"rack": "1"})
+    world.register("b", service=WEB, checks=[web("b", status="critical")], meta={"rack": "2"})
+    rack = {"rack": "1"}
+
+    def of(found: tuple[int, list[HealthCheck]]) -> tuple[int, list[str]]:
+        return found[0], [check.node for check in found[1]]
+
+    txn = world.read()
+    assert of(checks.checks_in_state(txn, None, "any")) == (2, ["a", "b"])
+    assert of(checks.checks_in_state(txn, None, "critical")) == (2, ["b"])
+    assert of(checks.checks_in_state_by_node_meta(txn, None, "any", rack)) == (2, ["a"])
+    assert of(checks.service_checks(txn, None, "Web")) == (2, ["a", "b"])
+    assert of(checks.service_checks_by_node_meta(txn, None, "web", rack)) == (2, ["a"])
+
+
+def test_services_are_found_by_address(world: World) -> None:
+    lan = {"lan": ServiceAddress(address="10.1.1.2")}
+    world.register("a", service=replace(WEB, address="10.1.1.1"))
+    world.register("b", service=replace(WEB, tagged_addresses=lan))
+    for address, node in (("10.1.1.1", "a"), ("10.1.1.2", "b")):
+        index, (row,) = services.service_address_nodes(world.read(), None, address)
+        assert (index, row.node) == (0, node)
+    assert services.service_list(world.read(), None) == (2, [ServiceName(name="web")])
+
+
+def test_the_services_of_a_node_as_a_list_are_nil_when_there_are_none(world: World) -> None:
+    world.register("a")
+    index, listed = nodes.node_service_list(world.read(), None, "a")
+    assert (index, listed and listed.services) == (1, None)
+    world.register("a", service=WEB)
+    _, listed = nodes.node_service_list(world.read(), None, "a")
+    assert listed is not None
+    assert [service.id for service in listed.services or ()] == ["web"]
+    assert nodes.node_service_list(world.read(), None, "b") == (0, None)
+
+
+@pytest.mark.parametrize("kind", ["ingress-gateway", "terminating-gateway"])
+def test_gateways_are_found_by_the_services_behind_them(world: World, kind: str) -> None:
+    world.register("a", service=NodeService(id="g", service="gate", kind=kind), checks=[])
+    mapping = GatewayService(
+        gateway=ServiceName(name="gate"), service=ServiceName(name="web"), gateway_kind=kind
+    )
+    world.apply(lambda txn: txn.put(GATEWAY_SERVICES, b"gate\0web\0", mapping))
+    ingress = health.check_ingress_service_nodes(world.read(), None, "web")
+    connect = health.check_connect_service_nodes(world.read(), None, "web")
+    plain = services.connect_service_nodes(world.read(), None, "web")
+    at_gate = [len(found) for _, found in (ingress, connect)]
+    assert at_gate == ([1, 0] if kind == "ingress-gateway" else [0, 1])
+    assert len(plain[1]) == at_gate[1]
+
+
+def test_a_gateway_that_comes_wakes_who_waits_for_a_service_behind_it(world: World) -> None:
+    mapping = GatewayService(
+        gateway=ServiceName(name="gate"),
+        service=ServiceName(name="web"),
+        gateway_kind="terminating-gateway",
+    )
+    world.apply(lambda txn: txn.put(GATEWAY_SERVICES, b"gate\0web\0", mapping))
+    waiting = world.wait(lambda txn, watch: health.check_connect_service_nodes(txn, watch, "web"))
+    world.register("a", service=NodeService(id="g", service="gate", kind="terminating-gateway"))
+    assert waiting.woken

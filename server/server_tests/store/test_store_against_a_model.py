@@ -1,7 +1,8 @@
 """The store against a naive model: commands in random order, snapshot and restore in between.
 
 After each command all rows and all indexes are equal, and whoever waits on a query whose answer
-changed has been woken.
+changed, and its index, has been woken. (In a few corners Consul changes an answer and not its
+index, as when a service that took another name loses a check; nobody is answered then.)
 """
 
 from collections.abc import Callable
@@ -18,15 +19,17 @@ from proconsul.model.catalog import DeregisterRequest, NodeService, RegisterRequ
 from proconsul.model.health import HealthCheck
 from proconsul.model.kv import DirEntry
 from proconsul.model.session import Session
-from proconsul.store import catalog, checks, health, kv, nodes, services, sessions, tombstones
+from proconsul.model.txn import TxnKVOp, TxnOp
+from proconsul.store import catalog, checks, kv, sessions, tombstones
 from proconsul.store.schema import CHECKS, INDEXES, KVS, NODES, SERVICES, SESSIONS, TOMBSTONES
 from proconsul.store.state import State
-from proconsul.store.transaction import ReadTransaction, WriteTransaction
+from proconsul.store.transaction import WriteTransaction
+from proconsul.store.txn import apply_ops
 from proconsul.store.watch import Waiter, WatchSet
 from server_tests.store.memory_engine import MemoryEngine
 from server_tests.store.naive_model import Model, Refused
+from server_tests.store.queries import IDS, QUERIES
 
-IDS = [f"{digit * 8}-0000-0000-0000-000000000000" for digit in "abc"]
 NODE_NAMES = st.sampled_from(["n1", "N1", "n2", "n3"])
 NODE_IDS = st.sampled_from(["", *IDS[:2]])
 SERVICE_IDS = st.sampled_from(["s1", "s2", "S2"])
@@ -40,40 +43,12 @@ FLAGS = st.sampled_from([0, 1, 1 << 63])
 SESSION_IDS = st.sampled_from(IDS)
 BEHAVIORS = st.sampled_from(["release", "delete"])
 
-Query = Callable[[ReadTransaction, WatchSet | None], Any]
-
-QUERIES: dict[str, Query] = {
-    "key": lambda txn, watch: kv.get(txn, watch, "a/b")[1],
-    "keys": lambda txn, watch: kv.list_entries(txn, watch, "a/")[1],
-    "all keys": lambda txn, watch: kv.list_entries(txn, watch, "")[1],
-    "nodes": nodes.list_nodes,
-    "node services": lambda txn, watch: nodes.node_services(txn, watch, "n1")[1],
-    "node services by id": lambda txn, watch: nodes.node_services(txn, watch, "aaaa")[1],
-    "services": lambda txn, watch: services.services(txn, watch)[1],
-    "service": lambda txn, watch: services.service_nodes(txn, watch, "web")[1],
-    "tagged": lambda txn, watch: services.service_tag_nodes(txn, watch, "web", ["b"])[1],
-    "connect": lambda txn, watch: services.connect_service_nodes(txn, watch, "web")[1],
-    "node checks": lambda txn, watch: checks.node_checks(txn, watch, "n1")[1],
-    "service checks": lambda txn, watch: checks.service_checks(txn, watch, "web")[1],
-    "critical": lambda txn, watch: checks.checks_in_state(txn, watch, "critical")[1],
-    "health": lambda txn, watch: health.check_service_nodes(txn, watch, "web")[1],
-    "tagged health": lambda txn, watch: health.check_service_tag_nodes(txn, watch, "web", ["a"])[1],
-    "connect health": lambda txn, watch: health.check_connect_service_nodes(txn, watch, "web")[1],
-    "dump": lambda txn, watch: health.service_dump(txn, watch, None),
-    "proxies": lambda txn, watch: health.service_dump(txn, watch, "connect-proxy")[1],
-    "node dump": lambda txn, watch: health.node_dump(txn, watch)[1],
-    "node info": lambda txn, watch: health.node_info(txn, watch, "n2")[1],
-    "session": lambda txn, watch: sessions.get(txn, watch, IDS[0])[1],
-    "sessions": sessions.list_all,
-    "node sessions": lambda txn, watch: sessions.of_node(txn, watch, "n1")[1],
-}
-
 
 @dataclass(eq=False)
 class Waiting:
     """A query that was run, and waits."""
 
-    answer: Any
+    answer: tuple[int, Any]
     waiter: Waiter = field(init=False)
     woken: bool = False
 
@@ -131,7 +106,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
         self.apply(lambda txn: kv.set_key_cas(txn, entry), lambda m: m.cas(key, value, 0, index))
 
     def known_index(self, key: str, stale: bool) -> int:
-        return (self.model.keys[key].modify if key in self.model.keys else 0) + int(stale)
+        return self.model.known_index(key) + int(stale)
 
     @rule(key=KEYS)
     def delete(self, key: str) -> None:
@@ -170,6 +145,48 @@ class StoreAgainstModel(RuleBasedStateMachine):
     def reap(self, back: int) -> None:
         up_to = self.model.index - back
         self.apply(lambda txn: tombstones.reap(txn, up_to), lambda m: m.reap(up_to))
+
+    @rule(
+        verbs=st.lists(
+            st.tuples(st.sampled_from(["set", "cas", "delete", "delete-tree", "lock"]), KEYS),
+            min_size=1,
+            max_size=4,
+        ),
+        value=VALUES,
+        session=SESSION_IDS,
+    )
+    def several_at_once(self, verbs: list[tuple[str, str]], value: bytes, session: str) -> None:
+        def op(verb: str, key: str) -> TxnOp:
+            index = self.known_index(key, stale=False)
+            entry = DirEntry(key=key, value=value, session=session, modify_index=index)
+            return TxnOp(kv=TxnKVOp(verb=verb, dir_ent=entry))
+
+        def one(model: Model, verb: str, key: str) -> bool:
+            match verb:
+                case "set":
+                    return model.set(key, value, 0)
+                case "cas":
+                    return model.cas(key, value, 0, before.known_index(key))
+                case "delete":
+                    return model.delete(key)
+                case "lock":
+                    return model.lock(key, value, 0, session)
+                case _:
+                    return model.delete_tree(key)
+
+        def rules(model: Model) -> bool:
+            attempt = model.copy()
+            try:
+                done = all(one(attempt, verb, key) for verb, key in verbs)
+            except Refused:
+                done = False
+            if done:
+                vars(model).update(vars(attempt))
+            return done
+
+        before = self.model.copy()
+        ops = [op(verb, key) for verb, key in verbs]
+        self.apply(lambda txn: apply_ops(txn, ops)[0] is not None, rules)
 
     # ------------------------------------------------------------ sessions
 
@@ -285,7 +302,9 @@ class StoreAgainstModel(RuleBasedStateMachine):
                 answer = query(self.state.read(), None)
                 assert answer == query(txn, None), f"{name}: the cache is wrong"
                 waiting = self.waiting.get(name)
-                assert waiting is None or waiting.woken or answer == waiting.answer, name
+                if waiting is not None and not waiting.woken:
+                    (index, rows), (index_before, rows_before) = answer, waiting.answer
+                    assert index == index_before or rows == rows_before, name
 
     @invariant()
     def rows_and_indexes_are_those_of_the_model(self) -> None:

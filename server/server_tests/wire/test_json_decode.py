@@ -62,7 +62,7 @@ def test_nil_and_empty_are_kept_apart(decoder: BodyDecoder) -> None:
     ("body", "kind"),
     [
         (b'{"Port": "80"}', "string"),
-        (b'{"Port": 80.5}', "number"),
+        (b'{"Port": 80.5}', "number 80.5"),
         (b'{"Port": true}', "bool"),
         (b'{"Tags": {}}', "object"),
         (b'{"Service": []}', "array"),

@@ -1,0 +1,113 @@
+"""Who waits for the log: writes for their results, consistent reads for their index to be applied.
+
+Everything happens on the event loop. Each future that fails gets an exception of its own.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from proconsul.errors import NoLeaderError, RpcError
+from proconsul.raft.messages import Index, ReadId, Term
+
+
+class LeadershipLostError(RpcError):
+    """The write may or may not have been committed: its leader lost its place meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("leadership lost while committing log")
+
+
+class WriteWaitsError(RpcError):
+    """The disk became full under a write that was in the log's queue already."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"no space left for the log under {path}: the write is not acknowledged; it waits in "
+            "line and may still be applied when there is room"
+        )
+
+
+@dataclass(slots=True)
+class _Write:
+    index: Index
+    term: Term
+    done: asyncio.Future[Any]
+
+
+class PendingWrites:
+    """Writes in the log whose clients wait, in the order of their indexes."""
+
+    def __init__(self) -> None:
+        self._writes: deque[_Write] = deque()
+
+    def __len__(self) -> int:
+        return len(self._writes)
+
+    def add(self, index: Index, term: Term) -> asyncio.Future[Any]:
+        """A write was taken into the log; its result comes with the future."""
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._writes.append(_Write(index, term, done))
+        return done
+
+    def applied(self, results: list[tuple[int, int, Any]]) -> None:
+        """(index, term, value) of entries that are applied, in order."""
+        writes = self._writes
+        for index, term, value in results:
+            while writes and writes[0].index <= index:
+                write = writes.popleft()
+                if write.done.done():
+                    continue
+                if write.index == index and write.term == term:
+                    write.done.set_result(value)
+                else:
+                    write.done.set_exception(LeadershipLostError())
+
+    def fail(self, failure: Callable[[], Exception]) -> None:
+        """Nobody waits any more; what is in the log stays there."""
+        writes, self._writes = self._writes, deque()
+        for write in writes:
+            if not write.done.done():
+                write.done.set_exception(failure())
+
+
+class PendingReads:
+    """Consistent reads: first a majority says that this server leads, then the state follows."""
+
+    def __init__(self) -> None:
+        self._asked: dict[ReadId, asyncio.Future[None]] = {}
+        self._confirmed: deque[tuple[Index, asyncio.Future[None]]] = deque()
+
+    def add(self, read: ReadId) -> asyncio.Future[None]:
+        """A read was asked for."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asked[read] = done
+        return done
+
+    def answered(self, read: ReadId, index: Index | None) -> None:
+        """The node's answer: the index that must be applied first; None: it leads no more."""
+        done = self._asked.pop(read, None)
+        if done is None or done.done():
+            return
+        if index is None:
+            done.set_exception(NoLeaderError())
+        else:
+            self._confirmed.append((index, done))
+
+    def applied(self, index: Index) -> None:
+        """The state holds everything up to that index."""
+        while self._confirmed and self._confirmed[0][0] <= index:
+            _, done = self._confirmed.popleft()
+            if not done.done():
+                done.set_result(None)
+
+    def fail(self) -> None:
+        """Leadership was lost, or the server ends."""
+        waiting = [*self._asked.values(), *(done for _, done in self._confirmed)]
+        self._asked.clear()
+        self._confirmed.clear()
+        for done in waiting:
+            if not done.done():
+                done.set_exception(NoLeaderError())
