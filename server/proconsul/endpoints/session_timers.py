@@ -7,9 +7,10 @@ time and asks which are due.
 
 import heapq
 
-from proconsul.wire.golang import SECOND, parse_duration
+from proconsul.wire.golang import SECOND, DurationError, parse_duration
 
 TTL_FACTOR = 2
+SPARE_LENGTH = 1024
 
 
 class SessionTimers:
@@ -23,11 +24,20 @@ class SessionTimers:
         return len(self._deadline_s)
 
     def reset(self, session_id: str, ttl: str, now_s: float) -> None:
-        """Begin the whole time again; a session without TTL has no timer."""
-        ttl_s = parse_duration(ttl) / SECOND if ttl else 0.0
-        if ttl_s <= 0:
+        """Begin the whole time again; a session without a TTL that makes sense has no timer.
+
+        The API lets no other TTL in, but a restored snapshot may.
+        """
+        try:
+            ttl_s = parse_duration(ttl) / SECOND if ttl else 0.0
+        except DurationError:
             return
-        self._set(session_id, now_s + TTL_FACTOR * ttl_s)
+        if ttl_s > 0:
+            self._set(session_id, now_s + TTL_FACTOR * ttl_s)
+
+    def has(self, session_id: str) -> bool:
+        """Whether the session has a timer."""
+        return session_id in self._deadline_s
 
     def postpone(self, session_id: str, until_s: float) -> None:
         """Try again later: its end could not be written."""
@@ -36,6 +46,10 @@ class SessionTimers:
     def _set(self, session_id: str, deadline_s: float) -> None:
         self._deadline_s[session_id] = deadline_s
         heapq.heappush(self._heap, (deadline_s, session_id))
+        if len(self._heap) > 2 * len(self._deadline_s) + SPARE_LENGTH:
+            # Renewals leave their old deadlines behind: often more than there are sessions.
+            self._heap = [(due_s, one) for one, due_s in self._deadline_s.items()]
+            heapq.heapify(self._heap)
 
     def clear(self, session_id: str) -> None:
         """The session is gone."""

@@ -5,7 +5,6 @@ Decisions are in leader/ and endpoints/; here they get their clock and their pro
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 from proconsul.endpoints.context import Context
 from proconsul.endpoints.coordinate_batch import PERIOD_S as COORDINATE_PERIOD_S
@@ -25,6 +24,7 @@ RECONCILE_S = 60.0
 SESSION_TICK_S = 0.2
 TOMBSTONE_TICK_S = 1.0
 SESSION_RETRY_S = 10.0
+SESSIONS_AT_ONCE = 256
 TAKE_OVER_RETRY_S = 1.0
 
 log = logger("leader")
@@ -74,10 +74,9 @@ class LeaderDuties:
     async def stop(self) -> None:
         """End what runs."""
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+            task, self._task = self._task, None
+            task.cancel()
+            await asyncio.wait([task])  # how it ended was told by `_ended`
 
     def store_events(self, events: list[object]) -> None:
         """What commits told: lock-delays run on every server, timers only on the leader."""
@@ -158,10 +157,15 @@ class LeaderDuties:
             await asyncio.sleep(SESSION_TICK_S)
             now_s = context.world.now_s()
             context.lock_delays.expire(now_s)
-            for session_id in context.session_timers.due(now_s):
-                await self._destroy_session(session_id)
+            due = context.session_timers.due(now_s)
+            for first in range(0, len(due), SESSIONS_AT_ONCE):
+                # Together: they share a write, and none is ended long after it was found due.
+                ending = due[first : first + SESSIONS_AT_ONCE]
+                await asyncio.gather(*map(self._destroy_session, ending))
 
     async def _destroy_session(self, session_id: str) -> None:
+        if self._context.session_timers.has(session_id):
+            return  # renewed meanwhile
         command = SessionRequest(
             datacenter=self._context.facts.datacenter,
             op="destroy",
@@ -194,6 +198,8 @@ class LeaderDuties:
     async def _flush_coordinates(self) -> None:
         while True:
             await asyncio.sleep(COORDINATE_PERIOD_S)
+            if discarded := self._context.coordinates.take_discarded():
+                log.warning("discarding coordinate updates: number_discarded=%d", discarded)
             for batch in self._context.coordinates.take():
                 try:
                     await self._context.log.propose(

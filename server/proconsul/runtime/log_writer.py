@@ -204,11 +204,15 @@ class LogWriter:
             self._until_room(lambda: self._wal.truncate_suffix(first))
 
     def _append(self, records: list[LogRecord], hard_state: WalHardState | None) -> None:
-        if hard_state is not None:
-            # A vote is small and finds room where entries do not; and it stands before them.
-            self._until_room(lambda: self._wal.append([], hard_state))
+        """Term and vote go with the first entries, all or nothing.
+
+        A first start that had its term and not its entry could never found its cluster.
+        """
         for piece in _pieces(records):
-            self._until_room(partial(self._wal.append, piece, None))
+            self._until_room(partial(self._wal.append, piece, hard_state))
+            hard_state = None
+        if hard_state is not None:
+            self._until_room(partial(self._wal.append, [], hard_state))
 
     def _until_room(self, write: Callable[[], None]) -> None:
         full = False

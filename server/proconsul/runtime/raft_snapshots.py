@@ -26,6 +26,7 @@ from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.runtime.snapshot_archive import Spool, in_thread
 from proconsul.runtime.snapshot_files import SnapshotFiles
 from proconsul.runtime.state_machine import ReplicatedState
+from proconsul.runtime.storage import load_newest as load_newest
 
 WRITES_AHEAD_S = 30.0  # how long a restore waits for the writes in front of it
 

@@ -59,12 +59,17 @@ class ReplicatedLog:
             await asyncio.sleep(self._hold_s / 64)
 
     async def confirm_leadership(self) -> None:
-        """A quorum agrees, and the duties of the leader have begun."""
-        await self._driver.confirm_leadership()
-        if self._ready.is_set():
+        """A quorum agrees, what it committed is applied, the duties of the leader have begun.
+
+        Raises NoLeaderError, or NotReadyError after a while.
+        """
+        confirmed = self._driver.confirm_leadership()
+        if confirmed.done() and self._ready.is_set():
+            confirmed.result()
             return
         try:
             async with asyncio.timeout(self._hold_s):
+                await confirmed
                 await self._ready.wait()
         except TimeoutError:
             raise NotReadyError from None
@@ -150,7 +155,7 @@ class ReplicatedLog:
         for server in self._driver.servers():
             if (server_id and server.id == server_id) or (address and server.address == address):
                 try:
-                    self._driver.node.change(RemoveServer(server.id))
+                    await self._driver.change(RemoveServer(server.id))
                 except RefusedError as refused:
                     raise RpcError(str(refused)) from refused
                 return

@@ -1,4 +1,4 @@
-"""Consul's snapshot archives on the way in and out: spooled, so that they may be larger than memory.
+"""Consul's snapshot archives on the way in and out, which may be larger than the memory.
 
 The size of the state stands in front of it, and nothing of an archive may be used before all of
 it was checked; so either way it is held once, in memory or in a temporary file. Everything here
@@ -27,7 +27,7 @@ class Spool:
     """Bytes that are written once and then read from the beginning, as often as wanted."""
 
     def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES_MAX)
+        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES_MAX)  # noqa: SIM115 - see close
         self.give_up = threading.Event()
 
     def write(self, piece: bytes) -> None:

@@ -10,7 +10,7 @@ from proconsul.runtime.disk import DataDirLockedError, DiskFile, RealDisk, RealF
 from proconsul.runtime.wal_files import WalCompactedError, WalFiles
 from proconsul.runtime.wal_segment_files import WalBrokenError
 from proconsul.wal.record import HardState
-from server_tests.runtime.wal_helpers import (
+from server_tests.runtime.wal_stories import (
     DIRECTORY,
     SEGMENT_BYTES,
     add,

@@ -9,7 +9,7 @@ from proconsul.runtime.wal_files import WalFiles
 from proconsul.wal.record import HardState, Position, encode_entries, encode_group
 from proconsul.wal.recovery import WalDamagedError
 from proconsul.wal.segments import parse_name
-from server_tests.runtime.wal_helpers import (
+from server_tests.runtime.wal_stories import (
     DIRECTORY,
     SEGMENT_BYTES,
     add,
