@@ -1,56 +1,55 @@
 """The composition root: builds everything, starts downwards, stops upwards; decides nothing."""
 
 import asyncio
-import contextlib
 import random
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from proconsul import CONSUL_VERSION
+from proconsul.api.event_desk import EventDesk
 from proconsul.api.routes import ROUTES
 from proconsul.api.surface import Api, Surface
 from proconsul.config.schema import Config, ListenAddress, LoadedConfig, UnixAddress
 from proconsul.endpoints.context import Context, Woken
+from proconsul.endpoints.coordinate import UNMEASURED
 from proconsul.endpoints.coordinate_batch import CoordinateBatch
 from proconsul.endpoints.lock_delays import LockDelays
 from proconsul.endpoints.session_timers import SessionTimers
 from proconsul.endpoints.table import METHODS
-from proconsul.endpoints.user_events import UserEvents
+from proconsul.endpoints.user_events import WATCHED, UserEvents
+from proconsul.errors import ProconsulError
 from proconsul.leader.own_node import ServerMember
 from proconsul.local.antientropy import Tokens
 from proconsul.local.services import PortRange
 from proconsul.local.state import NodeIdentity
+from proconsul.model.coordinate import CoordinateUpdateRequest
 from proconsul.raft.messages import Configuration, Peer, Server, ServerAddress, ServerId
 from proconsul.runtime import agent_settings
 from proconsul.runtime.agent_process import AgentProcess
 from proconsul.runtime.agent_tokens import AgentTokens
 from proconsul.runtime.check_dial import default_tls
 from proconsul.runtime.clock import RealWorld
-from proconsul.runtime.data_dir import DataDir, DataDirError
+from proconsul.runtime.data_dir import DataDir
 from proconsul.runtime.disk import RealDisk
 from proconsul.runtime.http_exchange import Deadlines
 from proconsul.runtime.http_server import HttpServer, UnixAccess
 from proconsul.runtime.leader_duties import LeaderDuties
-from proconsul.runtime.lmdb_engine import LmdbEngine
 from proconsul.runtime.local_agent import LocalAgent
 from proconsul.runtime.local_files import LocalFiles
 from proconsul.runtime.local_registry import LocalSettings
 from proconsul.runtime.logs import logger, set_level
 from proconsul.runtime.raft_driver import Hooks, RaftDriver
-from proconsul.runtime.raft_snapshots import RaftSnapshots, load_newest
+from proconsul.runtime.raft_snapshots import RaftSnapshots
 from proconsul.runtime.replicated_log import ReplicatedLog
 from proconsul.runtime.request_log import log_crash, log_failure, raft_line
-from proconsul.runtime.snapshot_files import SnapshotFiles
-from proconsul.runtime.state_machine import ReplicatedState
+from proconsul.runtime.storage import open_storage
 from proconsul.runtime.tls import server_context
 from proconsul.runtime.waiting import WaitingRoom
-from proconsul.runtime.wal_files import WalFiles
 from proconsul.store.watch import WatchSet
 from proconsul.telemetry import Telemetry
-from proconsul.wal.segments import DEFAULT_SEGMENT_BYTES
 from proconsul.wire.golang import SECOND, Time, time_from_unix_ns
 
 SERF_PROTOCOL = (1, 5, 2)  # min, max, current: what Consul 1.8.7 speaks
@@ -106,6 +105,7 @@ class Agent:
         self._build_raft()
         self._build_context()
         self._build_local()
+        self._connect_user_events()
         self._build_http()
         self.driver.start()
         self._bootstrap()
@@ -113,27 +113,14 @@ class Agent:
         await self.local.start(self._loaded.services, self._loaded.checks)
         self._run(self.snapshots.run())
         self._run(self._keep_telemetry())
+        self._run(self._tell_coordinate())
 
     def _open_storage(self) -> None:
-        disk = RealDisk()
-        self.wal = WalFiles.open(self.data.log, disk, DEFAULT_SEGMENT_BYTES)
-        self._engine, trusted = LmdbEngine.open(Path(self.data.state))
-        self.replicated = ReplicatedState(self._engine)
-        self._snapshot_files = SnapshotFiles(self.data.snapshots, disk)
-        self._refuse_lost_log()
-        self._snapshot = load_newest(self._snapshot_files, self.replicated, trusted=trusted)
-        if self._snapshot.index > self.wal.last_index:
-            self.wal.reset(self._snapshot.index, self._snapshot.term)
-
-    def _refuse_lost_log(self) -> None:
-        """A log that is gone while snapshots are there must not pass for a new server's."""
-        is_new = not self.wal.last_index and not self.wal.hard_state.term
-        if is_new and self._snapshot_files.survey(check_contents=False).usable:
-            raise DataDirError(
-                f"the log under {self.data.log} is empty, but there are snapshots in "
-                f"{self.data.snapshots}: the log was lost. Bring it back, or restore a snapshot "
-                "into a server with an empty data directory (consul snapshot restore)."
-            )
+        storage = open_storage(self.data, RealDisk())
+        self.wal = storage.wal
+        self.replicated = storage.replicated
+        self._snapshot_files = storage.snapshot_files
+        self._snapshot = storage.snapshot
 
     def _build_raft(self) -> None:
         advertised = self.config.cluster.rpc_advertise
@@ -200,6 +187,15 @@ class Agent:
         )
         self._leader_since = time_from_unix_ns(0)
 
+    def _connect_user_events(self) -> None:
+        """Events that concern this agent's services are kept, and wake who waits for events."""
+        events = self.context.user_events
+        watchers = self.replicated.state.watchers
+        events.changed = lambda: watchers.fire({WATCHED})
+        events.services = lambda: {
+            service.id: service.tags or () for service in self.local.services().values()
+        }
+
     async def call(self, method: str, request: Any) -> Any:
         """Serve an RPC of this process itself."""
         return await METHODS.call(self.context, method, request)
@@ -256,11 +252,16 @@ class Agent:
             now_s=self.world.now_s,
             settings=agent_settings.http_settings(self.config),
             log_failure=log_failure,
+            event_desk=EventDesk(
+                events=self.context.user_events,
+                wait=self.world.wait,
+                new_uuid=self.world.new_uuid,
+            ),
         )
         surface = Surface(self.api, ROUTES)
         self.http = HttpServer(
             surface.handle,
-            body_limit=self._body_limit,
+            body_limit=lambda request: agent_settings.body_limit(self.config, request),
             on_error=log_crash,
             deadlines=Deadlines(),
             tls_handshake_timeout_s=self.config.limits.https_handshake_timeout_s,
@@ -270,15 +271,6 @@ class Agent:
     def _apply_http_settings(self) -> None:
         self.http.connections_per_client_max = self.config.limits.http_max_conns_per_client
         self.http.set_response_headers(tuple(self.config.http.response_headers.items()))
-
-    def _body_limit(self, method: str, path: str) -> int | None:
-        """Bytes; None: streamed."""
-        if path == "/v1/snapshot":
-            return None
-        limits = self.config.limits
-        if path.startswith("/v1/kv/"):
-            return limits.kv_max_value_size_bytes
-        return max(limits.txn_max_req_len_bytes, limits.kv_max_value_size_bytes, 4 << 20)
 
     async def _listen(self) -> None:
         sockets = self.config.unix_sockets
@@ -331,6 +323,20 @@ class Agent:
     def _stable_since(self) -> Time:
         return self._leader_since
 
+    async def _tell_coordinate(self) -> None:
+        """This node's own coordinate, which without a gossip pool is never measured."""
+        interval_s = self.config.sync_coordinate_interval_min_s
+        while not self.config.disable_coordinates:
+            await asyncio.sleep(interval_s * (1 + random.random()))
+            await self.duties.ready.wait()
+            update = CoordinateUpdateRequest(
+                datacenter=self.config.datacenter, node=self.config.node_name, coord=UNMEASURED
+            )
+            try:
+                await self.call("Coordinate.Update", update)
+            except ProconsulError as failure:
+                log.warning("the own coordinate was not taken: %s", failure)
+
     async def _keep_telemetry(self) -> None:
         while True:
             self.telemetry.roll(time.time())
@@ -349,8 +355,9 @@ class Agent:
 
     def fail(self, failure: BaseException) -> None:
         """Something happened after which the process must not go on."""
-        log.error("the server must stop: %s", failure)
-        self._failure = failure
+        if self._failure is None:
+            log.error("the server must stop: %s", failure)
+            self._failure = failure
         self._stopping.set()
 
     def request_stop(self) -> None:
@@ -387,14 +394,22 @@ class Agent:
     # ---------------------------------------------------------------- stop
 
     async def stop(self) -> None:
-        """The other way round; what is acknowledged is on disk already."""
-        await self.http.stop(STOP_GRACE_S)
-        await self.local.stop()
-        await self.duties.stop()
+        """The other way round; what is acknowledged is on disk already.
+
+        A step that fails is told and does not keep the following from being taken.
+        """
         for task in list(self._tasks):
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
-        await asyncio.to_thread(self.driver.stop)
-        self.wal.close()
-        self.replicated.close()
+        await self._step("HTTP", self.http.stop(STOP_GRACE_S))
+        await self._step("local agent", self.local.stop())
+        await self._step("leader", self.duties.stop())
+        await self._step("tasks", asyncio.gather(*self._tasks, return_exceptions=True))
+        await self._step("raft", asyncio.to_thread(self.driver.stop))
+        await self._step("log", asyncio.to_thread(self.wal.close))
+        await self._step("state", asyncio.to_thread(self.replicated.close))
+
+    async def _step(self, name: str, stopping: Awaitable[object]) -> None:
+        try:
+            await stopping
+        except Exception:
+            log.exception("stopping failed: part=%s", name)

@@ -24,7 +24,6 @@ TOKEN_KINDS = {
     "acl_replication_token": "replication",
     "replication": "replication",
 }
-_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 
 
 async def own_self(api: Api, request: Request) -> Reply:
@@ -99,7 +98,7 @@ async def monitor(api: Api, request: Request) -> Response:
     level = request.query.first("loglevel") or "INFO"
     if level.upper() not in LOG_LEVELS:
         raise BadRequestError(f"Bad request: Unknown log level: {level}")
-    as_json = request.query.first("logjson") in _TRUE
+    as_json = request.query.has("logjson")  # whatever its value
     return Response(200, api.process.monitor(level.upper(), as_json), [])
 
 

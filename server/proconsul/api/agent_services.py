@@ -85,10 +85,16 @@ async def register(api: Api, request: Request) -> Reply:
             definition,
             definition.token or parse_token(request),
             source=Source.REMOTE,
-            replace_checks=request.query.has("replace-existing-checks"),
+            replace_checks=_wants_replacement(request),
         )
     await local.sync_changes()
     return NOTHING
+
+
+def _wants_replacement(request: Request) -> bool:
+    """`?replace-existing-checks`, bare or "true": any other value is none."""
+    name = "replace-existing-checks"
+    return request.query.has(name) and request.query.first(name) in ("", "true")
 
 
 async def deregister(api: Api, request: Request) -> Reply:

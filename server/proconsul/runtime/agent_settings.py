@@ -4,6 +4,7 @@ import ipaddress
 import math
 from collections.abc import Callable
 
+from proconsul.api.http import Request
 from proconsul.api.surface import HttpSettings
 from proconsul.config.schema import Config
 from proconsul.endpoints.context import Facts
@@ -19,6 +20,21 @@ from proconsul.wire.golang import SECOND, Duration
 SNAPSHOT_INTERVAL_S = 30.0
 SNAPSHOT_THRESHOLD = 16_384
 TRAILING_LOGS = 10_240
+
+BODY_BYTES_MAX = 8 << 20  # of requests that have no limit of their own
+
+
+def body_limit(config: Config, request: Request) -> int | None:
+    """The most bytes that a request's body may have; None: it is streamed.
+
+    Consul judges a KV value by its Content-Length only: one that comes in chunks may be larger.
+    """
+    if request.path == "/v1/snapshot":
+        return None
+    limits = config.limits
+    if request.path.startswith("/v1/kv/") and request.content_length >= 0:
+        return limits.kv_max_value_size_bytes
+    return max(limits.txn_max_req_len_bytes, limits.kv_max_value_size_bytes, BODY_BYTES_MAX)
 
 
 def raft_settings(config: Config) -> Settings:

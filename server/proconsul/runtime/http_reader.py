@@ -174,7 +174,7 @@ class RequestReader(abc.ABC):
         request.content_length = -1 if chunked else int(headers.first("content-length"))
         if request.content_length == 0:
             return
-        limit = self._body_limit = self._server.body_limit(request.method, request.path)
+        limit = self._body_limit = self._server.body_limit(request)
         if limit is not None and request.content_length > limit:
             self._refuse_body(exchange)
             return

@@ -27,8 +27,8 @@ SWEEP_TICKS = 5  # between two looks for overdue connections
 TICK_S = 1.0
 STOP_CANCEL_S = 1.0  # for the cancelled handlers to unwind
 
-BodyLimit = Callable[[str, str], int | None]
-"""Of (method, path): the most bytes a body may have; None for a body that is streamed."""
+BodyLimit = Callable[[Request], int | None]
+"""Of a request's head: the most bytes its body may have; None for a body that is streamed."""
 
 OnError = Callable[[Request, Exception], None]
 

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from proconsul.errors import ProconsulError, RpcError
+from proconsul.errors import NoLeaderError, ProconsulError, RpcError
 from proconsul.fsm.archive import ArchiveError
 from proconsul.raft.messages import Index, SnapshotMeta
 from proconsul.runtime import snapshot_archive
@@ -26,7 +26,6 @@ from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.runtime.snapshot_archive import Spool, in_thread
 from proconsul.runtime.snapshot_files import SnapshotFiles
 from proconsul.runtime.state_machine import ReplicatedState
-from proconsul.runtime.storage import load_newest as load_newest
 
 WRITES_AHEAD_S = 30.0  # how long a restore waits for the writes in front of it
 
@@ -61,6 +60,12 @@ class RaftSnapshots:
         self._restored = restored
         self._one_at_a_time = asyncio.Lock()
         self._restoring: set[asyncio.Task[None]] = set()
+        self._ended = False
+
+    @property
+    def is_restoring(self) -> bool:
+        """Whether a user's snapshot is being put in place."""
+        return bool(self._restoring)
 
     async def run(self) -> None:
         """Take one whenever enough has happened.
@@ -74,6 +79,7 @@ class RaftSnapshots:
                 if node.applied_index - node.snapshot.index >= self._policy.threshold:
                     await self._try_to_take()
         finally:
+            self._ended = True
             for task in list(self._restoring):
                 task.cancel()
                 with suppress(asyncio.CancelledError, Exception):
@@ -146,6 +152,8 @@ class RaftSnapshots:
                 if isinstance(failure, OSError):
                     raise RpcError(f"failed to read snapshot: {failure}") from failure
                 raise
+        if self._ended:
+            raise RpcError("failed to restore snapshot: the server ends")
         task = asyncio.get_running_loop().create_task(self._install(Index(saved.index), state))
         self._restoring.add(task)
         task.add_done_callback(self._restoring.discard)
@@ -155,12 +163,20 @@ class RaftSnapshots:
         """The leader puts the state in place; its followers will have to fetch it."""
         with state:
             async with self._one_at_a_time:
-                meta = await self._driver.begin_restore(lower_bound, WRITES_AHEAD_S)
+                meta = await self._begin(lower_bound)
                 events = await self._replace(meta, state)
                 self._driver.end_restore(meta)
                 self._restored(events)
             await self._driver.barrier()
         log.info("restored a user snapshot: index=%d", meta.index)
+
+    async def _begin(self, lower_bound: Index) -> SnapshotMeta:
+        try:
+            return await self._driver.begin_restore(lower_bound, WRITES_AHEAD_S)
+        except NoLeaderError:
+            raise
+        except ProconsulError as failure:
+            raise RpcError(f"failed to restore snapshot: {failure}") from failure
 
     async def _replace(self, meta: SnapshotMeta, state: Spool) -> list[object]:
         try:

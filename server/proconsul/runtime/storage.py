@@ -191,13 +191,3 @@ def _pieces(files: SnapshotFiles, snapshot: StoredSnapshot) -> Iterator[bytes]:
     with files.open(snapshot) as reader:
         while piece := reader.read(PIECE_BYTES):
             yield piece
-
-
-def load_newest(
-    files: SnapshotFiles, replicated: ReplicatedState, *, trusted: bool
-) -> SnapshotMeta:
-    """What agent.py calls until it calls `open_storage`."""
-    for snapshot in files.survey(check_contents=not trusted).usable:
-        if _bring_to(files, replicated, snapshot):
-            return snapshot.meta
-    return NO_SNAPSHOT

@@ -170,7 +170,7 @@ BODIES: list[tuple[str, object]] = [
     ("docker", {"Name": "d-x", "DockerContainerID": "c", "Args": ["true"], "Interval": "100s"}),
     ("alias with interval and http", {**HTTP, "AliasNode": "{NODE}"}),
     ("alias with a ttl", {"Name": "d-x", "AliasNode": "{NODE}", "TTL": "10s"}),
-    ("alias of a node", {"Name": "d-x", "AliasNode": "{NODE}"}),
+    ("alias of an unknown service", {"Name": "d-x", "AliasService": "none"}),
     ("of an unknown service", {"Name": "d-x", "TTL": "100s", "ServiceID": "none"}),
     ("of an unknown service, as snake", {"Name": "d-x", "TTL": "100s", "service_id": "none"}),
     ("snake", {**HTTP, "tls_skip_verify": True, "deregister_critical_service_after": "90m"}),

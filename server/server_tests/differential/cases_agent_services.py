@@ -200,6 +200,13 @@ READ = [
             {"Name": "d-x", "Checks": [{"CheckID": "d-2", "TTL": "90s"}]},
         ),
         f"GET {A}/checks",
+        (
+            f"{REGISTER}?replace-existing-checks=true",
+            {"Name": "d-x", "Checks": [{"CheckID": "d-2", "TTL": "90s"}]},
+        ),
+        f"GET {A}/checks",
+        (f"{REGISTER}?replace-existing-checks", {"Name": "d-x"}),
+        f"GET {A}/checks",
     ),
     _case(
         "in the catalog",

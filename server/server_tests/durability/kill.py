@@ -1,8 +1,9 @@
 """kill -9 at random moments under load: every acknowledged write must be there afterwards.
 
 Each writer owns its keys and writes rising numbers to them, so that after a restart a key holds
-a number from the last acknowledged one to the last one that was sent. Locks, sessions and
-registrations are written, too: what was acknowledged must exist.
+a number from the last acknowledged one to the last one that was sent. Sessions and registrations
+are written, too: what was acknowledged must exist. Snapshots are taken and the log is cut all the
+while. A server that refuses a write fails the run: it has no reason to.
 
     python -m server_tests.durability.kill --rounds 100
 """
@@ -23,6 +24,15 @@ from server_tests.process import ServerProcess
 
 WRITERS = 6
 KEYS_EACH = 5
+SNAPSHOTS_OFTEN = (
+    '-hcl=raft_snapshot_interval = "100ms"',
+    "-hcl=raft_snapshot_threshold = 50",
+    "-hcl=raft_trailing_logs = 20",
+)
+
+
+class RefusedError(Exception):
+    """The server answered, and not as it should have."""
 
 
 @dataclass
@@ -44,6 +54,7 @@ class Writer(threading.Thread):
         self._server = server
         self._number = number
         self._ledger = ledger
+        self.refused = ""  # what the server said to a write that it should have taken
 
     def run(self) -> None:
         """End quietly when the connection breaks: the outcome of the last write is unknown."""
@@ -51,6 +62,8 @@ class Writer(threading.Thread):
         try:
             while True:
                 self._write_one(connection)
+        except RefusedError as refused:
+            self.refused = str(refused)
         except (OSError, http.client.HTTPException):
             pass
         finally:
@@ -72,7 +85,8 @@ class Writer(threading.Thread):
         key = f"kill/{self._number}/{ledger.writes % KEYS_EACH}"
         number = ledger.sent[key] = ledger.sent.get(key, 0) + 1
         body = _ask(connection, "PUT", f"/v1/kv/{key}", str(number).encode())
-        assert body == b"true", body
+        if body != b"true":
+            raise RefusedError(f"PUT {key}: {body!r}")
         ledger.acknowledged[key] = number
 
 
@@ -81,7 +95,7 @@ def _ask(connection: http.client.HTTPConnection, method: str, path: str, body: b
     response = connection.getresponse()
     answer = response.read()
     if response.status != 200:
-        raise OSError(f"{path}: {response.status} {answer!r}")
+        raise RefusedError(f"{method} {path}: {response.status} {answer!r}")
     return answer
 
 
@@ -108,7 +122,7 @@ def check(server: ServerProcess, ledgers: list[Ledger]) -> list[str]:
 def run(rounds: int, seed: int, host: int, folder: Path) -> tuple[int, list[str]]:
     """(acknowledged writes, what went wrong) of so many kills."""
     die = random.Random(seed)
-    server = ServerProcess(address(host), folder / "data", "-log-level=warn")
+    server = ServerProcess(address(host), folder / "data", "-log-level=warn", *SNAPSHOTS_OFTEN)
     ledgers = [Ledger() for _ in range(WRITERS)]
     wrong: list[str] = []
     server.start()
@@ -121,6 +135,7 @@ def run(rounds: int, seed: int, host: int, folder: Path) -> tuple[int, list[str]
             server.kill()
             for writer in writers:
                 writer.join()
+            wrong += [writer.refused for writer in writers if writer.refused]
             server.start()
             wrong += check(server, ledgers)
             if wrong:

@@ -35,6 +35,7 @@ class Engine(MemoryEngine):
     def __init__(self) -> None:
         super().__init__()
         self.is_full = False
+        self.has_room_for_another = True  # beside the one that is there
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -52,7 +53,7 @@ class Engine(MemoryEngine):
         """Make it anew, where there is room."""
         with super().replace() as batch:
             yield batch
-            if self.is_full:
+            if not self.has_room_for_another:
                 raise StateFullError("/data/state", "simulated")
 
 

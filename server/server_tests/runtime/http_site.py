@@ -44,9 +44,9 @@ class Site:
         return client
 
 
-def body_limit(method: str, path: str) -> int | None:
+def body_limit(request: Request) -> int | None:
     """Uploads have no limit."""
-    return None if path == "/upload" else BODY_MAX
+    return None if request.path == "/upload" else BODY_MAX
 
 
 @asynccontextmanager

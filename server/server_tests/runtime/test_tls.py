@@ -109,7 +109,7 @@ def make_server() -> HttpServer:
     """One that answers so."""
     return HttpServer(
         says_tls,
-        body_limit=lambda method, path: 0,
+        body_limit=lambda request: 0,
         on_error=lambda request, error: None,
         deadlines=Deadlines(),
     )
