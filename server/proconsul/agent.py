@@ -1,6 +1,7 @@
 """The composition root: builds everything, starts downwards, stops upwards; decides nothing."""
 
 import asyncio
+import contextlib
 import random
 import ssl
 import time
@@ -12,8 +13,8 @@ from proconsul import CONSUL_VERSION
 from proconsul.api.event_desk import EventDesk
 from proconsul.api.routes import ROUTES
 from proconsul.api.surface import Api, Surface
-from proconsul.config.schema import Config, ListenAddress, LoadedConfig, UnixAddress
-from proconsul.endpoints.context import Context, Woken
+from proconsul.config.schema import Config, LoadedConfig
+from proconsul.endpoints.context import Context
 from proconsul.endpoints.coordinate import UNMEASURED
 from proconsul.endpoints.coordinate_batch import CoordinateBatch
 from proconsul.endpoints.lock_delays import LockDelays
@@ -21,56 +22,38 @@ from proconsul.endpoints.session_timers import SessionTimers
 from proconsul.endpoints.table import METHODS
 from proconsul.endpoints.user_events import WATCHED, UserEvents
 from proconsul.errors import ProconsulError
-from proconsul.leader.own_node import ServerMember
 from proconsul.local.antientropy import Tokens
-from proconsul.local.services import PortRange
-from proconsul.local.state import NodeIdentity
 from proconsul.model.coordinate import CoordinateUpdateRequest
 from proconsul.raft.messages import Configuration, Peer, Server, ServerAddress, ServerId
 from proconsul.runtime import agent_settings
 from proconsul.runtime.agent_process import AgentProcess
 from proconsul.runtime.agent_tokens import AgentTokens
 from proconsul.runtime.check_dial import default_tls
-from proconsul.runtime.clock import RealWorld
 from proconsul.runtime.data_dir import DataDir
 from proconsul.runtime.disk import RealDisk
 from proconsul.runtime.http_exchange import Deadlines
-from proconsul.runtime.http_server import HttpServer, UnixAccess
+from proconsul.runtime.http_server import HttpServer
 from proconsul.runtime.leader_duties import LeaderDuties
+from proconsul.runtime.listening import listen, require_bind_address
 from proconsul.runtime.local_agent import LocalAgent
 from proconsul.runtime.local_files import LocalFiles
-from proconsul.runtime.local_registry import LocalSettings
 from proconsul.runtime.logs import logger, set_level
 from proconsul.runtime.raft_driver import Hooks, RaftDriver
 from proconsul.runtime.raft_snapshots import RaftSnapshots
+from proconsul.runtime.reloading import reloaded
 from proconsul.runtime.replicated_log import ReplicatedLog
 from proconsul.runtime.request_log import log_crash, log_failure, raft_line
+from proconsul.runtime.server_world import ServerWorld
 from proconsul.runtime.storage import open_storage
 from proconsul.runtime.tls import server_context
-from proconsul.runtime.waiting import WaitingRoom
-from proconsul.store.watch import WatchSet
 from proconsul.telemetry import Telemetry
 from proconsul.wire.golang import SECOND, Time, time_from_unix_ns
 
-SERF_PROTOCOL = (1, 5, 2)  # min, max, current: what Consul 1.8.7 speaks
-RAFT_VERSION = 3
-SETTLE_S = 0.05
+SETTLE_S = 3.0  # a cluster of one needs far less to elect itself and to fill its catalog
 STOP_GRACE_S = 2.0
 TELEMETRY_TICK_S = 1.0
 
 log = logger("")
-
-
-class ServerWorld(RealWorld):
-    """Clock, dice, and the queries that wait."""
-
-    def __init__(self, waiting: WaitingRoom) -> None:
-        super().__init__()
-        self._waiting = waiting
-
-    async def wait(self, watch: WatchSet, until_s: float) -> Woken:
-        """Until something that was read changes, or the time is over."""
-        return await self._waiting.wait(watch, until_s - self.now_s())
 
 
 class Agent:
@@ -83,6 +66,7 @@ class Agent:
         self._read_config = reload
         self._stopping = asyncio.Event()
         self._failure: BaseException | None = None
+        self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self.telemetry = Telemetry()
         self.data = DataDir(self.config.data_dir)
@@ -94,22 +78,24 @@ class Agent:
 
         Raises ProconsulError or OSError with a text that says what to do.
         """
-        if self.config.acl.enabled:
-            log.error(
-                "acl.enabled is set, but this server does not enforce ACLs yet: every request is "
-                "allowed, whatever its token"
-            )
+        require_bind_address(self.config.cluster.bind_addr)
         self.data.prepare()
         self.node_id = self.data.load_node_id(self.config.node_id)
         self._open_storage()
-        self._build_raft()
-        self._build_context()
-        self._build_local()
-        self._connect_user_events()
-        self._build_http()
+        try:
+            self._build_raft()
+            self._build_context()
+            self._build_local()
+            self._connect_user_events()
+            self._build_http()
+            # Before anything is written: who cannot listen must not have voted, either.
+            await self._listen()
+        except BaseException:
+            self.wal.close()
+            self.replicated.close()
+            raise
         self.driver.start()
         self._bootstrap()
-        await self._listen()
         await self.local.start(self._loaded.services, self._loaded.checks)
         self._run(self.snapshots.run())
         self._run(self._keep_telemetry())
@@ -166,17 +152,7 @@ class Agent:
             coordinates=CoordinateBatch(),
             user_events=UserEvents(),
         )
-        self.member = ServerMember(
-            node=self.config.node_name,
-            node_id=self.node_id,
-            datacenter=self.config.datacenter,
-            address=self.config.cluster.advertise_addr,
-            rpc_port=self.config.cluster.rpc_advertise.port,
-            version=CONSUL_VERSION,
-            raft_version=RAFT_VERSION,
-            serf_protocol=SERF_PROTOCOL,
-            non_voter=False,
-        )
+        self.member = agent_settings.own_member(self.config, self.node_id)
         self.duties = LeaderDuties(
             self.context,
             self.driver,
@@ -198,30 +174,20 @@ class Agent:
 
     async def call(self, method: str, request: Any) -> Any:
         """Serve an RPC of this process itself."""
-        return await METHODS.call(self.context, method, request)
+        self.telemetry.count("client.rpc")
+        self.telemetry.count("rpc.request")
+        try:
+            return await METHODS.call(self.context, method, request)
+        except Exception:
+            self.telemetry.count("client.rpc.failed")
+            self.telemetry.count("rpc.request_error")
+            raise
 
     def _build_local(self) -> None:
         config = self.config
         tokens = self.tokens = AgentTokens(config.acl, config.data_dir)
         self.local = LocalAgent(
-            LocalSettings(
-                node=NodeIdentity(
-                    id=self.node_id,
-                    name=config.node_name,
-                    datacenter=config.datacenter,
-                    address=config.cluster.advertise_addr,
-                    tagged_addresses=dict(config.cluster.tagged_addresses),
-                ),
-                node_meta=agent_settings.node_meta(config),
-                rules=agent_settings.check_rules(config),
-                check_update_interval_s=config.checks.update_interval_s,
-                discard_check_output=config.checks.discard_output,
-                reap_interval_s=config.checks.reap_interval_s,
-                sync_interval_s=config.ae_interval_s,
-                sidecar_ports=PortRange(
-                    first=config.ports.sidecar_min_port, last=config.ports.sidecar_max_port
-                ),
-            ),
+            agent_settings.local_settings(config, self.node_id),
             files=LocalFiles(Path(config.data_dir)),
             call=self.call,
             tokens=lambda: Tokens(agent=tokens.get("agent"), user=tokens.get("default")),
@@ -240,6 +206,7 @@ class Agent:
             driver=self.driver,
             snapshots=self.snapshots,
             telemetry=self.telemetry,
+            context=self.context,
             tokens=self.tokens,
             reload=self.reload,
             stop=self.request_stop,
@@ -273,23 +240,12 @@ class Agent:
         self.http.set_response_headers(tuple(self.config.http.response_headers.items()))
 
     async def _listen(self) -> None:
-        sockets = self.config.unix_sockets
-        access = UnixAccess(mode=sockets.mode, user=sockets.user, group=sockets.group)
-        listeners = self.config.listeners
-        for address in listeners.http:
-            await self._listen_at(address, access, None)
-        if listeners.https:
-            context = server_context(agent_settings.tls_settings(self.config))
-            for address in listeners.https:
-                await self._listen_at(address, access, context)
+        settings = agent_settings.tls_settings(self.config)
+        await listen(self.http, self.config, server_context(settings) if self._https else None)
 
-    async def _listen_at(
-        self, address: ListenAddress, access: UnixAccess, tls: ssl.SSLContext | None
-    ) -> None:
-        if isinstance(address, UnixAddress):
-            await self.http.listen_unix(address.path, access)
-        else:
-            await self.http.listen_tcp(address.host, address.port, tls)
+    @property
+    def _https(self) -> bool:
+        return bool(self.config.listeners.https)
 
     def _bootstrap(self) -> None:
         """A first start founds the cluster of one; later ones find it in the log."""
@@ -338,10 +294,14 @@ class Agent:
                 log.warning("the own coordinate was not taken: %s", failure)
 
     async def _keep_telemetry(self) -> None:
-        while True:
-            self.telemetry.roll(time.time())
-            self.process.measure()
-            await asyncio.sleep(TELEMETRY_TICK_S)
+        self.process.start()
+        try:
+            while True:
+                self.telemetry.roll(time.time())
+                self.process.measure()
+                await asyncio.sleep(TELEMETRY_TICK_S)
+        finally:
+            self.process.stop()
 
     def _run(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -369,23 +329,42 @@ class Agent:
         await self._stopping.wait()
         return self._failure
 
+    async def settled(self) -> None:
+        """Until this server leads and its node is in the catalog, for at most SETTLE_S seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S):
+                await self.duties.ready.wait()
+                await self.local.sync_changes()
+
     async def reload(self) -> None:
-        """Take what may change without a restart. Raises ConfigError with nothing changed."""
-        loaded = await asyncio.to_thread(self._read_config)
-        for warning in loaded.warnings:
-            log.warning("%s", warning)
-        config = loaded.config
+        """Take what may change without a restart, one reload at a time.
+
+        Raises ConfigError, TlsError or OSError with nothing changed.
+        """
+        async with self._reloading:
+            read = await asyncio.to_thread(self._read_config)
+            tls = server_context(agent_settings.tls_settings(read.config)) if self._https else None
+            self._loaded, kept = reloaded(self._loaded, read)
+            for warning in read.warnings:
+                log.warning("%s", warning)
+            if kept:
+                log.warning("changed, but needs a restart: %s", ", ".join(sorted(kept)))
+            await self._apply(tls)
+            log.info("configuration reloaded")
+
+    async def _apply(self, tls: ssl.SSLContext | None) -> None:
+        config = self.config = self._loaded.config
         set_level(config.logging.level)
         self.api.facts = self.context.facts = agent_settings.facts_of(config, self.node_id)
         self.api.settings = agent_settings.http_settings(config)
-        self.process.loaded, self.config = loaded, config
+        self.process.loaded = self._loaded
         self.tokens.reconfigure(config.acl)
         self._apply_http_settings()
-        if config.listeners.https:
-            await self.http.reload_tls(server_context(agent_settings.tls_settings(config)))
+        if tls is not None:
+            await self.http.reload_tls(tls)
         await self.local.reload_definitions(
-            loaded.services,
-            loaded.checks,
+            self._loaded.services,
+            self._loaded.checks,
             rules=agent_settings.check_rules(config),
             node_meta=agent_settings.node_meta(config),
             discard_check_output=config.checks.discard_output,

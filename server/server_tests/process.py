@@ -30,6 +30,15 @@ class ServerProcess:
 
     def start(self, *prefix: str) -> None:
         """Start it and wait until it leads; `prefix` is a command that runs it (strace)."""
+        self.launch(*prefix)
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while not self._leads():
+            if not self.is_running or time.monotonic() > deadline_s:
+                raise AssertionError(f"the server did not start:\n{self.output.read_text()}")
+            time.sleep(0.02)  # noqa: TID251 - no event loop here, another process is waited for
+
+    def launch(self, *prefix: str) -> None:
+        """Start it and do not wait."""
         command = [
             *prefix,
             sys.executable,
@@ -46,11 +55,25 @@ class ServerProcess:
         ]
         with self.output.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline_s = time.monotonic() + START_TIMEOUT_S
-        while not self._leads():
-            if self._process.poll() is not None or time.monotonic() > deadline_s:
-                raise AssertionError(f"the server did not start:\n{self.output.read_text()}")
-            time.sleep(0.02)  # noqa: TID251 - no event loop here, another process is waited for
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def wait(self) -> int:
+        """Until it has ended by itself; the exit code."""
+        assert self._process is not None
+        code = self._process.wait(START_TIMEOUT_S)
+        self._process = None
+        return code
+
+    def start_in_vain(self) -> tuple[int, str]:
+        """Start it and wait until it has given up: (exit code, what it said)."""
+        said_before = self.output.stat().st_size if self.output.exists() else 0
+        self.launch()
+        code = self.wait()
+        return code, self.output.read_text()[said_before:]
 
     def _leads(self) -> bool:
         try:

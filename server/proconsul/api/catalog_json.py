@@ -7,7 +7,8 @@ durations (agent/structs, `MarshalJSON`).
 from collections.abc import Iterable
 from typing import Any
 
-from proconsul.model.catalog import CheckServiceNode, ConnectProxyConfig, NodeService
+from proconsul.api.fragments import Fragments
+from proconsul.model.catalog import CheckServiceNode, ConnectProxyConfig, Node, NodeService
 from proconsul.model.health import HealthCheck, HealthCheckDefinition
 from proconsul.wire.golang import format_duration
 from proconsul.wire.gostruct import to_json
@@ -45,15 +46,20 @@ def check_json(check: HealthCheck) -> Json:
     return made
 
 
-def checks_json(checks: Iterable[HealthCheck] | None) -> list[Json]:
-    """Checks, each with a list of tags."""
-    found = []
-    for check in checks or ():
-        made = check_json(check)
-        if check.service_tags is None:
-            made["ServiceTags"] = []
-        found.append(made)
-    return found
+def listed_check_json(check: HealthCheck) -> Json:
+    """A check in a list: its tags are a list, too."""
+    made = check_json(check)
+    if check.service_tags is None:
+        made["ServiceTags"] = []
+    return made
+
+
+_CHECKS = Fragments(listed_check_json)
+
+
+def checks_json(checks: Iterable[HealthCheck] | None) -> bytes:
+    """Checks in a list, encoded."""
+    return b"[" + b",".join([_CHECKS.of(check) for check in checks or ()]) + b"]"
 
 
 def service_json(service: NodeService) -> Json:
@@ -69,10 +75,17 @@ def holds_floats(proxy: ConnectProxyConfig) -> bool:
     return bool(proxy.config or proxy.upstreams)
 
 
-def health_json(row: CheckServiceNode) -> Json:
-    """An instance of a service with its node and checks."""
-    return {
-        "Node": None if row.node is None else to_json(row.node),
-        "Service": None if row.service is None else service_json(row.service),
-        "Checks": checks_json(row.checks),
-    }
+_NODES: Fragments[Node] = Fragments(to_json)
+_SERVICES = Fragments(service_json, lambda service: holds_floats(service.proxy))
+
+
+def health_json(rows: Iterable[CheckServiceNode]) -> bytes:
+    """Instances of a service with their nodes and checks, encoded."""
+    return b"[" + b",".join([_instance_json(row) for row in rows]) + b"]"
+
+
+def _instance_json(row: CheckServiceNode) -> bytes:
+    node = b"null" if row.node is None else _NODES.of(row.node)
+    service = b"null" if row.service is None else _SERVICES.of(row.service)
+    checks = checks_json(row.checks)
+    return b'{"Node":' + node + b',"Service":' + service + b',"Checks":' + checks + b"}"

@@ -3,7 +3,7 @@
 from proconsul.api.addresses import translated_health, translates
 from proconsul.api.cached_reads import read_renewed
 from proconsul.api.catalog import of_node, of_service
-from proconsul.api.catalog_json import checks_json, health_json, holds_floats
+from proconsul.api.catalog_json import checks_json, health_json
 from proconsul.api.failure import BadRequestError
 from proconsul.api.http import Query, Request
 from proconsul.api.options import (
@@ -15,7 +15,7 @@ from proconsul.api.options import (
 )
 from proconsul.api.parsing import required
 from proconsul.api.reading import read, with_level
-from proconsul.api.reply import Reply
+from proconsul.api.reply import Encoded, Reply
 from proconsul.api.surface import Api
 from proconsul.model.catalog import CheckServiceNode, IndexedCheckServiceNodes
 from proconsul.model.health import ChecksInStateRequest, IndexedHealthChecks
@@ -54,7 +54,7 @@ async def checks(api: Api, request: Request) -> Reply:
 
 async def _checks(api: Api, method: str, wanted: QueryOptions) -> Reply:
     found: IndexedHealthChecks = await read(api, method, wanted)
-    return Reply(checks_json(found.health_checks), with_level(found, wanted))
+    return Reply(Encoded(checks_json(found.health_checks)), with_level(found, wanted))
 
 
 async def service(api: Api, request: Request) -> Reply:
@@ -83,12 +83,7 @@ async def _instances(
         rows = passing(rows)
     if translates(api, wanted.datacenter):
         rows = [translated_health(row) for row in rows]
-    return Reply(
-        [health_json(row) for row in rows],
-        with_level(found, wanted),
-        headers=headers,
-        floats=any(row.service is not None and holds_floats(row.service.proxy) for row in rows),
-    )
+    return Reply(Encoded(health_json(rows)), with_level(found, wanted), headers=headers)
 
 
 def only_passing(query: Query) -> bool:

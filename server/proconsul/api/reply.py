@@ -14,7 +14,7 @@ from proconsul.model.query import QueryMeta
 class Reply:
     """Builtins for JSON, with the meta data of the read that found them.
 
-    `value` None writes no body at all, as Consul's handlers do when they return nil; JSON's null
+    A value may be Encoded. `value` None writes no body at all, as Consul's handlers do when they return nil; JSON's null
     is NULL.
     """
 
@@ -24,6 +24,13 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
     content_type: str = "application/json"
     floats: bool = False  # there may be floats in `value`: they are spelled as Go does
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A value that is JSON already."""
+
+    text: bytes
 
 
 class _Null:

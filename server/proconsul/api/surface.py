@@ -16,7 +16,7 @@ from proconsul.api.failure import HttpError, MethodNotAllowedError, failure_of
 from proconsul.api.http import Request, Response
 from proconsul.api.process import Process
 from proconsul.api.read_cache import CachedReads
-from proconsul.api.reply import NULL, Reply, meta_headers
+from proconsul.api.reply import NULL, Encoded, Reply, meta_headers
 from proconsul.api.routing import Route, Router
 from proconsul.endpoints.context import Facts
 from proconsul.telemetry import Telemetry
@@ -93,9 +93,10 @@ class Surface:
             api.log_failure(request, failure)
             return self._finish(_failed(failure))
         finally:
-            api.telemetry.sample(
-                f"http.{request.method}.{route.metric}", (api.now_s() - began_s) * 1000
-            )
+            took_ms = (api.now_s() - began_s) * 1000
+            labels = (("method", request.method), ("path", route.metric))
+            api.telemetry.sample(f"http.{request.method}.{route.metric}", took_ms)
+            api.telemetry.sample("api.http", took_ms, labels)
         if isinstance(answer, Reply):
             answer = _encoded(answer, self._pretty(request))
         return self._finish(answer)
@@ -147,7 +148,8 @@ class Surface:
 
 
 def _unprintable(path: str) -> bool:
-    return any(not char.isprintable() for char in path)
+    # Bytes that are no UTF-8 are replacement characters to Go, which can be printed.
+    return any(not (char.isprintable() or "\udc80" <= char <= "\udcff") for char in path)
 
 
 def _outside(response: Response) -> Response:
@@ -185,5 +187,8 @@ def _encoded(reply: Reply, pretty: bool) -> Response:
     headers.append(("Content-Type", reply.content_type))
     if reply.content_type.startswith("text/"):
         return Response(reply.status, str(reply.value).encode(), headers)
+    if isinstance(reply.value, Encoded):
+        text = reply.value.text
+        return Response(reply.status, json.prettified(text) if pretty else text, headers)
     value = None if reply.value is NULL else reply.value
     return Response(reply.status, json.encode(value, pretty=pretty, floats=reply.floats), headers)

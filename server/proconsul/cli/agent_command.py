@@ -9,22 +9,25 @@ import os
 import signal
 import sys
 import tempfile
-from contextlib import ExitStack, suppress
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 import msgspec
 import uvloop
 
-from proconsul import CONSUL_VERSION, __version__
 from proconsul.agent import Agent
+from proconsul.cli.banner import banner
 from proconsul.config.failure import ConfigError
 from proconsul.config.flags import AgentFlags, help_text, parse_agent_flags
-from proconsul.config.schema import Config, LoadedConfig, UnixAddress
+from proconsul.config.schema import LoadedConfig
 from proconsul.errors import ProconsulError
 from proconsul.runtime import logs
 from proconsul.runtime.config_files import load
-from proconsul.runtime.sd_notify import notify
+from proconsul.runtime.sd_notify import READY, RELOADING, STOPPING, notify
 
 SWITCH_INTERVAL_S = 0.0005
+FAILED = 1
 FORCED_END = 1  # the exit code after a second signal
 
 
@@ -40,9 +43,17 @@ def run(words: list[str]) -> int:
             loaded = source.read()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 return runner.run(_serve(loaded, source))
-    except (ConfigError, ProconsulError, OSError) as failure:
-        sys.stderr.write(f"==> {failure}\n")
-        return 1
+    except (ProconsulError, OSError) as failure:
+        sys.stderr.write(f"==> {told(failure)}\n")
+        return FAILED
+
+
+def told(failure: Exception) -> str:
+    """One line about it; the system's errors without their number."""
+    if isinstance(failure, OSError) and failure.strerror:
+        where = f"{failure.filename}: " if failure.filename else ""
+        return f"{where}{failure.strerror}"
+    return str(failure).rstrip()
 
 
 class ConfigSource:
@@ -68,32 +79,55 @@ class ConfigSource:
 
 async def _serve(loaded: LoadedConfig, source: ConfigSource) -> int:
     config = loaded.config
-    logs.start(config.logging.level, as_json=config.logging.json, file=config.logging.file)
+    logging = config.logging
+    with _named("log_file"):
+        logs.start(logging.level, as_json=logging.json, file=logging.file)
     log = logs.logger("")
     for warning in loaded.warnings:
         log.warning("%s", warning)
+    if config.acl.enabled:
+        log.error(
+            "acl.enabled is set, but this server does not enforce ACLs yet: every request is "
+            "allowed, whatever its token"
+        )
     if not config.server:
         raise ConfigError("a client agent is not there yet: start a server with -server")
     agent = Agent(loaded, source.read)
-    signals = Signals(agent)
-    signals.listen()
+    Signals(agent).listen()
     with PidFile(config.pid_file):
         await agent.start()
-        sys.stdout.write(banner(config, agent))
-        sys.stdout.flush()
-        notify("READY=1", os.environ)
+        _notify(READY)
         # Short turns of the interpreter's lock: the log's thread needs it around each system call.
         sys.setswitchinterval(SWITCH_INTERVAL_S)
+        # The banner is for eyes: behind the lines of the start, not buried under them.
+        await agent.settled()
+        sys.stdout.write(banner(config, agent.node_id, agent.rpc_address))
+        sys.stdout.flush()
         # What lives from here on is no garbage: keep the collector from walking it.
         gc.freeze()
         failure = await agent.wait_for_end()
-        notify("STOPPING=1", os.environ)
+        _notify(STOPPING)
         await agent.stop()
     if failure is not None:
         log.error("stopped because of a failure: %s", failure)
-        return 1
+        return FAILED
     log.info("stopped")
     return 0
+
+
+def _notify(state: str) -> None:
+    failure = notify(state, os.environ)
+    if failure is not None:
+        logs.logger("").warning("cannot notify the service manager: %s", failure)
+
+
+@contextmanager
+def _named(key: str) -> Iterator[None]:
+    """A failure of the system's in here is about the file that this key names."""
+    try:
+        yield
+    except OSError as failure:
+        raise ConfigError(f"cannot write {key} {told(failure)}") from None
 
 
 class Signals:
@@ -125,12 +159,15 @@ class Signals:
         self._reloading = asyncio.get_running_loop().create_task(self._reload_now())
 
     async def _reload_now(self) -> None:
-        notify("RELOADING=1", os.environ)
+        # The time tells systemd (Type=notify-reload) that this reload began after its signal.
+        _notify(
+            f"{RELOADING}\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
+        )
         try:
             await self._agent.reload()
-        except (ProconsulError, ConfigError, OSError) as failure:
-            logs.logger("").error("reload failed, nothing changed: %s", failure)
-        notify("READY=1", os.environ)
+        except (ProconsulError, OSError) as failure:
+            logs.logger("").error("reload failed, nothing changed: %s", told(failure))
+        _notify(READY)
 
 
 class PidFile:
@@ -141,41 +178,10 @@ class PidFile:
 
     def __enter__(self) -> None:
         if self._path:
-            with open(self._path, "w", encoding="ascii") as file:
+            with _named("pid_file"), open(self._path, "w", encoding="ascii") as file:
                 file.write(str(os.getpid()))
 
     def __exit__(self, *_: object) -> None:
         if self._path:
             with suppress(OSError):
                 os.unlink(self._path)
-
-
-def banner(config: Config, agent: Agent) -> str:
-    """Where everything is, and a line to paste."""
-    addresses = [
-        f"unix://{address.path}"
-        if isinstance(address, UnixAddress)
-        else f"http://{_bracketed(address.host)}:{address.port}"
-        for address in config.listeners.http
-    ]
-    first = addresses[0] if addresses else ""
-    lines = [
-        "==> Proconsul is running",
-        f"           Version: {__version__} (behaves as Consul {CONSUL_VERSION})",
-        f"           Node ID: {agent.node_id}",
-        f"         Node name: {config.node_name}",
-        f"        Datacenter: {config.datacenter}",
-        f"          HTTP API: {', '.join(addresses) or 'off'}",
-        f"     RPC (address): {agent.rpc_address} (not served yet)",
-        f"              Data: {os.path.abspath(config.data_dir)}",
-    ]
-    if first.startswith("http"):
-        lines.append("")
-        lines.append(
-            f"    curl -X PUT -d 'world' {first}/v1/kv/hello && curl {first}/v1/kv/hello?raw"
-        )
-    return "\n".join(lines) + "\n\n"
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proconsul.config.failure import ConfigError
-from proconsul.config.keys import DEPRECATED, ROOT, FreeMap, Group, Kind, ListOf, MapOf, Scalar
+from proconsul.config.keys import ROOT, FreeMap, Group, Kind, ListOf, MapOf, Scalar
+from proconsul.config.notices import DEPRECATED
 from proconsul.config.tree import Node, unwrapped
 
 Raw = dict[str, object]

@@ -1,7 +1,7 @@
 """Every key that Consul 1.8.7 knows, and its type.
 
-The table decides what a file may say; what is not in it is an `invalid config key`. `IDLE` names
-those that have no effect here yet: they are accepted, checked, and warned about once.
+The table decides what a file may say; what is not in it is an `invalid config key`. Which of them
+do nothing here is told in `notices.py`.
 Source: agent/config/config.go.
 """
 
@@ -73,10 +73,6 @@ def _plain(
     ):
         fields.update(dict.fromkeys(names.split(), kind))
     return fields
-
-
-def _names(row: str) -> frozenset[str]:
-    return frozenset(row.split())
 
 
 _GOSSIP = Group(
@@ -379,24 +375,3 @@ ROOT = Group(
         "watches": ListOf(FreeMap()),
     }
 )
-
-DEPRECATED = frozenset({"acl_enforce_version_8"})
-"""Keys of older versions: dropped with a warning, whatever their value."""
-
-ENTERPRISE = _names(
-    """acl.msp_disable_bootstrap acl.tokens.managed_service_provider audit
-    autopilot.disable_upgrade_migration autopilot.redundancy_zone_tag
-    autopilot.upgrade_version_tag dns_config.prefer_namespace non_voting_server segment
-    segments"""
-)
-"""Keys of Consul Enterprise: Consul warns that they have no effect, and so do we."""
-
-IDLE = _names(
-    """acl_disabled_ttl ae_interval auto_config auto_encrypt cache check_deregister_interval_min
-    check_reap_interval consul disable_anonymous_signature discovery_max_stale
-    enable_central_service_config enable_syslog ports.proxy_max_port ports.proxy_min_port
-    primary_gateways primary_gateways_interval revision segment_limit segment_name_limit
-    snapshot_agent sync_coordinate_interval_min sync_coordinate_rate_target syslog_facility
-    version version_prerelease"""
-) | {f"telemetry.{key}" for key in _TELEMETRY.fields if key.startswith("circonus_")}
-"""Keys whose value nobody reads yet."""

@@ -14,10 +14,11 @@ from proconsul.config.decode import Raw
 from proconsul.config.defaults import DEFAULTS, DEV, FIXED, FIXED_DEV
 from proconsul.config.flags import AgentFlags
 from proconsul.config.networks import Host
+from proconsul.config.notices import warnings_about
 from proconsul.config.schema import LoadedConfig
 from proconsul.config.services import check_definition, service_definition
 from proconsul.config.settings import Settings
-from proconsul.config.sources import Format, merge, parse_source, warnings_about
+from proconsul.config.sources import Format, merge, parse_source
 from proconsul.config.validate import check, check_start
 
 
@@ -48,13 +49,14 @@ def parse(flags: AgentFlags, files: Sequence[Source], host: Host) -> LoadedConfi
         ]
     )
     settings = Settings(merged, host)
-    settings.warnings += warnings_about(
-        [
-            *_paths(flags.lists),
-            *_paths(flags.values),
-            *(key for each in decoded for key in each.keys),
-        ]
-    )
+    keys = [
+        *_paths(flags.lists),
+        *_paths(flags.values),
+        *(key for each in decoded for key in each.keys),
+    ]
+    ports = merged["ports"]
+    assert isinstance(ports, dict), "the defaults have some"
+    settings.warnings += warnings_about(keys, ports)
     checks = tuple(check_definition(each, settings) for each in settings.maps("checks"))
     services = tuple(service_definition(each, settings) for each in settings.maps("services"))
     config = build(settings, dev_mode=flags.dev)

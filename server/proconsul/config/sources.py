@@ -14,17 +14,7 @@ from typing import Literal
 from proconsul.config import hcl, json_text
 from proconsul.config.decode import Decoded, Raw, decode
 from proconsul.config.failure import ConfigError
-from proconsul.config.keys import (
-    DEPRECATED,
-    ENTERPRISE,
-    IDLE,
-    ROOT,
-    FreeMap,
-    Group,
-    Kind,
-    ListOf,
-    MapOf,
-)
+from proconsul.config.keys import ROOT, FreeMap, Group, Kind, ListOf, MapOf
 from proconsul.config.tree import Node
 
 Format = Literal["json", "hcl"]
@@ -62,19 +52,6 @@ def _require_object(root: Node, name: str) -> None:
     raise ConfigError(
         f"{name}: json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
     )
-
-
-def warnings_about(keys: Iterable[str]) -> list[str]:
-    """What a user should know about the keys that were set."""
-    warnings = []
-    for key in dict.fromkeys(keys):
-        if key in DEPRECATED:
-            warnings.append(f'config key "{key}" is deprecated and should be removed')
-        elif key in ENTERPRISE:
-            warnings.append(f'"{key}" is a Consul Enterprise configuration and will have no effect')
-        elif key in IDLE:
-            warnings.append(f'config key "{key}" does nothing yet')
-    return warnings
 
 
 def merge(sources: Iterable[Raw]) -> Raw:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from proconsul.endpoints.context import Context, Woken
+from proconsul.endpoints.timing import timed
 from proconsul.errors import RpcError
 from proconsul.model.query import QueryMeta, QueryOptions
 from proconsul.store.transaction import ReadTransaction
@@ -44,6 +45,7 @@ Query = Callable[[ReadTransaction, WatchSet | None], tuple[int, T]]
 
 async def blocking_query(context: Context, options: QueryOptions, query: Query[T]) -> Answer[T]:
     """Run `query` until its index is beyond `options.min_query_index`, or time is over."""
+    context.telemetry.count("rpc.query")
     if options.min_query_index == 0:
         return await _run_once(context, options, query, None)
     until_s = context.world.now_s() + _patience_s(context, options)
@@ -66,7 +68,8 @@ async def _run_once(
     context: Context, options: QueryOptions, query: Query[T], watch: WatchSet | None
 ) -> Answer[T]:
     if options.require_consistent:
-        await context.log.confirm_leadership()
+        with timed(context, "rpc.consistentRead"):
+            await context.log.confirm_leadership()
     index, value = query(context.state.read(), watch)
     log = context.log
     leading = log.is_leader()

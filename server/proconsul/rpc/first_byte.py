@@ -32,7 +32,7 @@ class Service(Enum):
     SNAPSHOT = auto()
 
 
-_SERVED = {
+_SERVED: dict[int, Service] = {
     FirstByte.CONSUL: Service.CALLS,
     FirstByte.RAFT: Service.RAFT,
     FirstByte.TLS: Service.TLS,
@@ -46,7 +46,7 @@ def service_for(byte: int, *, inside_tls: bool, has_tls: bool, wants_tls: bool) 
 
     `has_tls`: this server has a certificate. `wants_tls`: `verify_incoming(_rpc)`.
     """
-    service = _SERVED.get(FirstByte(byte)) if byte in FirstByte else None
+    service = _SERVED.get(byte)
     if service is Service.TLS:
         return service if has_tls and not inside_tls else None
     if wants_tls and not inside_tls:

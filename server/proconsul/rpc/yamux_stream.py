@@ -20,6 +20,7 @@ class Stream:
     consumed_bytes: int = 0  # and the sender has not been told yet
     waiting: deque[bytes] = field(default_factory=deque)  # to be sent
     waiting_bytes: int = 0
+    has_turn: bool = False  # stands in the queue of those that want to send
     finishing: bool = False  # nothing more will be given to send
     finished: bool = False  # FIN is sent
     peer_finished: bool = False

@@ -9,6 +9,7 @@ from typing import Any
 from proconsul.api.process import Figure, Member, MetricsSettings
 from proconsul.config.schema import LoadedConfig
 from proconsul.config.schema import Telemetry as TelemetryConfig
+from proconsul.endpoints.context import Context
 from proconsul.errors import RpcError
 from proconsul.leader.own_node import ServerMember
 from proconsul.runtime import host_info, logs, self_description
@@ -18,6 +19,7 @@ from proconsul.runtime.local_agent import LocalAgent
 from proconsul.runtime.process_metrics import ProcessMetrics
 from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.runtime.raft_snapshots import RaftSnapshots
+from proconsul.runtime.server_metrics import ServerMetrics
 from proconsul.telemetry import Telemetry
 
 
@@ -34,6 +36,7 @@ class AgentProcess:
         driver: RaftDriver,
         snapshots: RaftSnapshots,
         telemetry: Telemetry,
+        context: Context,
         tokens: AgentTokens,
         reload: Callable[[], Awaitable[None]],
         stop: Callable[[], None],
@@ -45,12 +48,20 @@ class AgentProcess:
         self._member = member
         self._driver = driver
         self._snapshots = snapshots
-        self._telemetry = telemetry
         self._tokens = tokens
         self._reload = reload
         self._stop = stop
         self._metrics = ProcessMetrics(telemetry)
+        self._server_metrics = ServerMetrics(telemetry, context, driver)
         self.started_unix_s = time.time()
+
+    def start(self) -> None:
+        """Begin to measure the pauses of the collector."""
+        self._metrics.start()
+
+    def stop(self) -> None:
+        """Measure no more."""
+        self._metrics.stop()
 
     def self_description(self) -> dict[str, Any]:
         """Config, DebugConfig, Coord, Member, Stats, Meta."""
@@ -129,16 +140,9 @@ class AgentProcess:
         await self._snapshots.restore(archive)
 
     def measure(self) -> None:
-        """Set the gauges of process and raft; called each second."""
+        """Set the gauges; called each second."""
         self._metrics.measure()
-        node = self._driver.node
-        gauge = self._telemetry.gauge
-        gauge("raft.applied_index", node.applied_index)
-        gauge("raft.last_index", node.last_index)
-        gauge("server.isLeader", 1.0 if node.is_leader else 0.0)
-        gauge("rpc.queries_blocking", self._telemetry.blocking_queries)
-        gauge("members.servers", len(self.members(wan=False)))
-        gauge("members.clients", 0)
+        self._server_metrics.measure()
 
 
 def _filter(telemetry: TelemetryConfig) -> Callable[[str], bool]:

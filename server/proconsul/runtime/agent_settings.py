@@ -4,13 +4,18 @@ import ipaddress
 import math
 from collections.abc import Callable
 
+from proconsul import CONSUL_VERSION
 from proconsul.api.http import Request
 from proconsul.api.surface import HttpSettings
 from proconsul.config.schema import Config
 from proconsul.endpoints.context import Facts
+from proconsul.leader.own_node import ServerMember
 from proconsul.local.checks import CheckRules
+from proconsul.local.services import PortRange
+from proconsul.local.state import NodeIdentity
 from proconsul.model.operator import AutopilotConfig
 from proconsul.raft.state import Settings
+from proconsul.runtime.local_registry import LocalSettings
 from proconsul.runtime.raft_driver import TICK_S
 from proconsul.runtime.raft_snapshots import SnapshotPolicy
 from proconsul.runtime.tls import TlsSettings
@@ -20,6 +25,9 @@ from proconsul.wire.golang import SECOND, Duration
 SNAPSHOT_INTERVAL_S = 30.0
 SNAPSHOT_THRESHOLD = 16_384
 TRAILING_LOGS = 10_240
+
+SERF_PROTOCOL = (1, 5, 2)  # min, max, current: what Consul 1.8.7 speaks
+RAFT_VERSION = 3
 
 BODY_BYTES_MAX = 8 << 20  # of requests that have no limit of their own
 
@@ -74,6 +82,43 @@ def check_rules(config: Config) -> CheckRules:
         enable_remote_scripts=checks.enable_script_checks,
         output_size_bytes_max=checks.output_max_size_bytes,
         deregister_after_min_s=checks.deregister_interval_min_s,
+    )
+
+
+def own_member(config: Config, node_id: str) -> ServerMember:
+    """This server as other members know it."""
+    return ServerMember(
+        node=config.node_name,
+        node_id=node_id,
+        datacenter=config.datacenter,
+        address=config.cluster.advertise_addr,
+        rpc_port=config.cluster.rpc_advertise.port,
+        version=CONSUL_VERSION,
+        raft_version=RAFT_VERSION,
+        serf_protocol=SERF_PROTOCOL,
+        non_voter=False,
+    )
+
+
+def local_settings(config: Config, node_id: str) -> LocalSettings:
+    """What the agent's own services and checks must know."""
+    return LocalSettings(
+        node=NodeIdentity(
+            id=node_id,
+            name=config.node_name,
+            datacenter=config.datacenter,
+            address=config.cluster.advertise_addr,
+            tagged_addresses=dict(config.cluster.tagged_addresses),
+        ),
+        node_meta=node_meta(config),
+        rules=check_rules(config),
+        check_update_interval_s=config.checks.update_interval_s,
+        discard_check_output=config.checks.discard_output,
+        reap_interval_s=config.checks.reap_interval_s,
+        sync_interval_s=config.ae_interval_s,
+        sidecar_ports=PortRange(
+            first=config.ports.sidecar_min_port, last=config.ports.sidecar_max_port
+        ),
     )
 
 

@@ -53,9 +53,12 @@ def encode(value: Any, *, pretty: bool = False, floats: bool = False) -> bytes:
         text = _ESCAPE_SEQUENCE.sub(_spell_control, text)
     if floats:
         text = _STRING_OR_FLOAT.sub(_spell_float, text)
-    if pretty:
-        text = msgspec.json.format(text, indent=INDENT_SPACES) + b"\n"
-    return text
+    return prettified(text) if pretty else text
+
+
+def prettified(text: bytes) -> bytes:
+    """JSON that is encoded already, as `?pretty` has it."""
+    return msgspec.json.format(text, indent=INDENT_SPACES) + b"\n"
 
 
 def _spell_control(found: re.Match[bytes]) -> bytes:

@@ -8,6 +8,7 @@ newer clients that are taken and left aside.
 import base64
 import binascii
 import math
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -21,6 +22,9 @@ from proconsul.wire.gostruct import GoStruct
 from proconsul.wire.json_syntax import TOO_DEEP, syntax_fault
 
 S = TypeVar("S", bound=GoStruct)
+
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _INT_MIN = -(1 << 63)
 _UINT_MAX = (1 << 64) - 1
@@ -78,11 +82,23 @@ def parse(body: bytes) -> Any:
     if not body.strip():
         raise BodyError("EOF")
     try:
-        return msgspec.json.decode(body, strict=True)
+        value = msgspec.json.decode(body, strict=True)
+        return _without_half_pairs(value) if _SURROGATE_ESCAPE.search(body) else value
     except (msgspec.DecodeError, UnicodeDecodeError) as failure:
         return _parse_first_value(body, failure)
     except RecursionError as failure:
         raise BodyError(TOO_DEEP) from failure
+
+
+def _without_half_pairs(value: Any) -> Any:
+    """Half of a surrogate pair, which only an escape can bring, is U+FFFD in Go."""
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_without_half_pairs(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_half_pairs(key): _without_half_pairs(item) for key, item in value.items()}
+    return value
 
 
 def _parse_first_value(body: bytes, failure: Exception) -> Any:

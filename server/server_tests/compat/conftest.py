@@ -23,15 +23,29 @@ needs_real_consul = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="session", params=["ours", pytest.param("real", marks=needs_real_consul)])
-def server(request: pytest.FixtureRequest) -> Iterator[Target]:
-    """A running server, shared by the scenarios: each keeps to names of its own."""
-    if request.param == "ours":
-        command, host = our_command(), OUR_HOST
-    else:
-        command, host = real_command(), REAL_HOST
-    with running(command, address(host)) as target:
+@pytest.fixture(scope="session")
+def our_server() -> Iterator[Target]:
+    """This server, shared by the scenarios: each keeps to names of its own."""
+    with running(our_command(), address(OUR_HOST)) as target:
         yield target
+
+
+@pytest.fixture(scope="session")
+def real_server() -> Iterator[Target]:
+    """A real Consul, shared in the same way."""
+    with running(real_command(), address(REAL_HOST)) as target:
+        yield target
+
+
+@pytest.fixture(
+    params=["our_server", pytest.param("real_server", marks=needs_real_consul)],
+    ids=["ours", "consul"],
+    scope="session",
+)
+def server(request: pytest.FixtureRequest) -> Target:
+    """Each of the two in turn."""
+    target: Target = request.getfixturevalue(request.param)
+    return target
 
 
 @pytest.fixture

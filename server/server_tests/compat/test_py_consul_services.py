@@ -80,9 +80,7 @@ def test_a_health_watch_wakes_when_an_instance_starts_to_pass(
     index, entries = py_consul.health.service(service, passing=True)
     assert entries == []
     with py_consul_client(server.address) as watcher, ThreadPoolExecutor(1) as pool:
-        woken = pool.submit(
-            watcher.health.service, service, passing=True, index=index, wait="20s"
-        )
+        woken = pool.submit(watcher.health.service, service, passing=True, index=index, wait="20s")
         py_consul.agent.check.ttl_pass(f"service:{service}")
         now, entries = woken.result()
     assert int(now) > int(index)
@@ -120,9 +118,7 @@ def _web_server(address: str) -> Iterator[int]:
         web.shutdown()
 
 
-def test_http_and_tcp_checks_are_run(
-    server: Target, py_consul: consul.Consul, place: str
-) -> None:
+def test_http_and_tcp_checks_are_run(server: Target, py_consul: consul.Consul, place: str) -> None:
     with _web_server(server.address) as port:
         url = f"http://{server.address}:{port}/"
         checks = {
@@ -156,9 +152,7 @@ def test_the_session_of_a_service_ends_with_its_health(
 ) -> None:
     check_id = f"service:{service}"
     py_consul.agent.check.ttl_pass(check_id)
-    session = py_consul.session.create(
-        service, checks=["serfHealth", check_id], lock_delay=0
-    )
+    session = py_consul.session.create(service, checks=["serfHealth", check_id], lock_delay=0)
     assert py_consul.kv.put(f"{service}/lead", "me", acquire=session)
     py_consul.agent.check.ttl_fail(check_id)
     assert py_consul.session.info(session)[1] is None
@@ -199,7 +193,9 @@ def test_an_external_node_is_registered_queried_and_removed(
         check={"Name": "alive", "CheckID": "alive", "Status": "passing", "ServiceID": "db1"},
     )
     assert {"Node": place, "Address": "192.0.2.10"}.items() <= {
-        key: value for node in py_consul.catalog.nodes()[1] if node["Node"] == place
+        key: value
+        for node in py_consul.catalog.nodes()[1]
+        if node["Node"] == place
         for key, value in node.items()
     }.items()
     _, (entry,) = py_consul.health.service(f"{place}-db", passing=True, tag="primary")
@@ -223,9 +219,7 @@ def test_filters_choose_rows(py_consul: consul.Consul, service: str) -> None:
         py_consul.agent.services(filter_expr="this is no filter")
 
 
-def test_unknown_things_are_refused_in_consuls_way(
-    py_consul: consul.Consul, place: str
-) -> None:
+def test_unknown_things_are_refused_in_consuls_way(py_consul: consul.Consul, place: str) -> None:
     with pytest.raises(consul.ConsulException, match="does not have associated TTL"):
         py_consul.agent.check.ttl_pass(place)
     with pytest.raises(consul.exceptions.BadRequest, match="Missing service name"):

@@ -11,6 +11,7 @@ from server_tests.differential.target import NODE, Answer, Target, pause
 
 MARKER = "zz-marker"
 UNTIL_S_MAX = 10.0
+SETTLE_S = 0.15
 
 _marks = itertools.count(1)
 
@@ -130,9 +131,15 @@ class Run:
             pause(0.05)
         self.note("never came true", what)
 
-    def background(self, method: str, path: str) -> "Waiting":
-        """A request that waits for something; it has been sent when this returns."""
-        return Waiting(self.target, method, self.filled(path))
+    def background(self, method: str, path: str, settle_s: float = SETTLE_S) -> "Waiting":
+        """A request that waits for something; it has been sent after `settle_s`."""
+        waiting = Waiting(self.target, method, self.filled(path))
+        pause(settle_s)
+        return waiting
+
+    def pause(self, seconds: float) -> None:
+        """Let the server do what it does."""
+        pause(seconds)
 
 
 class Waiting:
@@ -146,7 +153,6 @@ class Waiting:
 
         self._thread = threading.Thread(target=ask, daemon=True)
         self._thread.start()
-        pause(0.15)
 
     def over(self, patience_s: float = 0.0) -> bool:
         """Whether the answer is there."""

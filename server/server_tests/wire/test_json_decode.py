@@ -124,6 +124,13 @@ def test_an_empty_body_is_called_by_gos_name_for_it() -> None:
         parse(b"")
 
 
+def test_half_of_a_surrogate_pair_becomes_a_replacement_character() -> None:
+    assert parse(rb'{"a": ["\ud800x"], "\uDC00": "\ud83d\ude00"}') == {
+        "a": ["\ufffdx"],
+        "\ufffd": "\U0001f600",
+    }
+
+
 def test_nesting_without_end_is_refused() -> None:
     with pytest.raises(BodyError):
         parse(b"[" * 100_000)

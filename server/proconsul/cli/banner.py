@@ -1,0 +1,55 @@
+"""What a server tells whoever started it: where everything is, and a line to paste."""
+
+import os
+
+from proconsul import CONSUL_VERSION, __version__
+from proconsul.config.schema import Config, ListenAddress, UnixAddress
+
+
+def banner(config: Config, node_id: str, rpc_address: str) -> str:
+    """The text, with an empty line in front and behind."""
+    http = [_url("http", address) for address in config.listeners.http]
+    https = [_url("https", address) for address in config.listeners.https]
+    lines = [
+        "",
+        "==> Proconsul is running",
+        f"           Version: {__version__} (behaves as Consul {CONSUL_VERSION})",
+        f"           Node ID: {node_id}",
+        f"         Node name: {config.node_name}",
+        f"        Datacenter: {config.datacenter}",
+        f"          HTTP API: {', '.join(http + https) or 'off'}",
+        f"     RPC (address): {rpc_address} (not served yet)",
+        f"              Data: {_data(config)}",
+        *_try(config.listeners.http),
+        "",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _data(config: Config) -> str:
+    where = os.path.abspath(config.data_dir)
+    return f"{where} (removed at the end: -dev)" if config.dev_mode else where
+
+
+def _try(addresses: tuple[ListenAddress, ...]) -> list[str]:
+    """A write and a read that can be pasted as they are."""
+    if not addresses:
+        return []
+    first = addresses[0]
+    if isinstance(first, UnixAddress):
+        curl, url = rf"curl -w '\n' --unix-socket {first.path}", "http://localhost"
+    else:
+        curl, url = r"curl -w '\n'", _url("http", first)
+    return [
+        "",
+        "    Try it (true is the answer to the write, world what was written):",
+        f"    {curl} -X PUT -d world {url}/v1/kv/hello && {curl} '{url}/v1/kv/hello?raw'",
+    ]
+
+
+def _url(scheme: str, address: ListenAddress) -> str:
+    if isinstance(address, UnixAddress):
+        return f"unix://{address.path}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{address.port}"

@@ -1,0 +1,96 @@
+"""The server's own gauges, set once a second, and the names of what raft and the FSM measure.
+
+Counting the catalog takes time that grows with it: so it is done seldom, and the more seldom the
+longer it takes. Keys are not counted: there may be millions.
+"""
+
+import time
+
+from proconsul import CONSUL_VERSION
+from proconsul.endpoints.context import Context
+from proconsul.fsm.commands import MessageType
+from proconsul.runtime.raft_driver import RaftDriver
+from proconsul.store import autopilot
+from proconsul.store.schema import NODES, SERVICES, SERVICES_BY_NAME
+from proconsul.telemetry import Telemetry
+
+COUNT_EVERY_S = 10.0
+COUNT_SHARE = 1 / 500  # of all time, at most, that counting may take
+
+FSM_METRICS: dict[MessageType, str] = {
+    MessageType.REGISTER: "fsm.register",
+    MessageType.DEREGISTER: "fsm.deregister",
+    MessageType.KVS: "fsm.kvs",
+    MessageType.SESSION: "fsm.session",
+    MessageType.ACL: "fsm.acl",
+    MessageType.TOMBSTONE: "fsm.tombstone",
+    MessageType.COORDINATE_BATCH_UPDATE: "fsm.coordinate.batch-update",
+    MessageType.PREPARED_QUERY: "fsm.prepared-query",
+    MessageType.TXN: "fsm.txn",
+    MessageType.AUTOPILOT: "fsm.autopilot",
+    MessageType.INTENTION: "fsm.intention",
+    MessageType.CONNECT_CA: "fsm.ca",
+    MessageType.ACL_TOKEN_SET: "fsm.acl.token",
+    MessageType.ACL_TOKEN_DELETE: "fsm.acl.token",
+    MessageType.ACL_BOOTSTRAP: "fsm.acl.token",
+    MessageType.ACL_POLICY_SET: "fsm.acl.policy",
+    MessageType.ACL_POLICY_DELETE: "fsm.acl.policy",
+    MessageType.CONNECT_CA_LEAF: "fsm.ca.leaf",
+    MessageType.ACL_BINDING_RULE_SET: "fsm.acl.bindingrule",
+    MessageType.ACL_BINDING_RULE_DELETE: "fsm.acl.bindingrule",
+    MessageType.ACL_AUTH_METHOD_SET: "fsm.acl.authmethod",
+    MessageType.ACL_AUTH_METHOD_DELETE: "fsm.acl.authmethod",
+}
+"""What applying a command is measured as; kinds that Consul does not measure are left out."""
+
+
+class ServerMetrics:
+    """Sets the gauges that tell how this server is."""
+
+    def __init__(self, telemetry: Telemetry, context: Context, driver: RaftDriver) -> None:
+        self._telemetry = telemetry
+        self._context = context
+        self._driver = driver
+        self._counted_index = -1
+        self._count_next_s = 0.0
+        # A metric that is missing until it first happens breaks alerts.
+        for name in ("rpc.request_error", "client.rpc.failed", "raft.state.candidate"):
+            telemetry.count(name, 0.0)
+
+    def measure(self) -> None:
+        """Called each second."""
+        node = self._driver.node
+        gauge = self._telemetry.gauge
+        gauge("raft.applied_index", node.applied_index)
+        gauge("raft.last_index", node.last_index)
+        gauge("server.isLeader", 1.0 if node.is_leader else 0.0)
+        gauge("rpc.queries_blocking", self._telemetry.blocking_queries)
+        gauge("members.servers", len(node.configuration.servers))
+        gauge("members.clients", 0)
+        gauge("version", 1, (("version", CONSUL_VERSION), ("pre_release", "")))
+        if node.is_leader:
+            gauge("session_ttl.active", len(self._context.session_timers))
+            self._judge()
+        if time.monotonic() >= self._count_next_s:
+            self._count()
+
+    def _judge(self) -> None:
+        _, config = autopilot.autopilot_config(self._context.state.read(), None)
+        if config is None:
+            return
+        health = self._context.log.server_health(config)
+        self._telemetry.gauge("autopilot.healthy", 1.0 if health.healthy else 0.0)
+        self._telemetry.gauge("autopilot.failure_tolerance", health.failure_tolerance)
+
+    def _count(self) -> None:
+        state = self._context.state.read()
+        began_s = time.monotonic()
+        if state.applied_index() != self._counted_index:
+            self._counted_index = state.applied_index()
+            by_name = state.keys(SERVICES_BY_NAME.name)
+            gauge = self._telemetry.gauge
+            gauge("state.nodes", sum(1 for _ in state.keys(NODES.name)))
+            gauge("state.services", len({key.partition(b"\0")[0] for key in by_name}))
+            gauge("state.service_instances", sum(1 for _ in state.keys(SERVICES.name)))
+        ended_s = time.monotonic()
+        self._count_next_s = ended_s + max(COUNT_EVERY_S, (ended_s - began_s) / COUNT_SHARE)

@@ -1,0 +1,123 @@
+"""`/v1/kv/`: what clients send and get."""
+
+import asyncio
+
+import pytest
+
+from server_tests.endpoints.site import Site, open_site
+
+
+async def put(site: Site, target: str, value: bytes = b"v") -> bytes:
+    reply = await site.ask("PUT", f"/v1/kv/{target}", value)
+    assert reply.status == 200
+    return reply.body
+
+
+async def keys(site: Site, target: str) -> list[str]:
+    found: list[str] = (await site.ask("GET", f"/v1/kv/{target}")).json()
+    return found
+
+
+async def test_a_key_comes_back_with_flags_and_indexes() -> None:
+    site = open_site()
+    assert await put(site, "a?flags=42", b"\x00v") == b"true"
+    reply = await site.ask("GET", "/v1/kv/a")
+    assert reply.json() == [
+        {
+            "LockIndex": 0,
+            "Key": "a",
+            "Flags": 42,
+            "Value": "AHY=",
+            "CreateIndex": 11,
+            "ModifyIndex": 11,
+        }
+    ]
+    assert reply.index == 11
+
+
+async def test_a_raw_value_is_no_page_for_a_browser() -> None:
+    site = open_site()
+    await put(site, "a", b"<html>")
+    reply = await site.ask("GET", "/v1/kv/a?raw")
+    assert reply.body == b"<html>"
+    assert reply.headers["Content-Type"] == "text/plain"
+    assert reply.headers["Content-Security-Policy"] == "sandbox"
+    assert reply.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_an_absent_key_is_404_and_can_be_waited_for() -> None:
+    site = open_site()
+    await put(site, "other")
+    reply = await site.ask("GET", "/v1/kv/a")
+    assert (reply.status, reply.body) == (404, b"")
+    waiting = asyncio.ensure_future(site.ask("GET", f"/v1/kv/a?index={reply.index}&wait=60s"))
+    await asyncio.sleep(1)
+    await put(site, "other", b"w")
+    await asyncio.sleep(1)
+    assert not waiting.done()
+    await put(site, "a")
+    assert (await waiting).status == 200
+
+
+async def test_prefixes_are_listed_and_folded() -> None:
+    site = open_site()
+    for key in ("d/a/x", "d/a/y", "d/b", "e"):
+        await put(site, key)
+    assert await keys(site, "d/?keys") == ["d/a/x", "d/a/y", "d/b"]
+    assert await keys(site, "d/?keys&separator=/") == ["d/a/", "d/b"]
+    rows = (await site.ask("GET", "/v1/kv/d?recurse")).json()
+    assert [row["Key"] for row in rows] == ["d/a/x", "d/a/y", "d/b"]
+    assert (await site.ask("GET", "/v1/kv/none?keys")).status == 404
+    assert (await site.ask("DELETE", "/v1/kv/d/?recurse")).body == b"true"
+    assert await keys(site, "?keys") == ["e"]
+
+
+async def test_check_and_set_answers_whether_it_won() -> None:
+    site = open_site()
+    assert await put(site, "a?cas=0") == b"true"
+    assert await put(site, "a?cas=0", b"w") == b"false"
+    index = (await site.ask("GET", "/v1/kv/a")).index
+    assert await put(site, f"a?cas={index}", b"w") == b"true"
+    assert (await site.ask("DELETE", f"/v1/kv/a?cas={index}")).body == b"false"
+
+
+async def test_a_lock_has_one_holder() -> None:
+    site = open_site()
+    await site.ask("PUT", "/v1/catalog/register", {"Node": "n2", "Address": "10.0.0.2"})
+    sessions = []
+    for _ in range(2):
+        body = {"Node": "n2", "Checks": [], "LockDelay": "0s"}
+        sessions.append((await site.ask("PUT", "/v1/session/create", body)).json()["ID"])
+    one, other = sessions
+    assert await put(site, f"a?acquire={one}") == b"true"
+    assert await put(site, f"a?acquire={other}") == b"false"
+    assert (await site.ask("GET", "/v1/kv/a")).json()[0]["Session"] == one
+    assert await put(site, f"a?release={one}") == b"true"
+    assert await put(site, f"a?acquire={other}") == b"true"
+    assert (await site.ask("GET", "/v1/kv/a")).json()[0]["LockIndex"] == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status", "text"),
+    [
+        ("GET", "/v1/kv/", 400, "Missing key name"),
+        ("PUT", "/v1/kv/", 400, "Missing key name"),
+        ("PUT", "/v1/kv/a?cas=0&acquire=x", 400, "Conflicting flags: acquire=x&cas=0"),
+        ("DELETE", "/v1/kv/a?recurse&cas=0", 400, "Conflicting flags: cas=0&recurse="),
+        ("PUT", "/v1/kv/a?flags=x", 500, 'strconv.ParseUint: parsing "x": invalid syntax'),
+        ("PUT", "/v1/kv/a?acquire=", 500, "missing session"),
+        ("GET", "/v1/kv/a?dc=other", 500, "No path to datacenter"),
+        ("POST", "/v1/kv/a", 405, "method POST not allowed"),
+    ],
+)
+async def test_bad_requests_get_their_status_and_text(
+    method: str, target: str, status: int, text: str
+) -> None:
+    reply = await open_site().ask(method, target)
+    assert (reply.status, reply.text) == (status, text)
+
+
+async def test_a_value_that_is_too_large_is_refused() -> None:
+    reply = await open_site().ask("PUT", "/v1/kv/a", b"x" * (524_288 + 1))
+    assert reply.status == 413
+    assert reply.text.startswith("Request body(524289 bytes) too large, max size: 524288 bytes.")

@@ -1,0 +1,281 @@
+"""A server process in trouble: it says what is wrong, loses nothing, and goes on when it can."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from server_tests.loopback import address
+from server_tests.process import ServerProcess
+
+MANY = 20_000
+WRITERS = 64  # they share syncs
+STOP_S = 10.0
+
+
+# ---------------------------------------------------------------- the disk is full
+
+
+@contextlib.contextmanager
+def small_disk(path: Path) -> Iterator[Path]:
+    """A file system of 256 MB."""
+    path.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", str(path)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"no small file system can be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=False)
+
+
+def fill(path: Path) -> None:
+    """Leave no byte free."""
+    with open(path, "ab", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(1 << 20))
+    with open(path, "ab", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+def put_until_refused(server: ServerProcess) -> tuple[dict[str, bytes], str]:
+    """(what was acknowledged, what the server said then)."""
+    acknowledged: dict[str, bytes] = {}
+    for number in range(1000):
+        value = bytes((number % 256,)) * 400_000
+        status, body = server.request("PUT", f"/v1/kv/fill/{number}", value)
+        if status != 200:
+            assert status == 500
+            return acknowledged, body.decode()
+        acknowledged[f"fill/{number}"] = value
+    raise AssertionError("the disk did not become full")
+
+
+def missing(server: ServerProcess, acknowledged: dict[str, bytes]) -> list[str]:
+    return [
+        key
+        for key, value in acknowledged.items()
+        if server.request("GET", f"/v1/kv/{key}?raw") != (200, value)
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+def test_a_full_disk_refuses_writes_serves_reads_loses_nothing_and_heals(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small") as disk:
+        server = ServerProcess(address(21), disk / "data")
+        server.output = tmp_path / "log"
+        with server:
+            junk = disk / "junk"
+            fill(junk)
+            acknowledged, said = put_until_refused(server)
+            assert "no space left for the log" in said
+            status, body = server.request("PUT", "/v1/session/create", b"{}")
+            assert (status, body[:34]) == (500, b"write refused: no space left for t")
+            assert missing(server, acknowledged) == []
+            key = next(iter(acknowledged))
+            assert server.request("GET", f"/v1/kv/{key}?raw&consistent")[0] == 200
+
+            server.kill()
+            code, output = server.start_in_vain()
+            assert code == 1
+            assert "==> no space left for the data under" in output
+            assert "Traceback" not in output
+
+            junk.unlink()
+            server.start()
+            assert missing(server, acknowledged) == []
+            fill(junk)
+            more, _ = put_until_refused(server)
+            junk.unlink()
+            deadline_s = time.monotonic() + 20
+            while server.request("PUT", "/v1/kv/after", b"y") != (200, b"true"):
+                assert time.monotonic() < deadline_s, "it did not recover"
+                time.sleep(0.05)  # noqa: TID251 - another process is waited for
+            assert server.stop() == 0
+            server.start()
+            assert missing(server, acknowledged | more | {"after": b"y"}) == []
+        assert "Traceback" not in server.output.read_text()
+
+
+# ---------------------------------------------------------------- what lies on the disk is wrong
+
+
+def some_data(server: ServerProcess) -> None:
+    with server:
+        for number in range(30):
+            server.request("PUT", f"/v1/kv/key{number}", b"v" * 1000)
+
+
+def test_rot_in_the_log_is_refused_with_file_byte_and_advice(tmp_path: Path) -> None:
+    server = ServerProcess(address(22), tmp_path / "data")
+    some_data(server)
+    segment = next((tmp_path / "data" / "raft" / "log").glob("*.wal"))
+    with segment.open("r+b") as file:
+        file.seek(9000)
+        file.write(b"rot")
+    code, output = server.start_in_vain()
+    assert code == 1
+    line = next(line for line in output.splitlines() if line.startswith("==> "))
+    assert f"the log is damaged: {segment} at byte " in line
+    assert "restore the data directory or a snapshot from a backup" in line
+    assert "Traceback" not in output
+
+
+def test_a_lost_log_is_refused(tmp_path: Path) -> None:
+    server = ServerProcess(address(23), tmp_path / "data")
+    some_data(server)
+    for file in (tmp_path / "data" / "raft" / "log").iterdir():
+        file.unlink()
+    code, output = server.start_in_vain()
+    assert code == 1
+    assert "the log was lost. Bring it back" in output
+    assert "Traceback" not in output
+
+
+def test_a_second_server_on_the_same_data_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+    first = ServerProcess(address(24), tmp_path / "data")
+    second = ServerProcess(address(25), tmp_path / "data")
+    second.output = tmp_path / "second.log"
+    with first:
+        code, output = second.start_in_vain()
+        assert code == 1
+        assert "the data directory is in use" in output
+        assert f"by process {first.pid}" in output
+        assert "Traceback" not in output
+        assert first.request("PUT", "/v1/kv/a", b"b") == (200, b"true")
+
+
+def test_a_port_that_is_taken_is_said_without_a_traceback(tmp_path: Path) -> None:
+    first = ServerProcess(address(26), tmp_path / "first")
+    second = ServerProcess(address(26), tmp_path / "second")
+    with first:
+        code, output = second.start_in_vain()
+    assert code == 1
+    line = next(line for line in output.splitlines() if line.startswith("==> "))
+    assert f"{address(26)}:8500" in line
+    assert "in use" in line
+    assert "Traceback" not in output
+
+
+# ---------------------------------------------------------------- its end, and its next start
+
+
+class Load(threading.Thread):
+    """Writes over one connection to the end, and notes whatever is neither yes nor a good no."""
+
+    def __init__(self, server: ServerProcess, number: int) -> None:
+        super().__init__(daemon=True)
+        self._server = server
+        self._number = number
+        self.acknowledged = 0
+        self.odd: list[str] = []
+
+    def run(self) -> None:
+        connection = http.client.HTTPConnection(self._server.address, 8500, timeout=30)
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            while True:
+                connection.request("PUT", f"/v1/kv/load/{self._number}", b"%d" % self.acknowledged)
+                response = connection.getresponse()
+                body = response.read()
+                if (response.status, body) == (200, b"true"):
+                    self.acknowledged += 1
+                else:
+                    self.odd.append(f"{response.status} {body!r}")
+        connection.close()
+
+
+def test_sigterm_under_load_ends_it_soon_and_in_order(tmp_path: Path) -> None:
+    server = ServerProcess(address(27), tmp_path / "data")
+    with server:
+        loads = [Load(server, number) for number in range(8)]
+        for load in loads:
+            load.start()
+        while min(load.acknowledged for load in loads) < 5:
+            time.sleep(0.01)  # noqa: TID251 - another process is waited for
+        began_s = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began_s < STOP_S
+        for load in loads:
+            load.join()
+        assert [odd for load in loads for odd in load.odd] == []
+        _, _, ending = server.output.read_text().partition("caught: signal=SIGTERM")
+        assert "stopped" in ending
+        assert "Traceback" not in ending
+        assert "ERROR" not in ending
+        trust = json.loads((tmp_path / "data" / "state" / "trust.json").read_text())
+        assert trust["clean"]
+        server.start()
+        for load in loads:
+            _, value = server.request("GET", f"/v1/kv/load/{load._number}?raw")
+            assert int(value) in (load.acknowledged - 1, load.acknowledged)
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    server = ServerProcess(address(28), tmp_path / "data")
+    with server:
+        waiting = http.client.HTTPConnection(server.address, 8500, timeout=30)
+        waiting.request("GET", "/v1/kv/x?index=1000&wait=5m")  # holds up the orderly end a little
+        server.request("PUT", "/v1/kv/a", b"b")
+        server.send(signal.SIGINT)
+        while "caught: signal=SIGINT" not in server.output.read_text():
+            time.sleep(0.01)  # noqa: TID251 - another process is waited for
+        server.send(signal.SIGINT)
+        assert server.wait() == 1
+        waiting.close()
+        assert "caught second signal" in server.output.read_text()
+        server.start()
+        assert server.request("GET", "/v1/kv/a?raw") == (200, b"b")
+
+
+def write_many(server: ServerProcess) -> None:
+    """So many entries, a few at a time."""
+
+    def write(writer: int) -> None:
+        connection = http.client.HTTPConnection(server.address, 8500, timeout=60)
+        for number in range(MANY // WRITERS):
+            connection.request("PUT", f"/v1/kv/many/{writer}/{number % 50}", b"%d" % number)
+            assert connection.getresponse().read() == b"true"
+        connection.close()
+
+    threads = [threading.Thread(target=write, args=(one,)) for one in range(WRITERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.slow
+def test_a_restart_with_many_entries_answers_soon_trusted_or_not(tmp_path: Path) -> None:
+    server = ServerProcess(address(29), tmp_path / "data", "-hcl=raft_snapshot_threshold = 1000000")
+    with server:
+        write_many(server)
+        applied = int(_stat(server, "applied_index"))
+        assert applied >= WRITERS * (MANY // WRITERS)
+        server.kill()
+        server.start()
+        assert "built anew" not in server.output.read_text()
+        server.kill()
+        (tmp_path / "data" / "state" / "trust.json").unlink()  # as after a boot
+        server.start()
+        assert int(_stat(server, "applied_index")) > applied
+        last = b"%d" % (MANY // WRITERS - 1)
+        key = f"many/7/{(MANY // WRITERS - 1) % 50}"
+        assert server.request("GET", f"/v1/kv/{key}?raw&consistent") == (200, last)
+
+
+def _stat(server: ServerProcess, name: str) -> str:
+    _, body = server.request("GET", "/v1/agent/self")
+    return str(json.loads(body)["Stats"]["raft"][name])

@@ -1,0 +1,48 @@
+"""Counting in intervals of ten seconds."""
+
+import pytest
+
+from proconsul.telemetry import RECENT_VALUES_MAX, Telemetry
+
+
+def test_an_interval_begins_empty_but_gauges_stay() -> None:
+    telemetry = Telemetry()
+    telemetry.roll(100.0)
+    telemetry.count("a")
+    telemetry.gauge("g", 7)
+    telemetry.roll(109.9)
+    assert telemetry.newest().counters  # still the first one
+    telemetry.roll(110.0)
+    telemetry.roll(120.0)
+    assert telemetry.newest().start_s == 110.0
+    assert telemetry.newest().counters == {}
+    assert telemetry.newest().gauges == {("g", ()): 7}
+
+
+def test_what_was_counted_before_the_first_tick_is_not_lost() -> None:
+    telemetry = Telemetry()
+    telemetry.count("a")
+    telemetry.roll(100.0)
+    telemetry.roll(110.0)
+    assert telemetry.newest().counters["a", ()].count == 1
+    assert telemetry.totals().counters == {("a", ()): 1.0}
+
+
+def test_the_deviation_is_that_of_a_sample() -> None:
+    telemetry = Telemetry()
+    for value in (2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0):
+        telemetry.sample("s", value)
+    aggregate = telemetry.newest().samples["s", ()]
+    assert aggregate.mean == 5.0
+    assert aggregate.deviation == pytest.approx(2.138, abs=0.001)
+    assert (aggregate.minimum, aggregate.maximum) == (2.0, 9.0)
+
+
+def test_a_busy_sample_keeps_only_its_newest_values() -> None:
+    telemetry = Telemetry()
+    telemetry.roll(100.0)
+    for value in range(RECENT_VALUES_MAX * 2):
+        telemetry.sample("s", value)
+    summary = telemetry.totals().samples["s", ()]
+    assert summary.total.count == RECENT_VALUES_MAX * 2
+    assert summary.quantiles((0.0,), 100.0) == [RECENT_VALUES_MAX]
