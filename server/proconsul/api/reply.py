@@ -14,8 +14,8 @@ from proconsul.model.query import QueryMeta
 class Reply:
     """Builtins for JSON, with the meta data of the read that found them.
 
-    A value may be Encoded. `value` None writes no body at all, as Consul's handlers do when they return nil; JSON's null
-    is NULL.
+    `value` may be Encoded. None writes no body at all, as Consul's handlers do when they return
+    nil; JSON's null is NULL.
     """
 
     value: Any

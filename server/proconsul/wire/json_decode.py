@@ -111,7 +111,7 @@ def _parse_first_value(body: bytes, failure: Exception) -> Any:
         )
     except (ValueError, RecursionError):
         raise BodyError(syntax_fault(body) or TOO_DEEP) from failure
-    return value
+    return _without_half_pairs(value)
 
 
 def _refuse_constant(name: str) -> Any:

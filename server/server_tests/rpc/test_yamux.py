@@ -323,6 +323,7 @@ class Talk:
         self.unread: dict[tuple[int, int], int] = {}
         self.finished: set[tuple[int, int]] = set()
         self.seen_end: set[tuple[int, int]] = set()
+        self.heard: set[tuple[int, int]] = set()  # (end, stream) that the other end opened
 
     def take(self, step: Step) -> None:
         what, which, size = step
@@ -365,8 +366,6 @@ class Talk:
         opened = {one for one in self.streams if (one % 2 == 1) == mine}
         return opened | {one for side, one in self.heard if side == end}
 
-    heard: set[tuple[int, int]]
-
     def carry(self, end: int, size: int) -> None:
         """Let some bytes arrive at the other end."""
         wire = self.wires[end]
@@ -405,7 +404,6 @@ class Talk:
 @given(STEPS)
 def test_whatever_two_ends_do_all_bytes_arrive_in_order(steps: list[Step]) -> None:
     talk = Talk()
-    talk.heard = set()
     for step in steps:
         talk.take(step)
     talk.settle()
