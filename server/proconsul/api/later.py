@@ -9,8 +9,15 @@ from proconsul.api.reply import Reply
 from proconsul.api.surface import Api
 
 
+NEEDS_CONNECT = ("/v1/connect/ca/", "/v1/agent/connect/ca/")
+
+
 async def not_yet(api: Api, request: Request) -> Reply | Response:
-    """Refuse, by name."""
+    """Refuse, by name; where a feature is off, in the words that Consul has for that."""
+    if request.path.startswith("/v1/acl/") and not api.facts.acl_enabled:
+        raise HttpError(401, "ACL support disabled")
+    if not api.facts.connect_enabled and request.path.startswith(NEEDS_CONNECT):
+        raise HttpError(500, "Connect must be enabled in order to use this endpoint")
     raise HttpError(501, f"{request.method} {request.path} is not implemented by this server yet")
 
 

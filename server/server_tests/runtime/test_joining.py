@@ -28,9 +28,11 @@ async def test_a_closed_port_is_told() -> None:
 
 @pytest.mark.real_clock
 async def test_a_member_that_answers_is_told_that_there_is_no_pool() -> None:
-    with socket.create_server((OWN, 0)) as listener:
-        with pytest.raises(RpcError, match="no gossip pool yet"):
-            await join(f"{OWN}:{listener.getsockname()[1]}", GATE)
+    with (
+        socket.create_server((OWN, 0)) as listener,
+        pytest.raises(RpcError, match="no gossip pool yet"),
+    ):
+        await join(f"{OWN}:{listener.getsockname()[1]}", GATE)
 
 
 @pytest.mark.real_clock
