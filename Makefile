@@ -6,9 +6,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -p server_tests.summary
+TOTAL := $(VENV)/test-results
 DATA ?= .data
 RUN_FLAGS ?=
+
+comma := ,
+stop = { echo 'make: $(1)' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run fmt check test test-slow kill-test diff-test bench ci clean lock
@@ -17,18 +22,22 @@ help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 $(STAMP): requirements/dev.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-	  { echo "make: needs Python 3.11 or newer as $(PYTHON); name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
-	  { echo "make: $(PYTHON) has no venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c '' 2>/dev/null || $(call stop,there is no $(PYTHON): install Python 3.11 or newer$(comma) or name it: make PYTHON=python3.12 ...)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  $(call stop,$(PYTHON) is older than Python 3.11: name a newer one: make PYTHON=python3.12 ...)
+	@$(PYTHON) -c 'import venv$(comma) ensurepip' 2>/dev/null || \
+	  $(call stop,$(PYTHON) has no venv module: on Debian and Ubuntu$(comma) apt install python3-venv)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PIP) --require-hashes --no-build-isolation -r requirements/dev.txt || \
+	  $(call stop,the packages of requirements/dev.txt could not be installed (see above): is the package index within reach?)
+	@$(PIP) --no-deps --no-build-isolation -e . || $(call stop,this tree could not be installed into $(VENV))
 	@touch $@
 
 setup: $(STAMP)  ## make .venv and install everything, with hashes checked
+	@$(BIN)/python -c 'import proconsul' 2>/dev/null || $(call stop,$(VENV) does not work any more: make clean$(comma) then again)
 
 run: setup  ## start a durable server on loopback; RUN_FLAGS adds flags
+	@echo 'make run: RUN_FLAGS adds flags, as in: make run RUN_FLAGS=-http-port=8510'
 	@exec $(BIN)/proconsul agent -server -bootstrap-expect=1 -data-dir=$(DATA) -bind=127.0.0.1 -client=127.0.0.1 $(RUN_FLAGS)
 
 fmt: setup  ## format the code
@@ -54,7 +63,12 @@ kill-test: setup  ## kill -9 under load, ROUNDS times: every acknowledged write 
 diff-test: setup  ## the same requests to the real Consul (CONSUL_REAL) and to ours, by endpoint
 	$(BIN)/python -m server_tests.differential.report
 
-ci: check test test-slow  ## what .ci/run runs
+ci: setup  ## what .ci/run runs: check, test, test-slow, and the sum of their results
+	@rm -f $(TOTAL); code=0; for step in check test test-slow; do \
+	  TEST_RESULTS=$(TOTAL) $(MAKE) --no-print-directory $$step || { code=1; failed="$$failed $$step"; }; \
+	done; \
+	$(BIN)/python -m server_tests.summary $(TOTAL); \
+	[ -z "$$failed" ] || echo "failed:$$failed" >&2; exit $$code
 
 lock:  ## renew requirements/ (needs uv)
 	uv pip compile pyproject.toml --python-version 3.11 --universal --generate-hashes --no-emit-index-url --group dev -o requirements/dev.txt

@@ -369,6 +369,7 @@ class Agent:
             node_meta=agent_settings.node_meta(config),
             discard_check_output=config.checks.discard_output,
         )
+        self.local.request_full_sync()  # for the node's meta data, which no registration carries
 
     # ---------------------------------------------------------------- stop
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from proconsul.api.agent_bodies import AgentToken
-from proconsul.api.agent_requests import decoded_body
 from proconsul.api.failure import BadRequestError, HttpError, NotFoundError
 from proconsul.api.http import Request, Response
+from proconsul.api.parsing import decoded
 from proconsul.api.process import Member
 from proconsul.api.reply import NOTHING, Reply
 from proconsul.api.surface import Api
@@ -106,7 +106,7 @@ async def token(api: Api, request: Request) -> Reply:
     """`PUT /v1/agent/token/:kind`: a token that the agent itself uses."""
     if not api.facts.acl_enabled:
         raise HttpError(401, "ACL support disabled")
-    told = decoded_body(api, AgentToken, request)
+    told = decoded(api, AgentToken, request)
     name = request.path.removeprefix("/v1/agent/token/")
     kind = TOKEN_KINDS.get(name)
     if kind is None or not await api.process.set_token(kind, told.token):

@@ -2,10 +2,11 @@
 
 from proconsul.api.agent_bodies import CheckUpdate
 from proconsul.api.agent_forms import check_json
-from proconsul.api.agent_requests import decoded_body, refusals
+from proconsul.api.agent_requests import refusals
 from proconsul.api.failure import BadRequestError
 from proconsul.api.http import Request
 from proconsul.api.options import parse_token, refuse_namespaces
+from proconsul.api.parsing import decoded
 from proconsul.api.reply import NOTHING, Reply
 from proconsul.api.surface import Api, ApiHandler
 from proconsul.errors import RpcError
@@ -32,7 +33,7 @@ async def checks(api: Api, request: Request) -> Reply:
 async def register(api: Api, request: Request) -> Reply:
     """`PUT /v1/agent/check/register`."""
     refuse_namespaces(request)
-    definition = decoded_body(api, CheckDefinition, request)
+    definition = decoded(api, CheckDefinition, request)
     local = api.process.local
     with refusals():
         check, how = local.check_to_add(definition)
@@ -72,7 +73,7 @@ fails = _report("fail", Status.CRITICAL)
 
 async def update(api: Api, request: Request) -> Reply:
     """`PUT /v1/agent/check/update/:id`: status and output in the body."""
-    told = decoded_body(api, CheckUpdate, request)
+    told = decoded(api, CheckUpdate, request)
     if told.status not in STATUSES:
         raise BadRequestError(f"Invalid check status: '{told.status}'")
     check_id = request.path.removeprefix("/v1/agent/check/update/")

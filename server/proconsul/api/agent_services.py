@@ -3,10 +3,11 @@
 from msgspec.structs import replace
 
 from proconsul.api.agent_forms import AgentService, agent_service, hash_of
-from proconsul.api.agent_requests import decoded_body, parse_enable, refusals
+from proconsul.api.agent_requests import parse_enable, refusals
 from proconsul.api.failure import BadRequestError, NotFoundError
 from proconsul.api.http import Request
 from proconsul.api.options import parse_token, parse_uint64, refuse_namespaces
+from proconsul.api.parsing import decoded
 from proconsul.api.reply import NOTHING, Reply
 from proconsul.api.surface import Api
 from proconsul.errors import RpcError
@@ -78,7 +79,7 @@ def _wait_s(request: Request) -> float:
 async def register(api: Api, request: Request) -> Reply:
     """`PUT /v1/agent/service/register`."""
     refuse_namespaces(request)
-    definition = decoded_body(api, ServiceDefinition, request)
+    definition = decoded(api, ServiceDefinition, request)
     local = api.process.local
     with refusals():
         await local.add_service(

@@ -5,8 +5,13 @@ and the fields of later Consul versions, which today's clients send and which ar
 a warning in the log.
 """
 
-from proconsul.api.agent_bodies import AgentToken, CheckUpdate
-from proconsul.api.txn_body import BodyDefinition
+from proconsul.api.go_names import with_go_names
+from proconsul.api.txn_body import (
+    BodyCheckFields,
+    BodyDefinition,
+    BodyKV,
+    BodyServiceFields,
+)
 from proconsul.local.definitions import CheckDefinition
 from proconsul.model.catalog import (
     ConnectProxyConfig,
@@ -47,33 +52,10 @@ _LATER_CHECK = _LATER_ENTERPRISE | {
     "sessionname",
 }
 
-# Types with an UnmarshalJSON of their own read through a struct without a name, which Go prints
-# in full when the body is no object.
-_CHECK_DECODER = (
-    "Interval interface {}; Timeout interface {}; TTL interface {}; "
-    "DeregisterCriticalServiceAfter interface {}; "
-    'Args []string "json:\\"args\\""; ScriptArgsSnake []string "json:\\"script_args\\""; '
-    "DeregisterCriticalServiceAfterSnake interface {} "
-    '"json:\\"deregister_critical_service_after\\""; '
-    'DockerContainerIDSnake string "json:\\"docker_container_id\\""; '
-    'TLSSkipVerifySnake bool "json:\\"tls_skip_verify\\""; '
-)
-_SERVICE_DECODER = (
-    'struct { EnableTagOverrideSnake bool "json:\\"enable_tag_override\\""; '
-    "TaggedAddressesSnake map[string]structs.ServiceAddress "
-    '"json:\\"tagged_addresses\\""; *structs.Alias }'
-)
-
-
-def _own_decoder(*ids: str) -> str:
-    names = {"ServiceID": "ServiceID", "ServiceIDSnake": "service_id"}
-    fields = "".join(f'{name} string "json:\\"{names[name]}\\""; ' for name in ids)
-    return f"struct {{ {_CHECK_DECODER}{fields}*structs.Alias }}"
-
-
-SHAPES: dict[type[GoStruct], Shape] = {
+_SHAPES: dict[type[GoStruct], Shape] = {
     AutopilotConfig: Shape(
-        durations=frozenset({"last_contact_threshold", "server_stabilization_time"})
+        durations=frozenset({"last_contact_threshold", "server_stabilization_time"}),
+        own_decoder=False,  # its durations have one each
     ),
     Node: Shape(newer=_LATER_ENTERPRISE),
     NodeService: Shape(
@@ -81,27 +63,23 @@ SHAPES: dict[type[GoStruct], Shape] = {
         hidden=frozenset({"locally_registered_as_sidecar"}),
     ),
     RegisterRequest: Shape(newer=_LATER_ENTERPRISE),
-    DeregisterRequest: Shape(ignored=frozenset({"address"}), newer=_LATER_ENTERPRISE),
+    DeregisterRequest: Shape(
+        ignored=frozenset({"address"}), newer=_LATER_ENTERPRISE, own_decoder=True
+    ),
     HealthCheck: Shape(newer=_LATER_CHECK | {"interval", "timeout"}),
     HealthCheckDefinition: Shape(durations=_CHECK_DURATIONS, lenient=True),
-    AgentToken: Shape(go_type="api.AgentToken"),
-    CheckUpdate: Shape(go_type="agent.checkUpdate"),
     CheckDefinition: Shape(
-        go_type=_own_decoder("ServiceIDSnake"),
         other_names=_CHECK_NAMES | {"service_id": "service_id"},
         durations=_CHECK_DURATIONS,
         newer=_LATER_CHECK,
     ),
     CheckType: Shape(
-        go_type=_own_decoder("ServiceID", "ServiceIDSnake"),
         other_names=_CHECK_NAMES,
         durations=_CHECK_DURATIONS,
         ignored=frozenset({"serviceid", "service_id"}),
         newer=_LATER_CHECK,
     ),
     ServiceDefinition: Shape(
-        go_type=_SERVICE_DECODER,
-        field_types={"checks": "structs.CheckTypes"},
         other_names={
             "enable_tag_override": "enable_tag_override",
             "tagged_addresses": "tagged_addresses",
@@ -150,6 +128,11 @@ SHAPES: dict[type[GoStruct], Shape] = {
     ExposePath: Shape(
         other_names={"local_path_port": "local_path_port", "listener_port": "listener_port"}
     ),
+    BodyKV: Shape(newer=frozenset({"partition"})),
+    BodyServiceFields: Shape(newer=_LATER_ENTERPRISE | {"socketpath", "ports", "datacenter"}),
+    BodyCheckFields: Shape(newer=_LATER_CHECK),
     BodyDefinition: Shape(durations=BodyDefinition.durations, lenient=True),
     Session: Shape(durations=frozenset({"lock_delay"}), lenient=True),
 }
+
+SHAPES = with_go_names(_SHAPES)

@@ -22,7 +22,7 @@ OPENMETRICS = "application/openmetrics-text"
 QUANTILES = (0.5, 0.9, 0.99)
 
 _FORBIDDEN = re.compile(r"[ .=\-/]")
-_PROMETHEUS_EXPONENT_FROM = 1e6
+_WHOLE_NUMBERS_BELOW = 1e15
 
 
 async def metrics(api: Api, request: Request) -> Reply | Response:
@@ -144,6 +144,6 @@ def _number(value: float) -> str:
         return "NaN"
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
-    if value == int(value) and abs(value) < _PROMETHEUS_EXPONENT_FROM:
+    if value == int(value) and abs(value) < _WHOLE_NUMBERS_BELOW:
         return str(int(value))
     return repr(float(value))

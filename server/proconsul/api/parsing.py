@@ -1,5 +1,6 @@
 """Bodies and names in paths, which many handlers need."""
 
+import logging
 from typing import TypeVar
 
 from proconsul.api.failure import BadRequestError
@@ -10,14 +11,30 @@ from proconsul.wire.json_decode import BodyError
 
 S = TypeVar("S", bound=GoStruct)
 
+log = logging.getLogger(__name__)
+
 
 def decoded(api: Api, struct_type: type[S], request: Request) -> S:
-    """The struct that the body is; raises BadRequestError."""
+    """The struct that the body is; raises BadRequestError.
+
+    Fields of newer Consul versions are left aside, and named in the log.
+    """
     try:
-        made, _ = api.decoder.decode(struct_type, request.body)
+        made, aside = api.decoder.decode(struct_type, request.body)
     except BodyError as failure:
         raise BadRequestError(f"Request decode failed: {failure}") from failure
+    warn_of(request, aside)
     return made
+
+
+def warn_of(request: Request, aside: list[str]) -> None:
+    """Name in the log what of a body was left aside."""
+    if aside:
+        log.warning(
+            "%s: left aside what Consul 1.8 does not know: %s",
+            request.path,
+            ", ".join(dict.fromkeys(aside)),
+        )
 
 
 def required(request: Request, prefix: str, text: str) -> str:

@@ -94,7 +94,7 @@ class Surface:
             return self._finish(_failed(failure))
         finally:
             took_ms = (api.now_s() - began_s) * 1000
-            labels = (("method", request.method), ("path", route.metric))
+            labels = (("method", request.method), ("path", route.metric.replace(".", "_")))
             api.telemetry.sample(f"http.{request.method}.{route.metric}", took_ms)
             api.telemetry.sample("api.http", took_ms, labels)
         if isinstance(answer, Reply):

@@ -10,6 +10,7 @@ from proconsul.api.catalog_json import check_json, holds_floats
 from proconsul.api.failure import HttpError
 from proconsul.api.http import Request
 from proconsul.api.options import parse_datacenter, parse_options, parse_token
+from proconsul.api.parsing import warn_of
 from proconsul.api.reply import Reply
 from proconsul.api.surface import Api
 from proconsul.api.txn_body import OPS_MAX, BodyOp, is_write, to_op
@@ -95,10 +96,11 @@ def _operations(api: Api, request: Request) -> tuple[list[TxnOp], int]:
             f"Request body{told} too large, max size: {limit} bytes. See {TOO_LARGE_HELP}.",
         )
     try:
-        body, _ = api.decoder.decode_list(BodyOp, request.body)
+        body, aside = api.decoder.decode_list(BodyOp, request.body)
         ops = [op for one in body if (op := to_op(one, api.facts.datacenter)) is not None]
     except BodyError as failure:
         raise HttpError(400, f"Failed to parse body: {failure}") from failure
+    warn_of(request, aside)
     if len(body) > OPS_MAX:
         raise HttpError(413, f"Transaction contains too many operations ({len(body)} > {OPS_MAX})")
     for one in body:

@@ -121,11 +121,11 @@ def _instances(request: ServiceSpecificRequest) -> FindNodes:
     name = request.service_name
     if request.connect:
         return lambda state, watch: health.check_connect_service_nodes(state, watch, name)
-    if request.ingress:
-        return lambda state, watch: health.check_ingress_service_nodes(state, watch, name)
     if request.tag_filter:
         tags = wanted_tags(request)
         return lambda state, watch: health.check_service_tag_nodes(state, watch, name, tags)
+    if request.ingress:
+        return lambda state, watch: health.check_ingress_service_nodes(state, watch, name)
     return lambda state, watch: health.check_service_nodes(state, watch, name)
 
 

@@ -6,6 +6,7 @@ time and asks which are due.
 """
 
 import heapq
+import math
 
 from proconsul.wire.golang import SECOND, DurationError, parse_duration
 
@@ -59,6 +60,10 @@ class SessionTimers:
         """This server leads no more."""
         self._deadline_s.clear()
         self._heap.clear()
+
+    def next_deadline_s(self) -> float:
+        """No session ends before it; it may be that of a session that was renewed since."""
+        return self._heap[0][0] if self._heap else math.inf
 
     def due(self, now_s: float) -> list[str]:
         """Sessions whose time is over; each is named once and has no timer afterwards."""

@@ -6,11 +6,10 @@ shows it when it is not set.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from proconsul import CONSUL_VERSION
-from proconsul.config.definitions import CheckDefinition, ServiceDefinition
 from proconsul.config.schema import (
     Config,
     Gossip,
@@ -20,9 +19,9 @@ from proconsul.config.schema import (
     UnixAddress,
 )
 from proconsul.config.sections import ROLE_TTL_S
+from proconsul.runtime.debug_definitions import HIDDEN, check_settings, service_settings
 from proconsul.wire.golang import SECOND, format_duration
 
-HIDDEN = "hidden"
 FLOAT64_MAX = 1.7976931348623157e308
 SEGMENT_LIMIT = 64
 
@@ -46,9 +45,9 @@ def debug_config(loaded: LoadedConfig, node_id: str, revision: str) -> dict[str,
         _mesh(config),
         _automatic(),
         {
-            "Checks": [_check(check) for check in loaded.checks],
+            "Checks": [check_settings(check) for check in loaded.checks],
             "Logging": _logging(config),
-            "Services": [_service(service) for service in loaded.services],
+            "Services": [service_settings(service) for service in loaded.services],
             "Telemetry": _telemetry(config),
         },
     )
@@ -437,80 +436,3 @@ def _telemetry(config: Config) -> dict[str, Any]:
         "StatsiteAddr": telemetry.statsite_address,
     }
     return dict(sorted(shown.items()))
-
-
-# ---------------------------------------------------------------- definitions
-
-
-def _run(check: CheckDefinition) -> dict[str, Any]:
-    """What is common to checks of services and checks of their own."""
-    return {
-        "AliasNode": check.alias_node,
-        "AliasService": check.alias_service,
-        "Body": check.body,
-        "DeregisterCriticalServiceAfter": format_duration(
-            check.deregister_critical_service_after_ns
-        ),
-        "DockerContainerID": check.docker_container_id,
-        "FailuresBeforeCritical": check.failures_before_critical,
-        "GRPC": check.grpc,
-        "GRPCUseTLS": check.grpc_use_tls,
-        "HTTP": check.http,
-        "Header": {name: list(values) for name, values in sorted(check.header.items())},
-        "Interval": format_duration(check.interval_ns),
-        "Method": check.method,
-        "Name": check.name,
-        "Notes": check.notes,
-        "OutputMaxSize": check.output_max_size_bytes,
-        "ScriptArgs": list(check.script_args),
-        "Shell": check.shell,
-        "Status": check.status,
-        "SuccessBeforePassing": check.success_before_passing,
-        "TCP": check.tcp,
-        "TLSSkipVerify": check.tls_skip_verify,
-        "TTL": format_duration(check.ttl_ns),
-        "Timeout": format_duration(check.timeout_ns),
-    }
-
-
-def _check(check: CheckDefinition) -> dict[str, Any]:
-    shown = _run(check) | {
-        "EnterpriseMeta": {},
-        "ID": check.id,
-        "ServiceID": check.service_id,
-        "Token": HIDDEN,
-    }
-    return dict(sorted(shown.items()))
-
-
-def _service_check(check: CheckDefinition) -> dict[str, Any]:
-    shown = _run(check) | {"CheckID": check.id, "ProxyGRPC": "", "ProxyHTTP": ""}
-    return dict(sorted(shown.items()))
-
-
-def _service(service: ServiceDefinition) -> dict[str, Any]:
-    return {
-        "Address": service.address,
-        "Check": _service_check(CheckDefinition(output_max_size_bytes=0)),
-        "Checks": [_service_check(check) for check in service.checks],
-        "Connect": None if service.connect is None else {"Native": service.connect.native},
-        "EnableTagOverride": service.enable_tag_override,
-        "EnterpriseMeta": {},
-        "ID": service.id,
-        "Kind": service.kind,
-        "Meta": _sorted(service.meta),
-        "Name": service.name,
-        "Port": service.port,
-        "Proxy": None,
-        "TaggedAddresses": {
-            name: {"Address": one.address, "Port": one.port}
-            for name, one in sorted(service.tagged_addresses.items())
-        },
-        "Tags": list(service.tags),
-        "Token": HIDDEN,
-        "Weights": {"Passing": service.weights.passing, "Warning": service.weights.warning},
-    }
-
-
-def _sorted(pairs: Mapping[str, str]) -> dict[str, str]:
-    return dict(sorted(pairs.items()))

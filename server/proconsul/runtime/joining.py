@@ -48,15 +48,26 @@ def _host_and_port(address: str, port: int) -> tuple[str, int]:
 
 
 async def _resolve(address: str, host: str) -> list[str]:
-    complaint = f"Failed to resolve {address}: lookup {host}: no such host"
     if not host:
-        raise RpcError(list_of_errors([complaint]))
+        raise RpcError(list_of_errors([f"Failed to resolve {address}: lookup : no such host"]))
+    complaint = f"Failed to resolve {address}: lookup {host}{_name_server()}: no such host"
     loop = asyncio.get_running_loop()
     try:
         rows = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as failure:
         raise RpcError(list_of_errors([complaint])) from failure
     return list(dict.fromkeys(str(row[4][0]) for row in rows))
+
+
+def _name_server() -> str:
+    """` on address:53`, the first server that names are asked from."""
+    try:
+        with open("/etc/resolv.conf", encoding="utf-8", errors="replace") as file:
+            rows = [line.split() for line in file]
+    except OSError:
+        return ""
+    found = [row[1] for row in rows if len(row) > 1 and row[0] == "nameserver"]
+    return f" on {found[0]}:53" if found else ""
 
 
 async def _complaint(host: str, port: int) -> str:

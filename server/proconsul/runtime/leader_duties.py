@@ -21,8 +21,9 @@ from proconsul.store import autopilot, sessions
 from proconsul.store.events import SessionCreated, SessionDestroyed, TombstoneAdded
 
 RECONCILE_S = 60.0
-SESSION_TICK_S = 0.2
-TOMBSTONE_TICK_S = 1.0
+SESSION_TICK_S = 1.0  # at most; a deadline that is known is met
+TOMBSTONE_TICK_S = 5.0
+SESSION_TICK_MIN_S = 0.05  # those that end at nearly the same time share a write
 SESSION_RETRY_S = 10.0
 SESSIONS_AT_ONCE = 256
 TAKE_OVER_RETRY_S = 1.0
@@ -154,7 +155,8 @@ class LeaderDuties:
     async def _expire_sessions(self) -> None:
         context = self._context
         while True:
-            await asyncio.sleep(SESSION_TICK_S)
+            next_s = context.session_timers.next_deadline_s() - context.world.now_s()
+            await asyncio.sleep(min(max(next_s, SESSION_TICK_MIN_S), SESSION_TICK_S))
             now_s = context.world.now_s()
             context.lock_delays.expire(now_s)
             due = context.session_timers.due(now_s)

@@ -62,7 +62,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
-        return json.dumps(fields)
+        return json.dumps(fields, separators=(",", ":"))
 
 
 def _shown_name(record: logging.LogRecord) -> str:
@@ -134,6 +134,8 @@ class MonitorSink(logging.Handler):
             for root in _roots():
                 root.removeHandler(self)
             _lower_root()
+            if self._dropped:
+                logger("").warning("Dropped logs during monitor request: count=%d", self._dropped)
 
 
 def _lower_root() -> None:

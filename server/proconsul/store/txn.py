@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from msgspec.structs import replace
 
 from proconsul.errors import RpcError
+from proconsul.model.health import HealthCheck
 from proconsul.model.kv import DirEntry
 from proconsul.model.txn import (
     TxnCheckOp,
@@ -275,7 +276,7 @@ def _check(txn: WriteTransaction, op: TxnCheckOp) -> Results:
         case "set":
             checks.ensure_check(txn, op.check)
         case "cas":
-            if not checks.ensure_check_cas(txn, op.check):
+            if not _check_cas(txn, op.check):
                 raise RpcError(f"failed to set {which}, index is stale")
         case "delete":
             checks.delete_check(txn, node, check_id)
@@ -287,6 +288,17 @@ def _check(txn: WriteTransaction, op: TxnCheckOp) -> Results:
         case _:
             raise RpcError(f"unknown Check verb {quote(op.verb)}")
     return _found_check(txn, op)
+
+
+def _check_cas(txn: WriteTransaction, check: HealthCheck) -> bool:
+    """Consul loses the error of a check that cannot be set: it does nothing, and goes on.
+
+    A log that holds such a command must come to the same here.
+    """
+    try:
+        return checks.ensure_check_cas(txn, check)
+    except RpcError:
+        return True
 
 
 # ---------------------------------------------------------------- the rest

@@ -26,8 +26,9 @@ S = TypeVar("S", bound=GoStruct)
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-_INT_MIN = -(1 << 63)
-_UINT_MAX = (1 << 64) - 1
+# What a field takes, by Go's type. Without a name it may be signed or not: so all that both hold.
+_INT = (-(1 << 63), (1 << 64) - 1)
+_INTEGERS = {"uint64": (0, _INT[1]), "uint": (0, _INT[1]), "int": (_INT[0], (1 << 63) - 1)}
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 
@@ -47,10 +48,14 @@ class Shape:
     hidden: frozenset[str] = frozenset()  # attributes that JSON cannot set (`json:"-"`)
     go_type: str = ""  # as Go prints the type; "" is "structs." and the name of the class
     field_types: Mapping[str, str] = field(default_factory=dict)  # the same of attributes
+    list_type: str = ""  # the same of a list of them, at the top of a body
+    own_decoder: bool | None = None  # has it an UnmarshalJSON? None: if the above needs one
 
     @property
     def has_own_decoder(self) -> bool:
-        """Whether the type has an UnmarshalJSON: Go's errors then name what is around it."""
+        """Go's errors do not look into such a type: they name what is around it."""
+        if self.own_decoder is not None:
+            return self.own_decoder
         return bool(self.other_names or self.durations or self.lenient)
 
 
@@ -150,7 +155,8 @@ class BodyDecoder:
         if value is None:
             return [], aside
         if not isinstance(value, list):
-            raise TOP.error(value, list[struct_type])  # type: ignore[valid-type]
+            shape = self._shapes.get(struct_type, PLAIN)
+            raise TOP._replace(go_type=shape.list_type).error(value, list[struct_type])  # type: ignore[valid-type]
         return [self._struct(struct_type, item, TOP, aside) for item in value], aside
 
     def _plan(self, struct_type: type[GoStruct]) -> dict[str, tuple[str, Any]]:
@@ -194,7 +200,7 @@ class BodyDecoder:
             elif name.lower() in shape.other_names and fields.get(attribute):
                 continue  # the proper name wins
             elif attribute in shape.durations:
-                fields[attribute] = _duration(item)
+                fields[attribute] = _duration(item, strict=not shape.has_own_decoder)
             elif form is str and type(item) is str:
                 fields[attribute] = item
             else:
@@ -221,7 +227,8 @@ class BodyDecoder:
         if origin is list:
             if not isinstance(value, list):
                 raise place.error(value, form)
-            place = place._replace(go_type="")
+            named = place.go_type.startswith("[]")
+            place = place._replace(go_type=place.go_type[2:] if named else "")
             return [self._convert(arguments[0], item, place, aside) for item in value]
         if origin is dict:
             if not isinstance(value, dict):
@@ -318,14 +325,19 @@ def _is_struct(form: Any) -> bool:
     return isinstance(form, type) and issubclass(form, GoStruct)
 
 
-def _duration(value: Any) -> int:
-    """Text or nanoseconds; other kinds are taken as nothing, as in Consul."""
+def _duration(value: Any, *, strict: bool) -> int:
+    """Text or nanoseconds; other kinds are taken as nothing, or refused (ReadableDuration)."""
     if isinstance(value, str):
         try:
             return parse_duration(value)
         except DurationError as failure:
             raise BodyError(str(failure)) from failure
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return int(value)
+    if strict:
+        text = quote(msgspec.json.encode(value).decode())
+        raise BodyError(f"strconv.ParseFloat: parsing {text}: invalid syntax")
+    return 0
 
 
 def _text(value: Any, place: _Place) -> str:
@@ -341,12 +353,13 @@ def _truth(value: Any, place: _Place) -> bool:
 
 
 def _integer(value: Any, place: _Place) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and _INT_MIN <= value <= _UINT_MAX:
+    low, high = _INTEGERS.get(place.go_type, _INT)
+    if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
         return value
     error = place.error(value, int)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise error
-    # Go tells the number where it is a number, but none that the field can hold.
+    # Go tells the number where it is one, but none that the field can hold.
     raise BodyError(str(error).replace("number", f"number {value}", 1))
 
 

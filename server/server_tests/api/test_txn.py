@@ -88,7 +88,7 @@ async def test_nodes_services_and_checks_in_one_go() -> None:
             [kv("set", "a", Flags=-1)],
             400,
             "Failed to parse body: json: cannot unmarshal number -1 into Go struct field "
-            "TxnOp.KV.Flags of type uint64",
+            "KVTxnOp.KV.Flags of type uint64",
         ),
         (
             [{"Check": {"Verb": "set", "Check": {"Definition": {"Interval": "x"}}}}],
@@ -128,3 +128,18 @@ async def test_a_value_alone_can_be_too_large_where_transactions_may_be_larger()
 def replaced(site: Site, **more: Any) -> Facts:
 
     return dataclasses.replace(site.api.facts, **more)
+
+
+async def test_what_newer_clients_send_is_left_aside_and_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reply = await txn(
+        open_site(),
+        [
+            {**kv("set", "a"), "Node": None},
+            {"Node": {"Verb": "set", "Node": {"Node": "n", "Address": "x", "Partition": "p"}}},
+            {"Check": {"Verb": "set", "Check": {"Node": "n", "CheckID": "c", "ExposedPort": 0}}},
+        ],
+    )
+    assert reply.status == 200
+    assert "Partition, ExposedPort" in caplog.text

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-import consul  # type: ignore[import-untyped]
+import consul
 import consulate  # type: ignore[import-untyped]
 
 from server_tests.differential.target import PORT

@@ -86,7 +86,7 @@ _NAMES: Mapping[str, str] = {
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}": "<id>",
     r"127\.\d+\.\d+\.\d+": "<address>",
     r"\d{4}-\d\d-\d\d[T ][0-9:.]+( \+0000 UTC|Z)?": "<time>",
-    r"([Ii]ndex|Contact)(\W+)\d+": r"\1\2<number>",
+    r"([Ii]ndex|Contact|LTime)(\W+)\d+": r"\1\2<number>",
     r"(ID +)\d+-\d+-\d+": r"\1<number>",
     r"(Size +)\d+": r"\1<number>",
 }

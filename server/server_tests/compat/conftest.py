@@ -8,7 +8,7 @@ import os
 import uuid
 from collections.abc import Iterator
 
-import consul  # type: ignore[import-untyped]
+import consul
 import consulate  # type: ignore[import-untyped]
 import pytest
 

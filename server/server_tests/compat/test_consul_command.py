@@ -13,7 +13,8 @@ import pytest
 from server_tests.compat.clients import eventually
 from server_tests.compat.command_line import COMMAND_S_MAX, CommandLine, Ran
 from server_tests.compat.conftest import needs_real_consul
-from server_tests.differential.target import NODE, Target
+from server_tests.differential.target import NODE, Target, our_command, real_command, running
+from server_tests.loopback import address
 
 pytestmark = [needs_real_consul, pytest.mark.real_clock]
 
@@ -125,6 +126,13 @@ STORIES = {
         watch -type=checks -service=consul
         watch -type=checks -state=critical
         kv delete story/watched
+    """,
+    "events": """
+        event
+        event -name=story-deploy -service=web -tag=blue now
+        event -name=story-deploy -node=nobody
+        watch -type=event -name=story-deploy
+        exec -wait=200ms -wait-repl=100ms true
     """,
     "refusals": f"""
         rtt nobody {NODE}
@@ -255,3 +263,11 @@ def test_the_log_can_be_followed(ours: CommandLine) -> None:
 
         assert eventually(followed)
         assert "[" in line.result()
+
+
+def test_a_server_that_is_told_to_leave_ends(tmp_path: Path) -> None:
+    for kind, command, host in (("ours", our_command(), 213), ("real", real_command(), 214)):
+        with running(command, address(host)) as target:
+            line = _at_home(target, tmp_path / kind)
+            assert line.run("leave") == Ran(("leave",), 0, "Graceful leave complete\n", "")
+            assert eventually(lambda: line.run("members").code == 1)

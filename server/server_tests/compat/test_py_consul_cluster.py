@@ -4,7 +4,7 @@ import gzip
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import consul  # type: ignore[import-untyped]
+import consul
 import pytest
 
 from server_tests.compat.clients import eventually, py_consul_client

@@ -4,7 +4,7 @@ import base64
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import consul  # type: ignore[import-untyped]
+import consul
 import pytest
 
 from server_tests.compat.clients import eventually, py_consul_client

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-import consul  # type: ignore[import-untyped]
+import consul
 import pytest
 from consul import Check
 

@@ -251,7 +251,7 @@ def test_legacy_acl_keys_stand_behind_the_new_ones() -> None:
     assert (acl.enabled, acl.enable_token_replication, acl.enable_key_list_policy) == (True,) * 3
     assert (acl.default_policy, acl.down_policy, acl.token_ttl_s) == ("deny", "deny", 9.0)
     assert old.config.primary_datacenter == "dc2"
-    assert "'acl_datacenter' field is deprecated" in old.warnings[0]
+    assert any("'acl_datacenter' field is deprecated" in each for each in old.warnings)
     new = hcl(
         """acl_master_token = "old" acl { enabled = true default_policy = "deny" token_ttl = "1s"
            tokens { master = "new" agent = "a" default = "d" } }"""

@@ -545,7 +545,14 @@ READS = table(
         ),
         (
             "cached datacenters",
-            "GET /v1/catalog/datacenters?cached",
+            # A proxy on the agent may have asked before: so this begins with a new answer.
+            (
+                "GET /v1/catalog/datacenters?cached",
+                None,
+                {"Cache-Control": "must-revalidate"},
+            ),
+            ("GET /v1/catalog/datacenters?cached", None, {"Cache-Control": "max-age=0"}),
+            ("GET /v1/catalog/datacenters?cached", None, {"Cache-Control": "max-age=50"}),
             "GET /v1/catalog/datacenters?cached",
             "GET /v1/catalog/datacenters?cached&consistent",
         ),

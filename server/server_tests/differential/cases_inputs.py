@@ -26,9 +26,7 @@ JSON = table(
         ),
         (
             "null in a service",
-            body(
-                '"Service":{"Service":"odd","Tags":null,"Port":null,"Meta":null}'
-            ),
+            body('"Service":{"Service":"odd","Tags":null,"Port":null,"Meta":null}'),
             "GET /v1/catalog/node/odd",
             GONE,
         ),

@@ -6,10 +6,10 @@ when only the process dies; `rebooted` says that the next start must not trust i
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from proconsul.errors import ProconsulError
+from proconsul.errors import DiskFullError, ProconsulError
 from proconsul.fsm.commands import MessageType, encode_command
 from proconsul.model.kv import DirEntry, KVSRequest
 from proconsul.raft.messages import Configuration, Peer, Server, ServerAddress, ServerId
@@ -83,7 +83,7 @@ class Life:
         self.failed = asyncio.Event()
         self.led: list[bool] = []
         self._settled = asyncio.Event()  # it leads, or it is over
-        self.events: list[object] = []
+        self.hear: Callable[[list[object]], None] = lambda _: None  # the store's events
         self.restored: list[list[object]] = []
         self.storage = world.open()
         self.replicated: ReplicatedState = self.storage.replicated
@@ -96,7 +96,7 @@ class Life:
             self.storage.snapshot,
             Hooks(
                 leadership=self._leadership,
-                events=self.events.extend,
+                events=self._events,
                 log=lambda level, line: world.lines.append(f"{level} {line}"),
                 fatal=self._fatal,
             ),
@@ -108,6 +108,9 @@ class Life:
             policy or SnapshotPolicy(interval_s=1e6, threshold=1 << 30, trailing=10),
             self.restored.append,
         )
+
+    def _events(self, events: list[object]) -> None:
+        self.hear(events)
 
     def _fatal(self, failure: BaseException) -> None:
         self.failure = failure
@@ -177,3 +180,13 @@ def set_command(key: str, value: bytes) -> bytes:
         MessageType.KVS,
         KVSRequest(datacenter="dc1", op="set", dir_ent=DirEntry(key=key, value=value)),
     )
+
+
+async def until_written(life: Life, key: str, value: bytes) -> None:
+    """As a client does: try again (the writer does it in real time, the loop's clock jumps)."""
+    async with asyncio.timeout(3600):
+        while True:
+            try:
+                return await life.put(key, value)
+            except DiskFullError:
+                await asyncio.sleep(0.05)

@@ -10,7 +10,14 @@ from proconsul.errors import DiskFullError, NoLeaderError, ProconsulError, RpcEr
 from proconsul.fsm.commands import CommandError, UnknownCommandError
 from proconsul.runtime.applying import SLICE_LENGTH_MAX, StateWaitsError
 from proconsul.runtime.pending import LeadershipLostError, WriteWaitsError
-from server_tests.runtime.driver_world import SEGMENT_BYTES, Life, World, begin, set_command
+from server_tests.runtime.driver_world import (
+    SEGMENT_BYTES,
+    Life,
+    World,
+    begin,
+    set_command,
+    until_written,
+)
 from server_tests.sim.disk import SimDisk
 
 
@@ -114,16 +121,6 @@ async def test_on_a_full_disk_writes_are_refused_reads_go_on_and_room_heals_it()
     life = await begin(here)
     assert life.get("colour") == b"green"
     await life.stop()
-
-
-async def until_written(life: Life, key: str, value: bytes) -> None:
-    """As a client does: try again."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                return await life.put(key, value)
-            except DiskFullError:
-                await asyncio.sleep(0.05)
 
 
 async def test_a_snapshot_makes_room_in_a_log_whose_disk_is_full() -> None:

@@ -1,0 +1,151 @@
+"""The calls of one stream, served one after the other (wire/rpc.md section 3).
+
+A call that was begun is seen through even if its client goes away, for it may be a write; only a
+blocking query is given up as soon as nobody waits for it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from proconsul.endpoints.methods import Methods
+from proconsul.errors import ProconsulError
+from proconsul.model.query import QueryOptions
+from proconsul.rpc.msgpack_rpc import (
+    Call,
+    CallReader,
+    decode_request,
+    encode_error,
+    encode_reply,
+    encode_value,
+)
+from proconsul.runtime.logs import logger
+from proconsul.runtime.rpc_streams import ByteStream
+from proconsul.telemetry import Telemetry
+from proconsul.wire.gostruct import WireError
+from proconsul.wire.msgpack import MsgpackError
+
+Serve = Callable[[str, Any], Awaitable[Any]]
+"""Of (method, request struct): the reply. Raises ProconsulError."""
+
+log = logger("rpc")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLimits:
+    """What one request may be."""
+
+    size_bytes_max: int  # of its arguments
+    arrival_s_max: float  # from its first byte to its last
+
+
+class _ClientGoneError(Exception):
+    """Nobody waits for the answer."""
+
+
+class Conversations:
+    """Serves the calls of streams; counts those that are being served."""
+
+    def __init__(
+        self, methods: Methods, serve: Serve, limits: RequestLimits, telemetry: Telemetry
+    ) -> None:
+        """`methods` says what arguments a method has; `serve` does the call."""
+        self._methods = methods
+        self._serve = serve
+        self._limits = limits
+        self._telemetry = telemetry
+        self._busy = 0
+        self._idle: asyncio.Event = asyncio.Event()
+
+    async def wait_until_idle(self, timeout_s: float) -> None:
+        """Until no call is being served, but for blocking queries; or `timeout_s` is over."""
+        self._idle.clear()
+        if self._busy:
+            try:
+                await asyncio.wait_for(self._idle.wait(), timeout_s)
+            except TimeoutError:
+                return
+
+    async def converse(self, stream: ByteStream) -> None:
+        """Serve a stream to its end, and close it."""
+        reader = CallReader(self._limits.size_bytes_max)
+        try:
+            while (call := await self._next_call(stream, reader)) is not None:
+                answer, goes_on = await self._answer(stream, reader, call)
+                await stream.write(answer)
+                if not goes_on:
+                    return
+        except (MsgpackError, WireError, TimeoutError) as failure:
+            log.warning("a client's request cannot be read: %s", failure or "it does not go on")
+        except (ConnectionError, _ClientGoneError):
+            return
+        finally:
+            stream.close()
+
+    async def _next_call(self, stream: ByteStream, reader: CallReader) -> Call | None:
+        """The next call; None when the client says no more."""
+        while (call := reader.next_call()) is None:
+            patience_s = None if reader.is_between_calls else self._limits.arrival_s_max
+            async with asyncio.timeout(patience_s):
+                data = await stream.read()
+            if not data:
+                return None
+            reader.feed(data)
+        return call
+
+    async def _answer(
+        self, stream: ByteStream, reader: CallReader, call: Call
+    ) -> tuple[bytes, bool]:
+        """(what to say, whether the stream goes on); as net/rpc, it ends if nothing was called."""
+        self._telemetry.count("rpc.request")
+        try:
+            method = self._methods.find(call.method)
+            request = decode_request(method.request, call.body)
+        except (ProconsulError, MsgpackError, WireError) as failure:
+            self._telemetry.count("rpc.request_error")
+            return encode_error(call, str(failure)), False
+        try:
+            value = await self._run(stream, reader, call.method, request)
+            return encode_reply(call, encode_value(value)), True
+        except ProconsulError as failure:
+            return encode_error(call, str(failure) or type(failure).__name__), True
+        except (ConnectionError, _ClientGoneError):
+            raise
+        except Exception:
+            log.exception("%s failed", call.method)
+            return encode_error(call, f"{call.method}: internal error of the server"), True
+
+    async def _run(self, stream: ByteStream, reader: CallReader, name: str, request: Any) -> Any:
+        if isinstance(request, QueryOptions) and request.min_query_index > 0:
+            self._telemetry.count("rpc.query")
+            return await _while_wanted(stream, reader, self._serve(name, request))
+        self._busy += 1
+        try:
+            return await self._serve(name, request)
+        finally:
+            self._busy -= 1
+            if not self._busy:
+                self._idle.set()
+
+
+async def _while_wanted(stream: ByteStream, reader: CallReader, work: Awaitable[Any]) -> Any:
+    """The result of `work`, which is given up when the stream ends."""
+    working = asyncio.ensure_future(work)
+    reading = asyncio.ensure_future(stream.read())
+    try:
+        await asyncio.wait({working, reading}, return_when=asyncio.FIRST_COMPLETED)
+        if reading.done():
+            # A client that speaks out of turn is not watched any further.
+            data = reading.result()
+            if not data and not working.done():
+                raise _ClientGoneError
+            reader.feed(data)
+        return await working
+    finally:
+        reading.cancel()
+        working.cancel()
+        await asyncio.wait({working, reading})
+        for task in (working, reading):
+            if not task.cancelled():
+                task.exception()  # seen

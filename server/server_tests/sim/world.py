@@ -1,0 +1,250 @@
+"""A whole cluster, its clients and its misfortunes, from one seed.
+
+A run has two parts. First faults come while clients ask; then all is healed, and the cluster must
+come to rest: one leader, the same chain of commands at every member. At the end one order of all
+operations must explain what every client saw. Whatever is broken raises `ViolationError`.
+"""
+
+import random
+from collections import Counter
+from dataclasses import dataclass
+from zlib import crc32
+
+from proconsul.raft.messages import Configuration, Server, ServerAddress, ServerId
+from proconsul.raft.node import Node, Settings
+from server_tests.sim.agenda import Agenda
+from server_tests.sim.checkers import Watch
+from server_tests.sim.clients import Client
+from server_tests.sim.faults import Faults, has_majority
+from server_tests.sim.history import Operation, Verdict, judge
+from server_tests.sim.network import Network
+from server_tests.sim.servers import Pace, SimServer, Surroundings
+from server_tests.sim.stores import MemoryStore, Store, WalStore
+
+TRACE_LINES_MAX = 4000
+CLIENTS = 4
+TICK_US = 10_000
+WAL_EVERY = 8  # one seed in so many runs on the real log
+
+
+class ViolationError(AssertionError):
+    """The run of a seed broke a promise."""
+
+    def __init__(self, seed: int, why: str, trace: list[str]) -> None:
+        super().__init__(f"seed {seed}: {why}")
+        self.seed = seed
+        self.why = why
+        self.trace = trace
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run was."""
+
+    seed: int
+    steps: int
+    counts: Counter[str]
+    digest: int  # of all that happened: the same whenever the seed is run
+
+
+class World:
+    """One run."""
+
+    def __init__(self, seed: int, make_node: type[Node] = Node, *, traced: bool = False) -> None:
+        self.seed = seed
+        self.die = die = random.Random(seed)
+        self.agenda = Agenda()
+        self.counts: Counter[str] = Counter()
+        self.lines: list[str] = []
+        self.tick_us = TICK_US
+        self._traced = traced
+        self.uses_wal = seed % WAL_EVERY == 0
+        self.settings = settings = self._draw_settings()
+        typical_us = die.choice((200, 1_000, 4_000))
+        patience_us = TICK_US * die.choice((3, 10, 30))
+        self.network = Network(self.agenda, die, typical_us, patience_us)
+        self.watch = Watch()
+        pace = Pace(
+            tick_us=TICK_US,
+            turn_us=die.choice((2, 300, 3_000)),
+            sync_us=die.choice((100, 1_500, 6_000)),
+            apply_us=die.choice((1_000, 15_000)),
+            snapshot_us=die.choice((1_000, 60_000)),
+        )
+        around = Surroundings(
+            agenda=self.agenda,
+            network=self.network,
+            watch=self.watch,
+            die=die,
+            settings=settings,
+            pace=pace,
+            make_node=make_node,
+            trace=self.trace,
+            count=self.count,
+        )
+        founders = die.choice((3, 3, 3, 5, 5, 1, 2, 4))
+        self.servers: dict[ServerId, SimServer] = {}
+        for number in range(1, founders + 1 + die.choice((0, 1, 2))):
+            name = f"s{number}"
+            server = SimServer(name, f"{name}:8300", self._make_store(), around)
+            self.servers[server.id] = server
+            self.network.endpoints[server.id] = server
+        self._founders = list(self.servers)[:founders]
+        self.history: list[Operation] = []
+        self.clients = [
+            Client(
+                number,
+                self.servers,
+                self.agenda,
+                die,
+                think_us=die.choice((10_000, 40_000)),
+                typical_us=typical_us,
+                patience_us=20 * TICK_US,
+                history=self.history,
+            )
+            for number in range(CLIENTS)
+        ]
+        self.faults = Faults(self)
+
+    def _draw_settings(self) -> Settings:
+        die = self.die
+        election_ticks = die.choice((4, 6, 10))
+        return Settings(
+            heartbeat_ticks=die.choice((1, 2)),
+            election_ticks=election_ticks,
+            lease_ticks=die.choice((3, election_ticks, 4 * election_ticks)),
+            entries_a_message_max=die.choice((1, 3, 64)),
+            flights_max=die.choice((1, 4, 128)),
+            apply_entries_max=die.choice((2, 1024)),
+            apply_ahead_max=die.choice((2, 4096)),
+            young_entries_max=die.choice((2, 10, 512)),
+            uncommitted_entries_max=die.choice((5, 16_384)),
+            probe_pause_ticks_max=8,
+        )
+
+    def _make_store(self) -> Store:
+        if self.uses_wal:
+            return WalStore(self.die, self.die.choice((4096, 8192)))
+        return MemoryStore(self.die)
+
+    # ---------------------------------------------------------------- Stage
+
+    def count(self, what: str) -> None:
+        """One more of it."""
+        self.counts[what] += 1
+
+    def trace(self, line: str) -> None:
+        """Note what happened, if anybody wants to read it."""
+        if self._traced:
+            self.lines.append(f"{self.agenda.now_us:>9} {line}")
+            del self.lines[:-TRACE_LINES_MAX]
+
+    def may_lose(self, server: SimServer) -> bool:
+        """Whether every majority that any log knows of can do without this server."""
+        lost = {one.id for one in self.servers.values() if one.is_lost or one.is_rotten}
+        return not lost and self._everybody_has_majority(lost | {server.id})
+
+    def _everybody_has_majority(self, lost: set[ServerId]) -> bool:
+        return all(
+            has_majority(one.node.configuration, lost)
+            for one in self.servers.values()
+            if one.is_up and one.node.configuration.servers
+        )
+
+    # ---------------------------------------------------------------- the run
+
+    def run(self) -> Result:
+        """All of it. Raises ViolationError."""
+        try:
+            self._run()
+        except AssertionError as broken:
+            raise ViolationError(self.seed, str(broken), self.lines) from broken
+        return Result(self.seed, self.agenda.steps, self._totals(), self._digest())
+
+    def _run(self) -> None:
+        configuration = Configuration(
+            tuple(Server(name, ServerAddress(f"{name}:8300")) for name in self._founders)
+        )
+        for server in self.servers.values():
+            server.start()
+        for name in self._founders:
+            self.servers[name].bootstrap(configuration)
+        for client in self.clients:
+            client.start()
+        self.faults.start()
+        self.agenda.run_until(TICK_US * self.die.choice((100, 200, 300)))
+        self.faults.heal()
+        for client in self.clients:
+            client.is_done = True
+        self._come_to_rest()
+        self._judge_history()
+
+    def _come_to_rest(self) -> None:
+        for _ in range(100):
+            self.agenda.run_until(self.agenda.now_us + 5 * TICK_US)
+            if self._is_at_rest():
+                self.count("came to rest")
+                return
+        lost = {one.id for one in self.servers.values() if one.is_lost}
+        if lost and not self._everybody_has_majority(lost):
+            self.count("lost its majority")
+            return
+        standing = ", ".join(
+            f"{one.id} {one.node.role.value} of term {one.node.term} at {one.node.last_index}/"
+            f"{one.node.commit_index}/{one.kv.index}"
+            for one in self.servers.values()
+            if one.is_up
+        )
+        raise AssertionError(f"healed, and it never comes to rest: {standing}")
+
+    def _is_at_rest(self) -> bool:
+        leading = [one for one in self.servers.values() if one.is_up and one.node.is_leader]
+        if len(leading) != 1:
+            return False
+        leader = leading[0]
+        members = [self.servers[one.id] for one in leader.node.configuration.servers]
+        here = (leader.node.last_index, leader.kv.chain)
+        return all((one.kv.index, one.kv.chain) == here for one in members if not one.is_lost)
+
+    def _judge_history(self) -> None:
+        judgement = judge(self.history)
+        if judgement.verdict is Verdict.TOO_LONG:
+            self.count("history too long to judge")
+        if judgement.verdict is Verdict.NO:
+            lines = [
+                f"  client {one.client} {one.kind.value} {one.value} expected {one.expected!r} "
+                f"met {one.met!r} {one.outcome.value} {one.invoked}..{one.returned}"
+                for one in judgement.operations
+            ]
+            raise AssertionError(
+                f"not linearizable: key {judgement.key}\n" + "\n".join(lines)
+            )
+
+    def _totals(self) -> Counter[str]:
+        counts = self.counts
+        counts.update(self.network.counts)
+        for operation in self.history:
+            counts[f"operation {operation.outcome.value}"] += 1
+        for server in self.servers.values():
+            if isinstance(server.store, WalStore):
+                counts["torn write"] += server.store.torn
+        counts["seeds on the real log"] += self.uses_wal
+        counts["committed"] += self.watch.commit_index
+        return counts
+
+    def _digest(self) -> int:
+        happened = (
+            self.agenda.steps,
+            self.agenda.now_us,
+            tuple(sorted(self.counts.items())),
+            tuple((one.met, one.returned) for one in self.history),
+        )
+        return crc32(repr(happened).encode())
+
+
+def run(seed: int, make_node: type[Node] = Node) -> Result:
+    """Run a seed; run it again with a trace when it breaks something."""
+    try:
+        return World(seed, make_node).run()
+    except ViolationError:
+        return World(seed, make_node, traced=True).run()
