@@ -1,7 +1,6 @@
 """The composition root: builds everything, starts downwards, stops upwards; decides nothing."""
 
 import asyncio
-import contextlib
 import random
 import ssl
 import time
@@ -42,7 +41,7 @@ from proconsul.runtime.raft_driver import Hooks, RaftDriver
 from proconsul.runtime.raft_snapshots import RaftSnapshots
 from proconsul.runtime.reloading import reloaded
 from proconsul.runtime.replicated_log import ReplicatedLog
-from proconsul.runtime.request_log import log_crash, log_failure, raft_line
+from proconsul.runtime.request_log import log_crash, log_failure, raft_line, with_lines
 from proconsul.runtime.server_world import ServerWorld
 from proconsul.runtime.storage import open_storage
 from proconsul.runtime.tls import server_context
@@ -78,10 +77,14 @@ class Agent:
 
         Raises ProconsulError or OSError with a text that says what to do.
         """
+        async with self._reloading:  # a reload waits for the end of the start
+            await self._start()
+
+    async def _start(self) -> None:
         require_bind_address(self.config.cluster.bind_addr)
         self.data.prepare()
         self.node_id = self.data.load_node_id(self.config.node_id)
-        self._open_storage()
+        self.storage = open_storage(self.data, RealDisk())
         try:
             self._build_raft()
             self._build_context()
@@ -91,8 +94,7 @@ class Agent:
             # Before anything is written: who cannot listen must not have voted, either.
             await self._listen()
         except BaseException:
-            self.wal.close()
-            self.replicated.close()
+            self.storage.close()
             raise
         self.driver.start()
         self._bootstrap()
@@ -101,14 +103,8 @@ class Agent:
         self._run(self._keep_telemetry())
         self._run(self._tell_coordinate())
 
-    def _open_storage(self) -> None:
-        storage = open_storage(self.data, RealDisk())
-        self.wal = storage.wal
-        self.replicated = storage.replicated
-        self._snapshot_files = storage.snapshot_files
-        self._snapshot = storage.snapshot
-
     def _build_raft(self) -> None:
+        kept = self.storage
         advertised = self.config.cluster.rpc_advertise
         self.rpc_address = agent_settings.host_port(advertised.host, advertised.port)
         me = Peer(ServerId(self.node_id), ServerAddress(self.rpc_address))
@@ -120,11 +116,11 @@ class Agent:
             fatal=self.fail,
         )
         self.driver = RaftDriver(
-            me, settings, self.wal, self.data.log, self.replicated, self._snapshot, hooks
+            me, settings, kept.wal, self.data.log, kept.replicated, kept.snapshot, hooks
         )
         self.snapshots = RaftSnapshots(
-            self._snapshot_files,
-            self.replicated,
+            kept.snapshot_files,
+            kept.replicated,
             self.driver,
             agent_settings.snapshot_policy(self.config),
             self._restored,
@@ -140,11 +136,11 @@ class Agent:
             stable_since=self._stable_since,
             version=CONSUL_VERSION,
         )
-        self.world = ServerWorld(self.replicated.waiting)
+        self.world = ServerWorld(self.storage.replicated.waiting)
         self.context = Context(
             facts=agent_settings.facts_of(self.config, self.node_id),
             world=self.world,
-            state=self.replicated.state,
+            state=self.storage.replicated.state,
             log=log_of_servers,
             telemetry=self.telemetry,
             lock_delays=LockDelays(),
@@ -166,7 +162,7 @@ class Agent:
     def _connect_user_events(self) -> None:
         """Events that concern this agent's services are kept, and wake who waits for events."""
         events = self.context.user_events
-        watchers = self.replicated.state.watchers
+        watchers = self.storage.replicated.state.watchers
         events.changed = lambda: watchers.fire({WATCHED})
         events.services = lambda: {
             service.id: service.tags or () for service in self.local.services().values()
@@ -227,7 +223,7 @@ class Agent:
         )
         surface = Surface(self.api, ROUTES)
         self.http = HttpServer(
-            surface.handle,
+            with_lines(surface.handle, self.world.now_s),
             body_limit=lambda request: agent_settings.body_limit(self.config, request),
             on_error=log_crash,
             deadlines=Deadlines(),
@@ -324,17 +320,26 @@ class Agent:
         """End `wait_for_end`."""
         self._stopping.set()
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether `wait_for_end` is over."""
+        return self._stopping.is_set()
+
     async def wait_for_end(self) -> BaseException | None:
         """Until somebody asks for the end; what made it necessary, if anything did."""
         await self._stopping.wait()
         return self._failure
 
     async def settled(self) -> None:
-        """Until this server leads and its node is in the catalog, for at most SETTLE_S seconds."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SETTLE_S):
-                await self.duties.ready.wait()
-                await self.local.sync_changes()
+        """Until this server leads and is in the catalog, or is to end; SETTLE_S at most."""
+        waits = {asyncio.ensure_future(wait) for wait in (self._settle(), self._stopping.wait())}
+        _, late = await asyncio.wait(waits, timeout=SETTLE_S, return_when=asyncio.FIRST_COMPLETED)
+        for wait in late:
+            wait.cancel()
+
+    async def _settle(self) -> None:
+        await self.duties.ready.wait()
+        await self.local.sync_changes()
 
     async def reload(self) -> None:
         """Take what may change without a restart, one reload at a time.
@@ -385,8 +390,8 @@ class Agent:
         await self._step("leader", self.duties.stop())
         await self._step("tasks", asyncio.gather(*self._tasks, return_exceptions=True))
         await self._step("raft", asyncio.to_thread(self.driver.stop))
-        await self._step("log", asyncio.to_thread(self.wal.close))
-        await self._step("state", asyncio.to_thread(self.replicated.close))
+        await self._step("log", asyncio.to_thread(self.storage.wal.close))
+        await self._step("state", asyncio.to_thread(self.storage.replicated.close))
 
     async def _step(self, name: str, stopping: Awaitable[object]) -> None:
         try:

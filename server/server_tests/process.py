@@ -1,6 +1,8 @@
 """A real server process for tests: started as a user starts it, killed as the world kills it."""
 
+import ctypes
 import http.client
+import json
 import signal
 import subprocess
 import sys
@@ -10,6 +12,14 @@ from types import TracebackType
 from typing import Self
 
 START_TIMEOUT_S = 30.0
+PR_SET_PDEATHSIG = 1  # prctl(2), Linux
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+
+def _die_with_the_tests() -> None:
+    """In the new process: be killed when the thread that started it ends, however that comes."""
+    if _prctl is not None:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class ServerProcess:
@@ -28,19 +38,19 @@ class ServerProcess:
         assert self._process is not None
         return self._process.pid
 
-    def start(self, *prefix: str) -> None:
-        """Start it and wait until it leads; `prefix` is a command that runs it (strace)."""
-        self.launch(*prefix)
+    def start(self) -> None:
+        """Start it and wait until it leads."""
+        self.launch()
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while not self._leads():
             if not self.is_running or time.monotonic() > deadline_s:
+                self.kill()
                 raise AssertionError(f"the server did not start:\n{self.output.read_text()}")
             time.sleep(0.02)  # noqa: TID251 - no event loop here, another process is waited for
 
-    def launch(self, *prefix: str) -> None:
+    def launch(self) -> None:
         """Start it and do not wait."""
         command = [
-            *prefix,
             sys.executable,
             "-m",
             "proconsul",
@@ -54,7 +64,12 @@ class ServerProcess:
             *self._flags,
         ]
         with self.output.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_die_with_the_tests,  # noqa: PLW1509 - one system call, no lock
+            )
 
     @property
     def is_running(self) -> bool:
@@ -76,11 +91,14 @@ class ServerProcess:
         return code, self.output.read_text()[said_before:]
 
     def _leads(self) -> bool:
+        """It does, and not a server that somebody else runs at that address."""
         try:
             status, _ = self.request("GET", "/v1/kv/?keys&consistent")
+            _, description = self.request("GET", "/v1/agent/self")
+            node_id = (self.data_dir / "node-id").read_text()
         except OSError:
             return False
-        return status == 200
+        return status == 200 and json.loads(description)["Config"]["NodeID"] == node_id
 
     def request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
         """One request on a connection of its own: (status, body)."""

@@ -66,6 +66,8 @@ def skip_reason(report: pytest.TestReport) -> str:
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the numbers, and name the skips that a present peer forbids."""
+    if _is_worker(terminalreporter.config):
+        return
     results = results_of(terminalreporter.stats)
     terminalreporter.write_sep("=", "result")
     for line in results.lines():
@@ -80,10 +82,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail the run when a test skipped for want of a peer that is there."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None or hasattr(session.config, "workerinput"):
+    if reporter is None or _is_worker(session.config):
         return
     if exitstatus == pytest.ExitCode.OK and results_of(reporter.stats).unused_peers():
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    """One of pytest-xdist's, whose tests the controller counts."""
+    return hasattr(config, "workerinput")
 
 
 def total(rows: Iterable[str]) -> Results:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 STORIES = """
 import os
+import pytest
+
 def test_passes(): pass
 def test_fails(): assert not os.environ.get("FAIL")
 
@@ -60,6 +62,6 @@ def test_a_run_ends_with_passed_failed_and_skipped_by_reason(tmp_path: Path) -> 
 
 
 def test_a_skip_for_want_of_a_named_peer_fails_the_run(tmp_path: Path) -> None:
-    code, output = run(tmp_path, "-n", "2", CONSUL_REAL="/opt/consul")
+    code, output = run(tmp_path, CONSUL_REAL="/opt/consul")
     assert code == 1
     assert "CONSUL_REAL is set, and yet tests skipped for want of it" in output

@@ -101,8 +101,9 @@ async def _serve(loaded: LoadedConfig, source: ConfigSource) -> int:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         # The banner is for eyes: behind the lines of the start, not buried under them.
         await agent.settled()
-        sys.stdout.write(banner(config, agent.node_id, agent.rpc_address))
-        sys.stdout.flush()
+        if not agent.is_ending:
+            sys.stdout.write(banner(config, agent.node_id, agent.rpc_address))
+            sys.stdout.flush()
         # What lives from here on is no garbage: keep the collector from walking it.
         gc.freeze()
         failure = await agent.wait_for_end()
@@ -167,6 +168,8 @@ class Signals:
             await self._agent.reload()
         except (ProconsulError, OSError) as failure:
             logs.logger("").error("reload failed, nothing changed: %s", told(failure))
+        except Exception:
+            logs.logger("").exception("reload failed")
         _notify(READY)
 
 

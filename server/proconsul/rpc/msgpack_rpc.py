@@ -65,6 +65,11 @@ class CallReader:
         """Whether nothing of a further call has come in."""
         return self._header is None and not self._values.pending_bytes
 
+    @property
+    def pending_bytes(self) -> int:
+        """How much is held of a value that is not whole yet."""
+        return self._values.pending_bytes
+
     def feed(self, data: bytes) -> None:
         """Take what came in."""
         self._values.feed(data)

@@ -35,6 +35,7 @@ FRAME_BYTES_MAX = 64 * 1024  # what we put into one data frame, so that streams 
 BACKLOG_MAX = 256  # streams that nobody has accepted, each way (AcceptBacklog)
 STREAMS_MAX = 8192  # that a peer may have open
 CONTROL_BYTES_MAX = 1 << 20  # answers that wait because the peer does not read
+UNREAD_BYTES_MAX = 64 * 1024 * 1024  # received on all streams together, and not consumed
 STREAM_ID_MAX = (1 << 32) - 1
 SEND_WINDOW_BYTES_MAX = (1 << 32) - 1
 
@@ -70,6 +71,7 @@ class Session:
         self._payload_left = 0
         self._payload_of: Stream | None = None  # None: nobody wants it
         self._payload_ends = False  # with FIN
+        self._unread_bytes = 0
         self._pings = 0
         self._leaving = False
         self._peer_leaves = False
@@ -197,16 +199,20 @@ class Session:
         try:
             while view and not self.is_over:
                 view = self._take_payload(view) if self._payload_left else self._take_header(view)
-            self._check_answers()
+            self._check_limits()
         except (_ProtocolError, FrameError) as failure:
             self._put(Header(Kind.GO_AWAY, Flags.NONE, 0, GoAwayCode.PROTOCOL_ERROR))
             self._end(f"yamux: {failure}")
         events, self._events = self._events, []
         return events
 
-    def _check_answers(self) -> None:
-        if not self.is_over and len(self._control) * HEADER_BYTES > CONTROL_BYTES_MAX:
+    def _check_limits(self) -> None:
+        if self.is_over:
+            return
+        if len(self._control) * HEADER_BYTES > CONTROL_BYTES_MAX:
             raise _ProtocolError("the peer does not read what it asks for")
+        if self._unread_bytes > UNREAD_BYTES_MAX:
+            raise _ProtocolError("the peer sends more than is read")
 
     def _take_header(self, view: memoryview) -> memoryview:
         missing = HEADER_BYTES - len(self._header)
@@ -293,6 +299,7 @@ class Session:
         stream = self._payload_of
         if stream is not None and self._is_current(stream):
             stream.unconsumed_bytes += len(piece)
+            self._unread_bytes += len(piece)
             if stream.discarding:
                 self._consume(stream, len(piece))
             else:
@@ -318,6 +325,7 @@ class Session:
 
     def _consume(self, stream: Stream, size_bytes: int) -> None:
         stream.unconsumed_bytes -= size_bytes
+        self._unread_bytes -= size_bytes
         stream.consumed_bytes += size_bytes
         delta = stream.credit()
         if delta:
@@ -328,6 +336,7 @@ class Session:
 
     def _forget(self, stream: Stream) -> None:
         del self._streams[stream.id]
+        self._unread_bytes -= stream.unconsumed_bytes
         self._unaccepted.discard(stream.id)
         self._unacknowledged.discard(stream.id)
 

@@ -111,6 +111,14 @@ class RaftDriver:
 
     def start(self) -> None:
         """Begin: a single voter stands for election at once."""
+        members = self.node.configuration.servers
+        if members and self.me.id not in {server.id for server in members}:
+            log.error(
+                "this server cannot lead: its ID %s is none of the cluster's (%s); was its "
+                "node-id file lost?",
+                self.me.id,
+                ", ".join(server.id for server in members),
+            )
         self.writer.start()
         self.node.start()
         self._tick_timer = self._loop.call_later(TICK_S, self._tick)
@@ -239,10 +247,6 @@ class RaftDriver:
         else:
             self._turn()
         return done
-
-    def wake(self) -> None:
-        """The node was told something by somebody else."""
-        self._schedule()
 
     def compact(self, snapshot: SnapshotMeta, keep_from: Index) -> None:
         """The snapshot is durable: the log gives up what is in front of `keep_from`."""
@@ -397,8 +401,6 @@ class RaftDriver:
             for record in self._wal.read(at, self._wal.last_index, START_READ_BYTES):
                 yield entry_of(record)
                 at = record.index + 1
-
-    # ---------------------------------------------------------------- what others want to know
 
     def servers(self) -> tuple[Server, ...]:
         """The members of the latest configuration."""

@@ -160,7 +160,8 @@ class RpcClient:
             async with asyncio.timeout(self._limits.dial_s):
                 conversation = await link.take()
         except (ConnectionError, TimeoutError) as failure:
-            raise RpcTransportError(f"rpc error getting client: {failure}", sent=False) from failure
+            reason = str(failure) or "i/o timeout"
+            raise RpcTransportError(f"rpc error getting client: {reason}", sent=False) from failure
         call = Call(next(self._sequence), method, body)
         reply: Reply | None = None
         try:
@@ -293,7 +294,7 @@ class RpcClient:
                 if head is not None:
                     break
         except (OSError, MsgpackError, WireError) as failure:
-            text = f"failed to decode response: {failure or 'i/o timeout'}"
+            text = f"failed to decode response: {str(failure) or 'i/o timeout'}"
             raise RpcTransportError(text, sent=True) from failure
         if head[0].error:
             raise RemoteError(head[0].error)

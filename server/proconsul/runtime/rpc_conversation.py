@@ -20,6 +20,7 @@ from proconsul.rpc.msgpack_rpc import (
     encode_reply,
     encode_value,
 )
+from proconsul.rpc.value_reader import ValueTooLargeError
 from proconsul.runtime.logs import logger
 from proconsul.runtime.rpc_streams import ByteStream
 from proconsul.telemetry import Telemetry
@@ -34,10 +35,12 @@ log = logger("rpc")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLimits:
-    """What one request may be."""
+    """What a request and its reply may take."""
 
     size_bytes_max: int  # of its arguments
+    arriving_bytes_max: int  # of all requests that are not whole yet
     arrival_s_max: float  # from its first byte to its last
+    reply_s_max: float  # for the client to take a reply
 
 
 class _ClientGoneError(Exception):
@@ -56,6 +59,7 @@ class Conversations:
         self._limits = limits
         self._telemetry = telemetry
         self._busy = 0
+        self._arriving_bytes = 0
         self._idle: asyncio.Event = asyncio.Event()
 
     async def wait_until_idle(self, timeout_s: float) -> None:
@@ -73,11 +77,12 @@ class Conversations:
         try:
             while (call := await self._next_call(stream, reader)) is not None:
                 answer, goes_on = await self._answer(stream, reader, call)
-                await stream.write(answer)
+                async with asyncio.timeout(self._limits.reply_s_max):
+                    await stream.write(answer)
                 if not goes_on:
                     return
         except (MsgpackError, WireError, TimeoutError) as failure:
-            log.warning("a client's request cannot be read: %s", failure or "it does not go on")
+            log.warning("a client is given up: %s", str(failure) or "it does not go on")
         except (ConnectionError, _ClientGoneError):
             return
         finally:
@@ -85,13 +90,21 @@ class Conversations:
 
     async def _next_call(self, stream: ByteStream, reader: CallReader) -> Call | None:
         """The next call; None when the client says no more."""
-        while (call := reader.next_call()) is None:
-            patience_s = None if reader.is_between_calls else self._limits.arrival_s_max
-            async with asyncio.timeout(patience_s):
-                data = await stream.read()
-            if not data:
-                return None
-            reader.feed(data)
+        counted = 0
+        try:
+            while (call := reader.next_call()) is None:
+                self._arriving_bytes += reader.pending_bytes - counted
+                counted = reader.pending_bytes
+                if self._arriving_bytes > self._limits.arriving_bytes_max:
+                    raise ValueTooLargeError("too many large requests at once")
+                patience_s = None if reader.is_between_calls else self._limits.arrival_s_max
+                async with asyncio.timeout(patience_s):
+                    data = await stream.read()
+                if not data:
+                    return None
+                reader.feed(data)
+        finally:
+            self._arriving_bytes -= counted
         return call
 
     async def _answer(

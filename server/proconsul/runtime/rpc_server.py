@@ -37,7 +37,9 @@ class RpcLimits:
     handshake_timeout_s: float  # limits.rpc_handshake_timeout: the first byte, and TLS
     connections_per_client_max: int  # limits.rpc_max_conns_per_client; 0 or less: no limit
     request_bytes_max: int = 8 * 1024 * 1024  # arguments of one call
+    arriving_bytes_max: int = 256 * 1024 * 1024  # of all calls whose arguments are not whole
     request_arrival_s_max: float = 60.0  # from its first byte to its last
+    reply_s_max: float = 300.0  # for a client to take a reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,9 @@ class RpcServer:
             serve,
             RequestLimits(
                 size_bytes_max=limits.request_bytes_max,
+                arriving_bytes_max=limits.arriving_bytes_max,
                 arrival_s_max=limits.request_arrival_s_max,
+                reply_s_max=limits.reply_s_max,
             ),
             telemetry,
         )

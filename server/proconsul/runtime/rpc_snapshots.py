@@ -102,7 +102,7 @@ async def serve_snapshot(stream: SocketStream, handler: SnapshotHandler, patienc
         except ProconsulError as failure:
             await stream.write(encode(SnapshotResponse(error=str(failure))))
     except (MsgpackError, WireError, TimeoutError) as failure:
-        log.warning("a snapshot request cannot be read: %s", failure or "it does not go on")
+        log.warning("a snapshot request cannot be read: %s", str(failure) or "it does not go on")
     except ConnectionError as failure:
         log.info("a snapshot connection was lost: %s", failure)
     finally:

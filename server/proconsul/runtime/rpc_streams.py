@@ -100,7 +100,6 @@ async def open_on(
     reader = asyncio.StreamReader(limit=READ_BYTES, loop=loop)
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
     timeout_s = tls_timeout_s if tls is not None else None
-    transport: asyncio.BaseTransport
     if is_server:
         transport, _ = await loop.connect_accepted_socket(
             lambda: protocol, connected, ssl=tls, ssl_handshake_timeout=timeout_s
@@ -113,7 +112,6 @@ async def open_on(
             ssl_handshake_timeout=timeout_s,
             server_hostname=(server_hostname or "") if tls is not None else None,
         )
-    assert isinstance(transport, asyncio.Transport)
     transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
     return SocketStream(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
 

@@ -7,18 +7,20 @@ newer clients that are taken and left aside.
 
 import base64
 import binascii
+import functools
 import math
 import re
-import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar, Union
+from typing import Any, TypeVar
 
 import msgspec
 
 from proconsul.wire.golang import DurationError, Time, parse_duration, quote
 from proconsul.wire.gostruct import GoStruct
+from proconsul.wire.json_places import BodyError as BodyError
+from proconsul.wire.json_places import Place, without_none
 from proconsul.wire.json_syntax import TOO_DEEP, syntax_fault
 
 S = TypeVar("S", bound=GoStruct)
@@ -30,10 +32,6 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _INT = (-(1 << 63), (1 << 64) - 1)
 _INTEGERS = {"uint64": (0, _INT[1]), "uint": (0, _INT[1]), "int": (_INT[0], (1 << 63) - 1)}
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
-
-
-class BodyError(ValueError):
-    """The body cannot be taken; str() says why in the words of Go's decoder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,25 +57,7 @@ class Shape:
         return bool(self.other_names or self.durations or self.lenient)
 
 
-class _Place(NamedTuple):
-    """Where in a body we are, as Go's errors tell it: no further than into an own decoder."""
-
-    struct: str = ""
-    path: tuple[str, ...] = ()
-    is_final: bool = False
-    go_type: str = ""  # "" follows from what is wanted
-
-    def error(self, value: Any, form: Any) -> BodyError:
-        """What is said of a value that is not of the type `form`."""
-        start = f"json: cannot unmarshal {_kind(value)} into Go "
-        of_type = self.go_type or _go_type(form)
-        if not self.path:
-            return BodyError(f"{start}value of type {of_type}")
-        where = f"{self.struct}.{'.'.join(self.path)}"
-        return BodyError(f"{start}struct field {where} of type {of_type}")
-
-
-TOP = _Place()
+TOP = Place()
 PLAIN = Shape()
 Shapes = Mapping[type[GoStruct], Shape]
 
@@ -87,12 +67,36 @@ def parse(body: bytes) -> Any:
     if not body.strip():
         raise BodyError("EOF")
     try:
-        value = msgspec.json.decode(body, strict=True)
+        value = _PARSER.decode(body)
         return _without_half_pairs(value) if _SURROGATE_ESCAPE.search(body) else value
     except (msgspec.DecodeError, UnicodeDecodeError) as failure:
         return _parse_first_value(body, failure)
     except RecursionError as failure:
-        raise BodyError(TOO_DEEP) from failure
+        raise _too_deep(body) from failure
+
+
+class _Literal(float):
+    """A number that is not whole, as it stands in the body: Go's errors tell it so."""
+
+    def __new__(cls, text: str) -> "_Literal":
+        made = super().__new__(cls, text)
+        made.text = text
+        return made
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+_PARSER = msgspec.json.Decoder(strict=True, float_hook=_Literal)
+
+
+def _too_deep(body: bytes) -> BodyError:
+    """What Go would say of a body that nests deeper than we read."""
+    return BodyError(
+        syntax_fault(body) or f"invalid character {chr(body.lstrip()[0])!r} {TOO_DEEP}"
+    )
 
 
 def _without_half_pairs(value: Any) -> Any:
@@ -111,11 +115,10 @@ def _parse_first_value(body: bytes, failure: Exception) -> Any:
     import json
 
     try:
-        value, _ = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode(
-            body.decode("utf-8", "replace").lstrip()
-        )
+        decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_Literal)
+        value, _ = decoder.raw_decode(body.decode("utf-8", "replace").lstrip())
     except (ValueError, RecursionError):
-        raise BodyError(syntax_fault(body) or TOO_DEEP) from failure
+        raise _too_deep(body) from failure
     return _without_half_pairs(value)
 
 
@@ -128,7 +131,7 @@ class BodyDecoder:
 
     def __init__(self, shapes: Shapes) -> None:
         self._shapes = shapes
-        self._plans: dict[type[GoStruct], dict[str, tuple[str, Any]]] = {}
+        self._plans: dict[type[GoStruct], dict[str, _Field]] = {}
 
     def decode(self, struct_type: type[S], body: bytes) -> tuple[S, list[str]]:
         """(struct, names left aside) of a JSON object; raises BodyError."""
@@ -159,28 +162,32 @@ class BodyDecoder:
             raise TOP._replace(go_type=shape.list_type).error(value, list[struct_type])  # type: ignore[valid-type]
         return [self._struct(struct_type, item, TOP, aside) for item in value], aside
 
-    def _plan(self, struct_type: type[GoStruct]) -> dict[str, tuple[str, Any]]:
+    def _plan(self, struct_type: type[GoStruct]) -> "dict[str, _Field]":
         plan = self._plans.get(struct_type)
         if plan is None:
-            hints = typing.get_type_hints(struct_type)
             shape = self._shapes.get(struct_type, PLAIN)
-            plan = {
-                field.encode_name.lower(): (field.name, hints[field.name])
-                for field in msgspec.structs.fields(struct_type)
-                if field.name not in shape.hidden
+            known = {
+                one.name: one
+                for one in msgspec.structs.fields(struct_type)
+                if one.name not in shape.hidden
             }
-            for name, attribute in shape.other_names.items():
-                plan.setdefault(name, (attribute, hints[attribute]))
+            hints = typing.get_type_hints(struct_type)
+            plan = {
+                one.encode_name.lower(): _field(shape, struct_type, name, hints, one.encode_name)
+                for name, one in known.items()
+            }
+            for other, name in shape.other_names.items():
+                plan.setdefault(other, _field(shape, struct_type, name, hints, other))
             self._plans[struct_type] = plan
         return plan
 
-    def _struct(self, struct_type: type[Any], value: Any, place: _Place, aside: list[str]) -> Any:
+    def _struct(self, struct_type: type[Any], value: Any, place: Place, aside: list[str]) -> Any:
         if value is None:
             return struct_type()
         return struct_type(**self._fields(struct_type, value, place, aside))
 
     def _fields(
-        self, struct_type: type[Any], value: Any, place: _Place, aside: list[str]
+        self, struct_type: type[Any], value: Any, place: Place, aside: list[str]
     ) -> dict[str, Any]:
         """The attributes that the object sets."""
         shape = self._shapes.get(struct_type, PLAIN)
@@ -189,23 +196,21 @@ class BodyDecoder:
         plan = self._plan(struct_type)
         fields: dict[str, Any] = {}
         for name, item in value.items():
-            known = plan.get(name.lower())
+            known = plan.get(name) or plan.get(name.lower())
             if known is None:
                 self._unknown(shape, name, aside)
-                continue
-            attribute, form = known
-            if item is None:
-                if _is_optional(form):
-                    fields[attribute] = None
-            elif name.lower() in shape.other_names and fields.get(attribute):
+            elif item is None:
+                if known.is_optional:
+                    fields[known.attribute] = None
+            elif name.lower() in shape.other_names and fields.get(known.attribute):
                 continue  # the proper name wins
-            elif attribute in shape.durations:
-                fields[attribute] = _duration(item, strict=not shape.has_own_decoder)
-            elif form is str and type(item) is str:
-                fields[attribute] = item
+            elif known.is_duration:
+                fields[known.attribute] = _duration(item, strict=not shape.has_own_decoder)
+            elif known.form is str and type(item) is str:
+                fields[known.attribute] = item
             else:
-                inner = _field_place(struct_type, shape, attribute, name, place)
-                fields[attribute] = self._convert(form, item, inner, aside)
+                inner = _inside(known, place)
+                fields[known.attribute] = self._convert(known.form, item, inner, aside)
         return fields
 
     def _unknown(self, shape: Shape, name: str, aside: list[str]) -> None:
@@ -217,112 +222,86 @@ class BodyDecoder:
             return
         raise BodyError(f"json: unknown field {quote(name)}")
 
-    def _convert(self, form: Any, value: Any, place: _Place, aside: list[str]) -> Any:
-        form = _without_none(form)
+    def _convert(self, form: Any, value: Any, place: Place, aside: list[str]) -> Any:
         if value is None:
-            return _zero(form)
-        if isinstance(form, type) and issubclass(form, GoStruct):
-            return self._struct(form, value, self._entered(form, place), aside)
-        origin, arguments = typing.get_origin(form), typing.get_args(form)
-        if origin is list:
+            return _zero(without_none(form))
+        kind, inner = _kind_of(form)
+        if kind is GoStruct:
+            return self._struct(inner, value, self._entered(inner, place), aside)
+        if kind is list:
             if not isinstance(value, list):
                 raise place.error(value, form)
             named = place.go_type.startswith("[]")
             place = place._replace(go_type=place.go_type[2:] if named else "")
-            return [self._convert(arguments[0], item, place, aside) for item in value]
-        if origin is dict:
+            return [self._convert(inner, item, place, aside) for item in value]
+        if kind is dict:
             if not isinstance(value, dict):
                 raise place.error(value, form)
             place = place._replace(go_type="")
-            return {
-                key: self._convert(arguments[1], item, place, aside) for key, item in value.items()
-            }
-        return _scalar(form, value, place)
+            return {key: self._convert(inner, item, place, aside) for key, item in value.items()}
+        return _scalar(inner, value, place)
 
-    def _entered(self, struct_type: type[GoStruct], place: _Place) -> _Place:
+    def _entered(self, struct_type: type[GoStruct], place: Place) -> Place:
         """The place as the fields of that struct see it."""
         shape = self._shapes.get(struct_type, PLAIN)
         return place._replace(is_final=True) if shape.has_own_decoder else place
 
 
-def _field_place(
-    struct_type: type[GoStruct], shape: Shape, attribute: str, name: str, place: _Place
-) -> _Place:
-    """The place of a field; Go tells names as the type declares them, not as the body has them."""
-    go_type = shape.field_types.get(attribute, "")
-    if place.is_final:
-        return place._replace(go_type=go_type)
-    lower = name.lower()
-    declared = lower if lower in shape.other_names else _declared(struct_type, attribute)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Field:
+    """What is to be done with a name in an object."""
+
+    attribute: str
+    form: Any  # the annotation, without its None
+    is_optional: bool
+    is_duration: bool
+    declared: str  # the name as Go declares it, whatever the case in the body
+    owner: str  # Go's name of the struct
+    go_type: str
+
+
+def _field(
+    shape: Shape, struct_type: type[GoStruct], name: str, hints: dict[str, Any], declared: str
+) -> _Field:
     # The decoder of a type with its own goes through a struct without a name.
-    own = (
-        "" if shape.has_own_decoder else (shape.go_type or struct_type.__name__).rpartition(".")[2]
+    owner = "" if shape.has_own_decoder else shape.go_type or struct_type.__name__
+    return _Field(
+        attribute=name,
+        form=without_none(hints[name]),
+        is_optional=type(None) in typing.get_args(hints[name]),
+        is_duration=name in shape.durations,
+        declared=declared,
+        owner=owner.rpartition(".")[2],
+        go_type=shape.field_types.get(name, ""),
     )
-    return _Place(own, (*place.path, declared), go_type=go_type)
 
 
-def _declared(struct_type: type[GoStruct], attribute: str) -> str:
-    fields = msgspec.structs.fields(struct_type)
-    return next(field.encode_name for field in fields if field.name == attribute)
+def _inside(known: _Field, place: Place) -> Place:
+    if place.is_final:
+        return place._replace(go_type=known.go_type)
+    return Place(known.owner, (*place.path, known.declared), go_type=known.go_type)
 
 
-def _is_optional(form: Any) -> bool:
-    return type(None) in typing.get_args(form)
-
-
-def _without_none(form: Any) -> Any:
-    if typing.get_origin(form) in (Union, types.UnionType):
-        return next(part for part in typing.get_args(form) if part is not type(None))
-    return form
+@functools.cache
+def _kind_of(form: Any) -> tuple[type | None, Any]:
+    """GoStruct, list, dict or None for a scalar, and what is inside of it."""
+    form = without_none(form)
+    origin, arguments = typing.get_origin(form), typing.get_args(form)
+    if origin is list:
+        return list, arguments[0]
+    if origin is dict:
+        return dict, arguments[1]
+    if isinstance(form, type) and issubclass(form, GoStruct):
+        return GoStruct, form
+    while form is not Time and form not in _SCALARS and hasattr(form, "__supertype__"):
+        form = form.__supertype__
+    return None, form
 
 
 def _zero(form: Any) -> Any:
     if isinstance(form, type) and issubclass(form, GoStruct | str | int | float):
         return form()
     return None
-
-
-_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
-    (bool, "bool"),
-    ((int, float), "number"),
-    (str, "string"),
-    (list, "array"),
-    (dict, "object"),
-)
-
-
-def _kind(value: Any) -> str:
-    return next((name for kind, name in _KINDS if isinstance(value, kind)), "null")
-
-
-_GO_TYPES: dict[Any, str] = {
-    str: "string",
-    bool: "bool",
-    int: "int",
-    float: "float64",
-    bytes: "[]uint8",
-    Any: "interface {}",
-}
-
-
-def _go_type(form: Any) -> str:
-    """How Go prints the type that an annotation stands for."""
-    form = _without_none(form)
-    origin, arguments = typing.get_origin(form), typing.get_args(form)
-    if origin is list:
-        pointer = "*" if _is_struct(arguments[0]) else ""
-        return f"[]{pointer}{_go_type(arguments[0])}"
-    if origin is dict:
-        return f"map[{_go_type(arguments[0])}]{_go_type(arguments[1])}"
-    if _is_struct(form):
-        return f"structs.{form.__name__}"
-    while form not in _GO_TYPES and hasattr(form, "__supertype__"):
-        form = form.__supertype__
-    return _GO_TYPES.get(form, "string")
-
-
-def _is_struct(form: Any) -> bool:
-    return isinstance(form, type) and issubclass(form, GoStruct)
 
 
 def _duration(value: Any, *, strict: bool) -> int:
@@ -340,36 +319,46 @@ def _duration(value: Any, *, strict: bool) -> int:
     return 0
 
 
-def _text(value: Any, place: _Place) -> str:
+def _text(value: Any, place: Place) -> str:
     if not isinstance(value, str):
         raise place.error(value, str)
     return value
 
 
-def _truth(value: Any, place: _Place) -> bool:
+def _truth(value: Any, place: Place) -> bool:
     if not isinstance(value, bool):
         raise place.error(value, bool)
     return value
 
 
-def _integer(value: Any, place: _Place) -> int:
+def _integer(value: Any, place: Place) -> int:
     low, high = _INTEGERS.get(place.go_type, _INT)
     if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
         return value
     error = place.error(value, int)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise error
-    # Go tells the number where it is one, but none that the field can hold.
-    raise BodyError(str(error).replace("number", f"number {value}", 1))
+    raise _out_of_range(error, value)
 
 
-def _number(value: Any, place: _Place) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+def _number(value: Any, place: Place) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise place.error(value, float)
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise _out_of_range(place.error(value, float), value)
+    return number
 
 
-def _octets(value: Any, place: _Place) -> bytes | None:
+def _out_of_range(error: BodyError, value: float) -> BodyError:
+    """Go tells the number where it is one, but none that the field can hold."""
+    return BodyError(str(error).replace("number", f"number {value}", 1))
+
+
+def _octets(value: Any, place: Place) -> bytes | None:
     if not isinstance(value, str):
         raise place.error(value, bytes)
     try:
@@ -379,7 +368,7 @@ def _octets(value: Any, place: _Place) -> bytes | None:
         raise BodyError(f"illegal base64 data at input byte {at}") from failure
 
 
-_SCALARS: dict[Any, Callable[[Any, _Place], Any]] = {
+_SCALARS: dict[Any, Callable[[Any, Place], Any]] = {
     str: _text,
     bool: _truth,
     int: _integer,
@@ -388,24 +377,22 @@ _SCALARS: dict[Any, Callable[[Any, _Place], Any]] = {
 }
 
 
-def _scalar(form: Any, value: Any, place: _Place) -> Any:
+def _scalar(form: Any, value: Any, place: Place) -> Any:
     if form is Any:
-        return _go_numbers(value)
+        return _go_numbers(value, place)
     if form is Time:
         raise BodyError(f"times cannot be set here ({'.'.join(place.path)})")
-    while form not in _SCALARS and hasattr(form, "__supertype__"):
-        form = form.__supertype__
     return _SCALARS[form](value, place)
 
 
-def _go_numbers(value: Any) -> Any:
+def _go_numbers(value: Any, place: Place) -> Any:
     """interface{} holds every JSON number as a float64."""
     if isinstance(value, bool):
         return value
-    if isinstance(value, int):
-        return float(value)
+    if isinstance(value, int | float):
+        return _number(value, place._replace(go_type="float64"))
     if isinstance(value, list):
-        return [_go_numbers(item) for item in value]
+        return [_go_numbers(item, place) for item in value]
     if isinstance(value, dict):
-        return {key: _go_numbers(item) for key, item in value.items()}
+        return {key: _go_numbers(item, place) for key, item in value.items()}
     return value

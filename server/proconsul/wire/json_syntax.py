@@ -8,7 +8,7 @@ from proconsul.wire.golang import quote
 
 UNEXPECTED_END = "unexpected EOF"
 DEPTH_MAX = 10_000  # Go's own limit
-TOO_DEEP = "exceeded max depth"
+TOO_DEEP = "exceeded max depth"  # behind the character at which it is so
 
 _SPACE = b" \t\r\n"
 _DIGITS = b"0123456789"
@@ -39,18 +39,18 @@ class _Scanner:
         """Pass the first value; lists and objects are a stack, not a recursion."""
         open_ends: list[int] = []  # the closing bracket of each container around us
         while True:
-            opened = self._begin_value()
+            opened = self._begin_value(len(open_ends))
             if opened:
                 open_ends.append(opened)
-                if len(open_ends) > DEPTH_MAX:
-                    raise _FaultError(TOO_DEEP)
                 continue
             if not self._end_values(open_ends):
                 return
 
-    def _begin_value(self) -> int:
+    def _begin_value(self, depth: int) -> int:
         """Pass a value, or the start of a container: then its closing bracket is returned."""
         char = self._next()
+        if depth >= DEPTH_MAX and char in b"[{":
+            raise self._fault(TOO_DEEP)
         can_close, self._list_just_opened = self._list_just_opened, char == ord("[")
         if char == ord("{"):
             self._at += 1

@@ -5,6 +5,7 @@ same order with the same files at hand.
 """
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -265,9 +266,12 @@ def test_the_log_can_be_followed(ours: CommandLine) -> None:
         assert "[" in line.result()
 
 
-def test_a_server_that_is_told_to_leave_ends(tmp_path: Path) -> None:
-    for kind, command, host in (("ours", our_command(), 213), ("real", real_command(), 214)):
-        with running(command, address(host)) as target:
-            line = _at_home(target, tmp_path / kind)
-            assert line.run("leave") == Ran(("leave",), 0, "Graceful leave complete\n", "")
-            assert eventually(lambda: line.run("members").code == 1)
+@pytest.mark.slow
+@pytest.mark.parametrize(("program", "host"), [(our_command, 213), (real_command, 214)])
+def test_a_server_that_is_told_to_leave_ends(
+    program: Callable[[], list[str]], host: int, tmp_path: Path
+) -> None:
+    with running(program(), address(host)) as target:
+        line = _at_home(target, tmp_path / "home")
+        assert line.run("leave") == Ran(("leave",), 0, "Graceful leave complete\n", "")
+        assert eventually(lambda: line.run("members").code == 1)

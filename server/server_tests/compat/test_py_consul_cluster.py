@@ -35,10 +35,19 @@ def test_the_agent_describes_itself(server: Target, py_consul: consul.Consul) ->
 def test_autopilot_is_healthy_and_keeps_its_settings(py_consul: consul.Consul) -> None:
     assert eventually(lambda: py_consul.operator.autopilot_health()["Healthy"])
     before = py_consul.operator.autopilot_configuration()
-    assert py_consul.operator.update_autopilot_configuration(max_trailing_logs=300)
+    settings = {
+        "cleanup_dead_servers": before["CleanupDeadServers"],
+        "last_contact_threshold": before["LastContactThreshold"],
+        "max_trailing_logs": before["MaxTrailingLogs"],
+        "server_stabilization_time": before["ServerStabilizationTime"],
+    }
+    update = py_consul.operator.update_autopilot_configuration
+    assert update(**settings | {"max_trailing_logs": 300})
     now = py_consul.operator.autopilot_configuration()
     assert now["MaxTrailingLogs"] == 300
     assert now["CreateIndex"] == before["CreateIndex"]
+    assert update(**settings, cas=now["ModifyIndex"])
+    assert not update(**settings, cas=now["ModifyIndex"])
 
 
 def test_a_fired_event_is_listed_and_wakes_its_listeners(
@@ -53,6 +62,7 @@ def test_a_fired_event_is_listed_and_wakes_its_listeners(
     assert event["Payload"].decode() == "grüße"
 
 
+@pytest.mark.slow
 def test_coordinates_are_stored_and_told(py_consul: consul.Consul, place: str) -> None:
     py_consul.catalog.register(place, "192.0.2.20")
     coordinate = {

@@ -226,3 +226,17 @@ def test_unknown_things_are_refused_in_consuls_way(py_consul: consul.Consul, pla
         py_consul.agent.service.register("")
     assert py_consul.agent.service_definition(place) is None
     assert py_consul.agent.service.deregister(place)
+
+
+def test_what_only_newer_servers_know_is_accepted_and_what_none_knows_is_not(
+    our_server: Target, place: str
+) -> None:
+    """Not tried on the real one: 1.8.7 refuses `Locality` as it refuses a misspelt name."""
+    with py_consul_client(our_server.address) as client:
+        assert client.agent.service.register(
+            place, port=80, socket_path="/run/web.sock", locality={"region": "eu", "zone": "a"}
+        )
+        assert client.agent.services()[place]["Port"] == 80
+        assert client.agent.service.deregister(place)
+        with pytest.raises(consul.exceptions.BadRequest, match="unknown field"):
+            client.agent.check.register(place, check={"ttl": "10s", "intervall": "1s"})

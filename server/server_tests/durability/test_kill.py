@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -29,18 +30,20 @@ def test_each_write_on_a_connection_is_synced_before_it_is_acknowledged(tmp_path
     if strace is None:
         pytest.skip("strace is not installed")
     trace = tmp_path / "trace"
-    server = ServerProcess(address(12), tmp_path / "data")
-    server.start(strace, "-f", "-e", "trace=fdatasync,fsync", "-o", str(trace))
-    try:
+    with ServerProcess(address(12), tmp_path / "data") as server:
+        watch = [strace, "-f", "-e", "trace=fdatasync,fsync", "-o", str(trace)]
+        watcher = subprocess.Popen([*watch, "-p", str(server.pid)], stderr=subprocess.PIPE)
+        assert watcher.stderr is not None
+        if b"attached" not in (said := watcher.stderr.readline()):
+            pytest.skip(f"strace may not attach here: {said.decode().strip()}")
         connection = http.client.HTTPConnection(server.address, 8500, timeout=30)
-        before = _syncs(trace)
         for number in range(PUTS):
             connection.request("PUT", f"/v1/kv/synced/{number}", b"x")
             assert connection.getresponse().read() == b"true"
         connection.close()
-        assert _syncs(trace) - before >= PUTS
-    finally:
-        server.stop()
+        watcher.send_signal(signal.SIGINT)
+        watcher.communicate()
+        assert _syncs(trace) >= PUTS
 
 
 def _syncs(trace: Path) -> int:

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -13,6 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from proconsul.raft.messages import Entry, EntryKind, Index, Term
+from proconsul.runtime.disk import RealDisk
+from proconsul.runtime.log_writer import record_of
+from proconsul.runtime.wal_files import WalFiles
+from proconsul.wal.segments import DEFAULT_SEGMENT_BYTES
 from server_tests.loopback import address
 from server_tests.process import ServerProcess
 
@@ -170,6 +176,97 @@ def test_a_port_that_is_taken_is_said_without_a_traceback(tmp_path: Path) -> Non
     assert "Traceback" not in output
 
 
+def test_a_command_that_nobody_can_read_ends_it_with_its_place_and_kind(tmp_path: Path) -> None:
+    server = ServerProcess(address(30), tmp_path / "data")
+    some_data(server)
+    wal = WalFiles.open(str(tmp_path / "data" / "raft" / "log"), RealDisk(), DEFAULT_SEGMENT_BYTES)
+    index = Index(wal.last_index + 1)
+    strange = Entry(index, Term(wal.last_term), EntryKind.COMMAND, b"\x1f\x80", b"")
+    wal.append([record_of(strange)], None)
+    wal.close()
+    for _ in range(2):  # it does not heal, nor does it get worse
+        code, output = server.start_in_vain()
+        assert code == 1
+        assert f"entry {index} of the log cannot be applied" in output
+        assert "a command of type 31" in output
+        assert "Traceback" not in output
+
+
+def test_a_lost_node_id_is_noticed(tmp_path: Path) -> None:
+    server = ServerProcess(address(31), tmp_path / "data")
+    some_data(server)
+    (tmp_path / "data" / "node-id").unlink()
+    server.launch()
+    try:
+        until_it_says(server, "was its node-id file lost?")
+    finally:
+        server.kill()
+
+
+def until_it_says(server: ServerProcess, text: str) -> None:
+    deadline_s = time.monotonic() + 30
+    while text not in server.output.read_text():
+        assert time.monotonic() < deadline_s, server.output.read_text()
+        time.sleep(0.01)  # noqa: TID251 - another process is waited for
+
+
+# ---------------------------------------------------------------- the disk fails
+
+
+@contextlib.contextmanager
+def failing(server: ServerProcess, call: str, error: str) -> Iterator[None]:
+    """Let a system call of the running server fail."""
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace is not installed")
+    inject = ["-e", f"trace={call}", "-e", f"inject={call}:error={error}"]
+    watch = [strace, "-f", "-o", "/dev/null", *inject, "-p", str(server.pid)]
+    watcher = subprocess.Popen(watch, stderr=subprocess.PIPE)
+    assert watcher.stderr is not None
+    if b"attached" not in (said := watcher.stderr.readline()):
+        pytest.skip(f"strace may not attach here: {said.decode().strip()}")
+    try:
+        yield
+    finally:
+        watcher.send_signal(signal.SIGINT)
+        watcher.communicate()
+
+
+def test_a_sync_that_fails_ends_it_and_the_write_is_not_acknowledged(tmp_path: Path) -> None:
+    server = ServerProcess(address(32), tmp_path / "data")
+    with server:
+        assert server.request("PUT", "/v1/kv/a", b"1") == (200, b"true")
+        with failing(server, "fdatasync", "EIO"):
+            status, _ = server.request("PUT", "/v1/kv/a", b"2")
+            assert status == 500
+            assert server.wait() == 1
+        output = server.output.read_text()
+        assert "fdatasync failed" in output
+        assert "look for disk errors" in output
+        assert "Traceback" not in output
+        server.start()
+        _, value = server.request("GET", "/v1/kv/a?raw&consistent")
+        assert value in (b"1", b"2")  # written, and not known to be on the disk: neither promised
+
+
+def test_writes_that_find_no_room_are_refused_and_taken_again_later(tmp_path: Path) -> None:
+    server = ServerProcess(address(33), tmp_path / "data")
+    with server:
+        assert server.request("PUT", "/v1/kv/a", b"1") == (200, b"true")
+        with failing(server, "pwrite64", "ENOSPC"):
+            status, body = server.request("PUT", "/v1/kv/a", b"2")
+            assert status == 500
+            assert b"no space left for the log" in body
+            assert server.request("GET", "/v1/kv/a?raw&consistent") == (200, b"1")
+        deadline_s = time.monotonic() + 20
+        while server.request("PUT", "/v1/kv/a", b"3") != (200, b"true"):
+            assert time.monotonic() < deadline_s, "it did not recover"
+            time.sleep(0.05)  # noqa: TID251 - another process is waited for
+        assert server.stop() == 0
+        server.start()
+        assert server.request("GET", "/v1/kv/a?raw") == (200, b"3")
+
+
 # ---------------------------------------------------------------- its end, and its next start
 
 
@@ -230,8 +327,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         waiting.request("GET", "/v1/kv/x?index=1000&wait=5m")  # holds up the orderly end a little
         server.request("PUT", "/v1/kv/a", b"b")
         server.send(signal.SIGINT)
-        while "caught: signal=SIGINT" not in server.output.read_text():
-            time.sleep(0.01)  # noqa: TID251 - another process is waited for
+        until_it_says(server, "caught: signal=SIGINT")
         server.send(signal.SIGINT)
         assert server.wait() == 1
         waiting.close()

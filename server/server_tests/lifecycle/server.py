@@ -1,5 +1,6 @@
 """A server process whose output, signals and sockets are what a test is about."""
 
+import ctypes
 import http.client
 import json
 import os
@@ -15,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 PATIENCE_S = 30.0
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 RUNNING = "==> Proconsul is running"
 
 
@@ -47,6 +49,11 @@ def until(holds: Callable[[], Any]) -> Any:
     return answer
 
 
+def _end_with_the_tests() -> None:
+    """In the child: the kernel kills it when the process of the tests ends, however it does."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class Server:
     """`proconsul agent -server` as a user starts it; the end of the block kills it."""
 
@@ -74,7 +81,11 @@ class Server:
         """Start these words instead."""
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                words, stdout=log, stderr=log, env={**os.environ, **self._environment}
+                words,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self._environment},
+                preexec_fn=_end_with_the_tests,  # noqa: PLW1509  # one call, no lock
             )
         process = self._process
         until(lambda: RUNNING in self.output or process.poll() is not None)

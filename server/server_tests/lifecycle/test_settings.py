@@ -87,11 +87,14 @@ def test_the_log_is_json_and_in_a_file_where_that_is_wished(tmp_path: Path) -> N
     file = tmp_path / "server.log"
     flags = ("-log-json", "-log-level=debug", f"-log-file={file}")
     with Server(address(75), tmp_path, *flags) as server:
-        server.request("GET", "/v1/nothing-here")
+        server.request("GET", "/v1/kv/a?token=s3")
         server.end()
         lines = [json.loads(line) for line in file.read_text().splitlines()]
         assert {"@level", "@message", "@module", "@timestamp"} <= set(lines[0])
-        assert "leadership established" in [line["@message"] for line in lines]
+        told = [line["@message"] for line in lines]
+        assert "leadership established" in told
+        (request,) = [line for line in told if "url=/v1/kv/a?" in line]
+        assert request.startswith("Request finished: method=GET url=/v1/kv/a?token=<hidden> from=")
 
 
 def test_a_client_gets_as_many_connections_as_it_may_have(tmp_path: Path) -> None:

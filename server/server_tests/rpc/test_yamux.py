@@ -262,6 +262,26 @@ def test_exactly_a_window_of_data_is_taken() -> None:
     assert events == [DataReceived(1, bytes(WINDOW_BYTES)), StreamEnded(1)]
 
 
+def test_so_much_may_be_unread_on_all_streams_together_and_no_more() -> None:
+    server = Session(is_client=False)
+    streams = yamux.UNREAD_BYTES_MAX // WINDOW_BYTES
+    for number in range(streams + 1):
+        open_from_outside(server, 2 * number + 1)
+    full = bytes(WINDOW_BYTES)
+    for number in range(streams):
+        server.receive(frame(Kind.DATA, Flags.NONE, 2 * number + 1, WINDOW_BYTES, full))
+    last = 2 * streams + 1
+    server.consumed(1, 1)
+    assert server.receive(frame(Kind.DATA, Flags.NONE, last, 1, b"x")) == [DataReceived(last, b"x")]
+    server.reset(3)
+    assert server.receive(frame(Kind.DATA, Flags.NONE, last, 9, bytes(9)))
+    refill = frame(Kind.DATA, Flags.NONE, last, WINDOW_BYTES - 10, bytes(WINDOW_BYTES - 10))
+    assert not isinstance(server.receive(refill)[-1], SessionEnded)
+    server.receive(frame(Kind.WINDOW_UPDATE, Flags.SYN, last + 2, 0))
+    excess = frame(Kind.DATA, Flags.NONE, last + 2, 2, b"xx")
+    assert_ends_with_a_protocol_error(server, excess, "sends more than is read")
+
+
 def test_window_updates_without_end_are_not_remembered_one_by_one() -> None:
     client, _, stream = opened()
     client.send(stream, b"x")

@@ -173,6 +173,41 @@ async def test_arguments_of_the_limit_are_served_and_larger_ones_end_the_connect
         assert await client.is_closed()
 
 
+async def test_requests_that_are_not_whole_have_a_limit_together() -> None:
+    whole = encode_call(Call(1, "KVS.Apply", encode_value(SET_A)))
+    begun = whole[:-1]
+    head = len(encode_call(Call(1, "KVS.Apply", b"")))
+    limits = RpcLimits(
+        handshake_timeout_s=5,
+        connections_per_client_max=100,
+        arriving_bytes_max=2 * (len(begun) - head),
+    )
+    async with rpc_site(limits=limits) as port:
+        first = await port.connect(b"\x00" + begun)
+        second = await port.connect(b"\x00" + begun)
+        await settle()
+        third = await port.connect(b"\x00" + begun)
+        assert await third.is_closed()
+        for client in (first, second):
+            client.writer.write(whole[-1:])
+            assert (await client.reply()).error == ""
+        fourth = await port.connect(b"\x00" + whole)
+        assert (await fourth.reply()).error == ""
+
+
+async def test_a_client_that_does_not_take_its_reply_is_given_up() -> None:
+    async with rpc_site() as port:
+        entry = DirEntry(key="a", value=bytes(16 << 20))
+        await port.site.call("KVS.Apply", KVSRequest(datacenter="dc1", op="set", dir_ent=entry))
+        client = await port.connect(b"\x00")
+        client.writer.transport.pause_reading()
+        client.writer.write(encode_call(Call(1, "KVS.Get", encode_value(GET_A))))
+        await asyncio.sleep(290)
+        assert port.server.connection_count == 1
+        await asyncio.sleep(30)
+        assert port.server.connection_count == 0
+
+
 async def test_a_request_that_does_not_go_on_ends_the_connection() -> None:
     async with rpc_site() as port:
         client = await port.connect(b"\x00" + encode_call(Call(1, "Status.Ping", b"\x80"))[:-1])
@@ -372,7 +407,7 @@ async def test_pings_are_answered_and_sent_every_30_seconds() -> None:
 
 async def test_a_client_that_answers_no_ping_is_closed() -> None:
     async with rpc_site() as port:
-        client = await yamux_client(port)
+        await yamux_client(port)
         await settle()
         assert port.server.connection_count == 1
         await asyncio.sleep(45)
@@ -389,10 +424,10 @@ async def test_a_client_that_never_ends_its_stream_loses_it_after_five_minutes()
     async with rpc_site() as port:
         client = await yamux_client(port)
         bad = client.open_with(Call(1, "KVS.Nope", b"\x80"))
-        for _ in range(40):
+        for _ in range(80):
             await client.hear()
             client.say()
-            await asyncio.sleep(10)
+            await asyncio.sleep(4)
         assert StreamReset(bad) in client.events
 
 

@@ -13,6 +13,7 @@ from server_tests.sim.kv import NOTHING
 from server_tests.sim.servers import SimServer
 
 KEYS = ("a", "b", "c")
+KINDS = (Kind.PUT, Kind.PUT, Kind.CAS, Kind.GET)
 
 
 class Client:
@@ -28,6 +29,8 @@ class Client:
         think_us: int,
         typical_us: int,
         patience_us: int,
+        reads_only: bool,
+        loyalty: float,
         history: list[Operation],
     ) -> None:
         self.is_done = False
@@ -38,6 +41,8 @@ class Client:
         self._think_us = think_us
         self._typical_us = typical_us
         self._patience_us = patience_us
+        self._kinds = (Kind.GET,) if reads_only else KINDS
+        self._loyalty = loyalty
         self._history = history
         self._asked = 0
         self._leader: ServerId | None = None
@@ -45,7 +50,10 @@ class Client:
         self._open: Operation | None = None
 
     def start(self) -> None:
-        """Begin to ask, and go on until `is_done`."""
+        """Begin to ask, and go on until `is_done`.
+
+        `loyalty` is how likely it asks the one again that answered the last time.
+        """
         self._agenda.after(self._die.randrange(self._think_us), self._ask)
 
     def _ask(self) -> None:
@@ -54,7 +62,7 @@ class Client:
         die = self._die
         server = self._choose_server()
         key = die.choice(KEYS)
-        kind = die.choice((Kind.PUT, Kind.PUT, Kind.CAS, Kind.GET, Kind.GET))
+        kind = die.choice(self._kinds)
         self._asked += 1
         operation = self._open = Operation(
             self._number,
@@ -72,7 +80,7 @@ class Client:
 
     def _choose_server(self) -> SimServer:
         known = self._servers.get(self._leader) if self._leader is not None else None
-        if known is not None and self._die.random() < 0.95:
+        if known is not None and self._die.random() < self._loyalty:
             return known
         running = [one for one in self._servers.values() if one.is_up]
         leading = [one for one in running if one.node.is_leader]

@@ -20,6 +20,7 @@ WEIGHTS = {
     "power loss of the leader": 5,
     "blackout": 2,
     "new address": 5,
+    "short reign": 2,
     "pause": 8,
     "clock skew": 8,
     "partition": 8,
@@ -27,6 +28,7 @@ WEIGHTS = {
     "bridge": 4,
     "isolated leader": 6,
     "deaf leader": 3,
+    "leader that hears late": 5,
     "connection reset": 10,
     "slow link": 6,
     "slow disk": 6,
@@ -42,6 +44,14 @@ WEIGHTS = {
     "transfer": 8,
 }
 
+# What a seed likes; of the other faults it leaves some alone and favours some.
+MOODS: dict[str, tuple[str, ...]] = {
+    "any": (),
+    "short reigns": ("short reign",),
+    "old leaders": ("leader that hears late", "isolated leader"),
+    "restless members": ("member added", "member promoted", "member removed"),
+}
+
 
 class Stage(Protocol):
     """The world, as faults see it."""
@@ -51,6 +61,7 @@ class Stage(Protocol):
     network: Network
     servers: dict[ServerId, SimServer]
     tick_us: int
+    mood: str
 
     def count(self, what: str) -> None:
         """One more of it."""
@@ -77,6 +88,7 @@ class Faults:
             "power loss of the leader": self._power_loss_of_leader,
             "blackout": self._blackout,
             "new address": self._new_address,
+            "short reign": self._short_reign,
             "pause": self._pause,
             "clock skew": self._clock_skew,
             "partition": self._halves,
@@ -84,6 +96,7 @@ class Faults:
             "bridge": self._bridge,
             "isolated leader": self._isolated_leader,
             "deaf leader": self._deaf_leader,
+            "leader that hears late": self._late_leader,
             "connection reset": stage.network.reset_one,
             "slow link": self._slow_link,
             "slow disk": self._slow_disk,
@@ -99,10 +112,13 @@ class Faults:
             "transfer": self._transfer,
         }
         assert self._do.keys() == WEIGHTS.keys()
-        # Half of all faults as they come; the rest this seed leaves alone or likes most.
+        liked = MOODS[stage.mood]
         self._weights = [
-            weight * self._die.choice((0, 1, 1, 1, 3)) for weight in WEIGHTS.values()
+            weight * (8 if what in liked else self._die.choice((0, 1, 1, 1, 3)))
+            for what, weight in WEIGHTS.items()
         ]
+        self._reign_waits = False  # for the next election, see _short_reign
+        self._absent: SimServer | None = None
         self._pause_us = stage.tick_us * self._die.choice((3, 6, 12, 25))
 
     def start(self) -> None:
@@ -209,6 +225,39 @@ class Faults:
         one.address, other.address = other.address, one.address
         return True
 
+    def _short_reign(self) -> bool:
+        """The next one that is elected goes down soon, while somebody else is down already, who
+        then comes back with the address of the one that was elected (at times)."""
+        running = self._running()
+        if self._reign_waits or not running:
+            return False
+        self._reign_waits = True
+        leader = self._leader()
+        if leader is not None:
+            leader.stop(power_lost=self._die.random() < 0.5)
+            self._absent = leader
+        return True
+
+    def elected(self, server: SimServer) -> None:
+        """A server was elected just now."""
+        if self.is_over or not self._reign_waits:
+            return
+        self._reign_waits = False
+        typical_us = self._stage.network.typical_us
+        delay_us = self._die.choice((0, typical_us, 2 * typical_us, 5 * typical_us))
+        life = server.life
+        absent, self._absent = self._absent, None
+
+        def fall() -> None:
+            if not self.is_over and server.is_up and server.life == life:
+                self._stop(server, power_lost=self._die.random() < 0.5)
+                if absent is not None and not absent.is_up and self._die.random() < 0.5:
+                    absent.address, server.address = server.address, absent.address
+            if not self.is_over and absent is not None:
+                self.restart(absent)
+
+        self._stage.agenda.after(delay_us, fall)
+
     def _pause(self) -> bool:
         def do(server: SimServer) -> None:
             server.pause()
@@ -282,6 +331,27 @@ class Faults:
         if leader is None:
             return False
         return self._cut({(b, leader.id) for b in self._stage.servers if b != leader.id})
+
+    def _late_leader(self) -> bool:
+        """What others say takes long to reach the leader, and soon it is not heard either.
+
+        So answers of old still come in when somebody else leads already.
+        """
+        leader = self._leader()
+        if leader is None:
+            return False
+        network, me = self._stage.network, leader.id
+        others = [name for name in self._stage.servers if name != me]
+        for name in others:
+            network.slow[(name, me)] = 1 + 15 * self._stage.tick_us // network.typical_us
+
+        def cut() -> None:
+            if not self.is_over:
+                self._cut({(me, name) for name in others})
+
+        self._stage.agenda.after(self._die.randrange(3 * self._stage.tick_us), cut)
+        self._for_some_time(network.slow.clear)
+        return True
 
     def _slow_link(self) -> bool:
         ones, others = self._groups()

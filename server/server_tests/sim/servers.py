@@ -67,6 +67,7 @@ class Surroundings:
     make_node: type[Node]
     trace: Callable[[str], None]
     count: Callable[[str], None]
+    elected: Callable[["SimServer"], None]
 
 
 class SimServer:
@@ -276,6 +277,8 @@ class SimServer:
         if event.role is Role.LEADER:
             self._around.count("elected")
             self._around.watch.elected(self.node, event.term)
+            # In a while, for the turn is not over.
+            self._around.agenda.after(0, lambda: self._around.elected(self))
             return
         writes, self._writes = self._writes, {}
         for _, tell in writes.values():

@@ -15,7 +15,7 @@ from proconsul.raft.node import Node, Settings
 from server_tests.sim.agenda import Agenda
 from server_tests.sim.checkers import Watch
 from server_tests.sim.clients import Client
-from server_tests.sim.faults import Faults, has_majority
+from server_tests.sim.faults import MOODS, Faults, has_majority
 from server_tests.sim.history import Operation, Verdict, judge
 from server_tests.sim.network import Network
 from server_tests.sim.servers import Pace, SimServer, Surroundings
@@ -59,6 +59,7 @@ class World:
         self.tick_us = TICK_US
         self._traced = traced
         self.uses_wal = seed % WAL_EVERY == 0
+        self.mood = die.choice(("any", "any", *MOODS))
         self.settings = settings = self._draw_settings()
         typical_us = die.choice((200, 1_000, 4_000))
         patience_us = TICK_US * die.choice((3, 10, 30))
@@ -81,6 +82,7 @@ class World:
             make_node=make_node,
             trace=self.trace,
             count=self.count,
+            elected=lambda server: self.faults.elected(server),
         )
         founders = die.choice((3, 3, 3, 5, 5, 1, 2, 4))
         self.servers: dict[ServerId, SimServer] = {}
@@ -100,6 +102,8 @@ class World:
                 think_us=die.choice((10_000, 40_000)),
                 typical_us=typical_us,
                 patience_us=20 * TICK_US,
+                reads_only=number == 0,
+                loyalty=0.98 if number % 2 == 0 else die.choice((0.2, 0.95)),
                 history=self.history,
             )
             for number in range(CLIENTS)
@@ -109,12 +113,13 @@ class World:
     def _draw_settings(self) -> Settings:
         die = self.die
         election_ticks = die.choice((4, 6, 10))
+        brief = self.mood == "short reigns"  # figure 8 of the paper needs small steps
         return Settings(
             heartbeat_ticks=die.choice((1, 2)),
             election_ticks=election_ticks,
             lease_ticks=die.choice((3, election_ticks, 4 * election_ticks)),
-            entries_a_message_max=die.choice((1, 3, 64)),
-            flights_max=die.choice((1, 4, 128)),
+            entries_a_message_max=1 if brief else die.choice((1, 3, 64)),
+            flights_max=1 if brief else die.choice((1, 4, 128)),
             apply_entries_max=die.choice((2, 1024)),
             apply_ahead_max=die.choice((2, 4096)),
             young_entries_max=die.choice((2, 10, 512)),

@@ -49,7 +49,10 @@ def test_what_stands_behind_the_first_value_does_not_count() -> None:
 
 
 def test_depth_has_a_limit() -> None:
-    assert syntax_fault(b"[" * (DEPTH_MAX + 1)) == TOO_DEEP
+    assert syntax_fault(b"[" * DEPTH_MAX) == UNEXPECTED_END
+    assert syntax_fault(b"[" * (DEPTH_MAX + 1)) == f"invalid character '[' {TOO_DEEP}"
+    deep = b'{"a":' * (DEPTH_MAX + 1)
+    assert syntax_fault(deep) == f"invalid character '{{' {TOO_DEEP}"
 
 
 VALUES = st.recursive(

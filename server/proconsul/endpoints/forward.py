@@ -1,0 +1,73 @@
+"""Where a call is served: here, at the leader, or not yet (wire/rpc.md section 7, ForwardRPC).
+
+Pure: the caller tells how things stand, and does what is decided.
+"""
+
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from proconsul.endpoints.methods import Handler, Method
+from proconsul.errors import NoLeaderError, ProconsulError, RpcError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How this server stands towards the cluster, at one moment."""
+
+    datacenter: str
+    leads: bool
+    leader_address: str  # `ip:port` of another server's RPC port, "" when nobody is known
+    has_heard_of_a_leader: bool  # ever: without, there is nothing stale to read
+    leaves: bool = False  # it is on its way out of the cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Serve it."""
+
+
+@dataclass(frozen=True, slots=True)
+class There:
+    """Ask the leader."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """Nobody leads that we know of: look again a little later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nobody would serve it."""
+
+    failure: ProconsulError
+
+
+Decision = Here | There | NotYet | Refused
+
+
+def decide(method: Method, request: Any, standing: Standing) -> Decision:
+    """Where to serve a call of `method` with `request`."""
+    datacenter = getattr(request, "datacenter", None)
+    if datacenter is not None and datacenter != standing.datacenter:
+        return Refused(RpcError("No path to datacenter"))
+    if method.local or standing.leads:
+        return Here()
+    if method.read and _allows_stale(request) and standing.has_heard_of_a_leader:
+        return Here()
+    if standing.leaves:
+        return Refused(NoLeaderError())
+    if standing.leader_address:
+        return There(standing.leader_address)
+    return NotYet()
+
+
+def _allows_stale(request: Any) -> bool:
+    return bool(getattr(request, "allow_stale", False))
+
+
+def reply_type_of(handler: Handler) -> Any:
+    """What a handler answers with, as it is declared: a struct, a scalar, a list, NoneType."""
+    return get_type_hints(handler)["return"]

@@ -1,0 +1,83 @@
+"""Calls that are served wherever they belong: here, or at the leader (wire/rpc.md section 7).
+
+While nobody leads a call is held, for `rpc_hold_timeout` at the most. It is made again only if it
+cannot have been done: a write whose outcome is unknown comes back as what it is, an error that
+says so, and is never answered with "No cluster leader".
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from proconsul.endpoints.context import Context
+from proconsul.endpoints.forward import (
+    Decision,
+    Here,
+    NotYet,
+    Refused,
+    Standing,
+    There,
+    decide,
+    reply_type_of,
+)
+from proconsul.endpoints.methods import Method, Methods
+from proconsul.errors import NoLeaderError, RpcError
+from proconsul.runtime.rpc_client import RpcClient, can_retry
+
+JITTER_FRACTION = 16  # of the hold, between two looks for a leader: up to one such part
+JITTER_STEPS = 1 << 20
+
+
+class Forwarder:
+    """Serves calls of the method table for HTTP and for the RPC port alike."""
+
+    def __init__(
+        self, methods: Methods, context: Context, client: RpcClient, leaves: Callable[[], bool]
+    ) -> None:
+        """`leaves`: whether this server is on its way out of the cluster."""
+        self._methods = methods
+        self._context = context
+        self._client = client
+        self._leaves = leaves
+        self._reply_types: dict[str, Any] = {}
+
+    async def call(self, name: str, request: Any) -> Any:
+        """The reply. Raises ProconsulError: NoLeaderError when nobody led all the time."""
+        method = self._methods.find(name)
+        world, hold_s = self._context.world, self._context.facts.rpc_hold_timeout_s
+        until_s = world.now_s() + hold_s
+        while True:
+            match self._decide(method, request):
+                case Here():
+                    return await self._methods.call(self._context, name, request)
+                case Refused(failure):
+                    raise failure
+                case There(address):
+                    try:
+                        return await self._call_there(address, name, method, request)
+                    except RpcError as failure:
+                        if not can_retry(failure, is_read=method.read):
+                            raise
+                case NotYet():
+                    pass
+            if world.now_s() >= until_s:
+                raise NoLeaderError
+            part = world.die(JITTER_STEPS) / JITTER_STEPS
+            await asyncio.sleep(part * hold_s / JITTER_FRACTION)
+
+    def _decide(self, method: Method, request: Any) -> Decision:
+        log = self._context.log
+        leads = log.is_leader()
+        standing = Standing(
+            datacenter=self._context.facts.datacenter,
+            leads=leads,
+            leader_address="" if leads else log.leader_address(),
+            has_heard_of_a_leader=leads or log.leader_known() or log.last_contact_ns() > 0,
+            leaves=self._leaves(),
+        )
+        return decide(method, request, standing)
+
+    async def _call_there(self, address: str, name: str, method: Method, request: Any) -> Any:
+        if name not in self._reply_types:
+            self._reply_types[name] = reply_type_of(method.handler)
+        return await self._client.call(address, name, request, self._reply_types[name])
