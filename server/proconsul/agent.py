@@ -46,7 +46,7 @@ from proconsul.runtime.server_world import ServerWorld
 from proconsul.runtime.storage import open_storage
 from proconsul.runtime.tls import server_context
 from proconsul.telemetry import Telemetry
-from proconsul.wire.golang import SECOND, Time, time_from_unix_ns
+from proconsul.wire.golang import SECOND, time_from_unix_ns
 
 SETTLE_S = 3.0  # a cluster of one needs far less to elect itself and to fill its catalog
 STOP_GRACE_S = 2.0
@@ -98,7 +98,11 @@ class Agent:
             raise
         self.driver.start()
         self._bootstrap()
-        await self.local.start(self._loaded.services, self._loaded.checks)
+        try:
+            await self.local.start(self._loaded.services, self._loaded.checks)
+        except BaseException:
+            await self.stop()
+            raise
         self._run(self.snapshots.run())
         self._run(self._keep_telemetry())
         self._run(self._tell_coordinate())
@@ -111,7 +115,7 @@ class Agent:
         settings = agent_settings.raft_settings(self.config)
         hooks = Hooks(
             leadership=self._leadership,
-            events=self._store_events,
+            events=lambda events: self.duties.store_events(events),  # noqa: PLW0108  # made later
             log=raft_line,
             fatal=self.fail,
         )
@@ -133,8 +137,9 @@ class Agent:
             ready,
             self.config.rpc_hold_timeout_s,
             names=lambda: {self.node_id: self.config.node_name},
-            stable_since=self._stable_since,
+            stable_since=lambda: self._leader_since,
             version=CONSUL_VERSION,
+            telemetry=self.telemetry,
         )
         self.world = ServerWorld(self.storage.replicated.waiting)
         self.context = Context(
@@ -257,6 +262,7 @@ class Agent:
         if won:
             seconds = self.world.unix_ns() // SECOND  # Consul tells whole seconds
             self._leader_since = time_from_unix_ns(seconds * SECOND)
+        self.telemetry.count("raft.state.leader" if won else "raft.state.follower")
         self.duties.leadership(won)
         if won:
             self._run(self._sync_when_ready())
@@ -265,15 +271,9 @@ class Agent:
         await self.duties.ready.wait()
         self.local.request_full_sync()
 
-    def _store_events(self, events: list[object]) -> None:
-        self.duties.store_events(events)
-
     def _restored(self, events: list[object]) -> None:
         self.duties.restored()
         self.duties.store_events(events)
-
-    def _stable_since(self) -> Time:
-        return self._leader_since
 
     async def _tell_coordinate(self) -> None:
         """This node's own coordinate, which without a gossip pool is never measured."""

@@ -101,6 +101,10 @@ class Telemetry:
         self._counts: dict[Key, float] = {}
         self._summaries: dict[Key, Summary] = {}
 
+    def declare(self, name: str) -> None:
+        """Let a counter be there as 0: one that is missing until it first counts breaks alerts."""
+        self._counts.setdefault((name, ()), 0.0)
+
     def count(self, name: str, value: float = 1.0, labels: Labels = ()) -> None:
         """Add to a counter."""
         key = (name, labels)

@@ -46,3 +46,12 @@ def test_a_busy_sample_keeps_only_its_newest_values() -> None:
     summary = telemetry.totals().samples["s", ()]
     assert summary.total.count == RECENT_VALUES_MAX * 2
     assert summary.quantiles((0.0,), 100.0) == [RECENT_VALUES_MAX]
+
+
+def test_a_declared_counter_is_there_as_zero_but_in_no_interval() -> None:
+    telemetry = Telemetry()
+    telemetry.count("a")
+    telemetry.declare("a")
+    telemetry.declare("b")
+    assert telemetry.totals().counters == {("a", ()): 1.0, ("b", ()): 0.0}
+    assert list(telemetry.newest().counters) == [("a", ())]

@@ -59,7 +59,7 @@ _SHAPES: dict[type[GoStruct], Shape] = {
     ),
     Node: Shape(newer=_LATER_ENTERPRISE),
     NodeService: Shape(
-        newer=_LATER_ENTERPRISE | {"socketpath", "ports"},
+        newer=_LATER_ENTERPRISE | {"socketpath", "ports", "ai"},
         hidden=frozenset({"locally_registered_as_sidecar"}),
     ),
     RegisterRequest: Shape(newer=_LATER_ENTERPRISE),
@@ -84,7 +84,7 @@ _SHAPES: dict[type[GoStruct], Shape] = {
             "enable_tag_override": "enable_tag_override",
             "tagged_addresses": "tagged_addresses",
         },
-        newer=_LATER_ENTERPRISE | {"socketpath", "ports", "exposedport"},
+        newer=_LATER_ENTERPRISE | {"socketpath", "ports", "exposedport", "ai"},
     ),
     ServiceConnect: Shape(other_names={"sidecar_service": "sidecar_service"}, lenient=True),
     ConnectProxyConfig: Shape(

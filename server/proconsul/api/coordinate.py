@@ -55,7 +55,10 @@ async def node(api: Api, request: Request) -> Reply:
     found: IndexedCoordinates = await read(api, "Coordinate.Node", wanted)
     rows = _of_segment(request, found)
     if not rows:
-        return Reply(None, status=404)
+        # Consul sets the headers of the read after the status: only where the answer waits to be
+        # compressed do they still go out.
+        compressed = "gzip" in request.headers.first("accept-encoding")
+        return Reply(None, found if compressed else None, status=404)
     return Reply(list_to_json(rows), found, floats=True)
 
 

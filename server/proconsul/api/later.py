@@ -8,7 +8,6 @@ from proconsul.api.http import Request, Response
 from proconsul.api.reply import Reply
 from proconsul.api.surface import Api
 
-
 NEEDS_CONNECT = ("/v1/connect/ca/", "/v1/agent/connect/ca/")
 
 

@@ -81,7 +81,9 @@ async def _serve(loaded: LoadedConfig, source: ConfigSource) -> int:
     config = loaded.config
     logging = config.logging
     with _named("log_file"):
-        logs.start(logging.level, as_json=logging.json, file=logging.file)
+        # A directory stands for a file in it, under Consul's name.
+        file = f"{logging.file}consul.log" if logging.file.endswith("/") else logging.file
+        logs.start(logging.level, as_json=logging.json, file=file)
     log = logs.logger("")
     for warning in loaded.warnings:
         log.warning("%s", warning)

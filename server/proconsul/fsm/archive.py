@@ -22,6 +22,7 @@ META, STATE, SUMS = "meta.json", "state.bin", "SHA256SUMS"
 _SMALL_BYTES_MAX = 1024 * 1024  # of meta.json and SHA256SUMS, which are held in memory
 _PIECE_BYTES_MAX = 64 * 1024
 _GZIP = 31  # zlib's window bits for a gzip stream
+_GZIP_HEADER_BYTES = 10  # without the optional parts
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -178,7 +179,7 @@ class _Inflated:
         self._refuse_other_formats()
 
     def _refuse_other_formats(self) -> None:
-        while len(self._packed) < len(_GZIP_MAGIC):
+        while len(self._packed) < _GZIP_HEADER_BYTES:
             piece = next(self._source, None)
             if piece is None:
                 word = "unexpected EOF" if self._packed else "EOF"

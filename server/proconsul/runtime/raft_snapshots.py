@@ -153,21 +153,27 @@ class RaftSnapshots:
                     raise RpcError(f"failed to read snapshot: {failure}") from failure
                 raise
         if self._ended:
+            state.close()
             raise RpcError("failed to restore snapshot: the server ends")
         task = asyncio.get_running_loop().create_task(self._install(Index(saved.index), state))
         self._restoring.add(task)
         task.add_done_callback(self._restoring.discard)
-        await asyncio.shield(task)
+        task.add_done_callback(lambda _: state.close())
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise RpcError("failed to restore snapshot: the server ends") from None
+            raise
 
     async def _install(self, lower_bound: Index, state: Spool) -> None:
         """The leader puts the state in place; its followers will have to fetch it."""
-        with state:
-            async with self._one_at_a_time:
-                meta = await self._begin(lower_bound)
-                events = await self._replace(meta, state)
-                self._driver.end_restore(meta)
-                self._restored(events)
-            await self._driver.barrier()
+        async with self._one_at_a_time:
+            meta = await self._begin(lower_bound)
+            events = await self._replace(meta, state)
+            self._driver.end_restore(meta)
+            self._restored(events)
+        await self._driver.barrier()
         log.info("restored a user snapshot: index=%d", meta.index)
 
     async def _begin(self, lower_bound: Index) -> SnapshotMeta:

@@ -1,6 +1,7 @@
 """The replicated log as RPC handlers see it (endpoints.context.Log), on top of the raft driver."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from proconsul.raft.effects import RefusedError
 from proconsul.raft.membership import RemoveServer
 from proconsul.raft.messages import Suffrage
 from proconsul.runtime.raft_driver import RaftDriver
+from proconsul.telemetry import Telemetry
 from proconsul.wire.golang import Duration, Time
 
 RAFT_PROTOCOL = "3"
@@ -34,6 +36,7 @@ class ReplicatedLog:
         names: Callable[[], dict[str, str]],
         stable_since: Callable[[], Time],
         version: str,
+        telemetry: Telemetry,
     ) -> None:
         """`ready` is set while the leader's duties run; `names` gives node names by server ID."""
         self._driver = driver
@@ -42,12 +45,18 @@ class ReplicatedLog:
         self._names = names
         self._stable_since = stable_since
         self._version = version
+        self._telemetry = telemetry
 
     async def propose(self, kind: MessageType, request: Request) -> Any:
         """Commit and apply a command; the FSM's value. Errors: see RaftDriver.propose."""
         if not self._driver.node.is_leader:
             await self._wait_for_leadership()
-        return await self._driver.propose(encode_command(kind, request))
+        began_s = time.perf_counter()  # the loop's clock tells whole milliseconds
+        value = await self._driver.propose(encode_command(kind, request))
+        self._telemetry.count("raft.apply")
+        # Consul's ends at the commit; ours, which applies at once, when it is applied.
+        self._telemetry.sample("raft.commitTime", (time.perf_counter() - began_s) * 1000)
+        return value
 
     async def _wait_for_leadership(self) -> None:
         """Hold a call during an election, as Consul does (`rpc_hold_timeout`)."""
@@ -63,6 +72,7 @@ class ReplicatedLog:
 
         Raises NoLeaderError, or NotReadyError after a while.
         """
+        self._telemetry.count("raft.verify_leader")
         confirmed = self._driver.confirm_leadership()
         if confirmed.done() and self._ready.is_set():
             confirmed.result()

@@ -30,6 +30,7 @@ from proconsul.wire.msgpack import MsgpackError
 
 REPLY_BYTES_MAX = 256 * 1024 * 1024
 IDLE_STREAMS_MAX = 64  # of one connection, kept for the next calls
+TLS_HANDSHAKE_S = 10.0
 JITTER_FRACTION = 16  # what a server adds to the time of a blocking query, at the most
 
 
@@ -174,7 +175,9 @@ class RpcClient:
             raise RpcTransportError(f"rpc error making call: {failure}", sent=True) from failure
         finally:
             # As Consul 1.8 does, a stream is used again only after a call that went well.
-            if reply is None or reply.error:
+            if conversation.stream.has_unsent:
+                conversation.stream.abort()
+            elif reply is None or reply.error:
                 conversation.stream.close()
             else:
                 link.give_back(conversation)
@@ -335,7 +338,8 @@ async def dial(address: str, first: FirstByte, tls: ClientTls | None) -> SocketS
             stream = await open_on(
                 dialled,
                 tls=tls.context,
-                server_hostname=tls.server_hostname,
+                tls_timeout_s=TLS_HANDSHAKE_S,
+                server_hostname=tls.server_hostname or None,
                 is_server=False,
             )
     except BaseException:

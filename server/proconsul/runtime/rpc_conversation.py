@@ -83,6 +83,7 @@ class Conversations:
                     return
         except (MsgpackError, WireError, TimeoutError) as failure:
             log.warning("a client is given up: %s", str(failure) or "it does not go on")
+            stream.abort()
         except (ConnectionError, _ClientGoneError):
             return
         finally:

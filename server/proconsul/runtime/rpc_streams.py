@@ -23,6 +23,7 @@ from proconsul.rpc.yamux_events import (
     StreamOpened,
     StreamReset,
 )
+from proconsul.runtime.rpc_tls import TlsTransport
 
 READ_BYTES = 64 * 1024
 WRITE_BUFFER_BYTES = 256 * 1024  # of a connection, beyond what the kernel takes
@@ -48,6 +49,9 @@ class ByteStream(Protocol):
     def close(self) -> None:
         """Send what is written, then end; nothing more is read."""
 
+    def abort(self) -> None:
+        """End at once, whatever is on its way."""
+
 
 class SocketStream:
     """A connection by itself, in the clear or TLS."""
@@ -66,9 +70,8 @@ class SocketStream:
         await self.writer.drain()
 
     def finish(self) -> None:
-        """Half close, where the transport can: in TLS asyncio cannot."""
-        if self.writer.can_write_eof():
-            self.writer.write_eof()
+        """Say that nothing more will come; what the peer says is still read."""
+        self.writer.write_eof()
 
     def close(self) -> None:
         """Send what is written, then end."""
@@ -91,29 +94,32 @@ async def open_on(
     connected: socket.socket,
     *,
     tls: ssl.SSLContext | None = None,
-    tls_timeout_s: float | None = None,
+    tls_timeout_s: float = 0.0,
     server_hostname: str | None = None,
     is_server: bool,
 ) -> SocketStream:
     """A stream on a connected socket, of which nothing is left unread. OSError, TimeoutError."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=READ_BYTES, loop=loop)
-    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-    timeout_s = tls_timeout_s if tls is not None else None
+    above = asyncio.StreamReaderProtocol(reader, loop=loop)
+    encrypted: TlsTransport | None = None
+    if tls is not None:
+        encrypted = TlsTransport(above, tls, is_server=is_server, server_hostname=server_hostname)
+    protocol = encrypted or above
     if is_server:
-        transport, _ = await loop.connect_accepted_socket(
-            lambda: protocol, connected, ssl=tls, ssl_handshake_timeout=timeout_s
-        )
+        transport, _ = await loop.connect_accepted_socket(lambda: protocol, connected)
     else:
-        transport, _ = await loop.create_connection(
-            lambda: protocol,
-            sock=connected,
-            ssl=tls,
-            ssl_handshake_timeout=timeout_s,
-            server_hostname=(server_hostname or "") if tls is not None else None,
-        )
+        transport, _ = await loop.create_connection(lambda: protocol, sock=connected)
     transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-    return SocketStream(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+    if encrypted is None:
+        return SocketStream(reader, asyncio.StreamWriter(transport, above, reader, loop))
+    try:
+        async with asyncio.timeout(tls_timeout_s):
+            await encrypted.ready
+    except (TimeoutError, asyncio.CancelledError):
+        transport.abort()
+        raise
+    return SocketStream(reader, asyncio.StreamWriter(encrypted, above, reader, loop))
 
 
 class YamuxStream:
@@ -124,7 +130,7 @@ class YamuxStream:
         self.id = stream_id
         self._chunks: deque[bytes] = deque()
         self._ended = False
-        self._lost = False
+        self._lost = ""  # why, once it is
         self._reading: asyncio.Future[None] | None = None
         self.writing: asyncio.Future[None] | None = None  # waits for room
 
@@ -137,7 +143,7 @@ class YamuxStream:
         """Some bytes, b"" at the end."""
         while not self._chunks:
             if self._lost:
-                raise StreamLostError("stream reset")
+                raise StreamLostError(self._lost)
             if self._ended:
                 return b""
             assert self._reading is None, "one reader at a time"
@@ -153,7 +159,7 @@ class YamuxStream:
     async def write(self, data: bytes) -> None:
         """Send, and wait while the peer takes nothing."""
         if self._lost:
-            raise StreamLostError("stream reset")
+            raise StreamLostError(self._lost)
         await self._connection.write(self, data)
 
     def close(self) -> None:
@@ -161,6 +167,16 @@ class YamuxStream:
         self._chunks.clear()
         self._connection.close_stream(self, peer_has_ended=self._ended)
         self._ended = True
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether something that was written waits for the peer."""
+        return self._connection.has_unsent(self)
+
+    def abort(self) -> None:
+        """Give it up at once."""
+        self._connection.reset_stream(self)
+        self.lost("stream closed")
 
     # ------------------------------------------------------------ for the connection
 
@@ -174,9 +190,9 @@ class YamuxStream:
         self._ended = True
         self._wake_reader()
 
-    def lost(self) -> None:
+    def lost(self, reason: str) -> None:
         """The stream is no more."""
-        self._lost = True
+        self._lost = reason
         self._chunks.clear()
         self._wake_reader()
         self.wake_writer()
@@ -291,6 +307,16 @@ class YamuxConnection:
             self._lingering[stream.id] = self._loop.time() + LINGER_S
         self._flush_soon()
 
+    def has_unsent(self, stream: YamuxStream) -> bool:
+        """Whether something that was written waits for the peer."""
+        return self._session.waiting_bytes(stream.id) > 0
+
+    def reset_stream(self, stream: YamuxStream) -> None:
+        """Give a stream up, with what it has not sent."""
+        if self._streams.pop(stream.id, None) is not None:
+            self._session.reset(stream.id)
+            self._flush_soon()
+
     # ------------------------------------------------------------ inside
 
     def _on_event(self, event: Event) -> None:
@@ -328,7 +354,7 @@ class YamuxConnection:
                 self._lingering.pop(stream_id, None)
                 if stream is not None:
                     del self._streams[stream_id]
-                    stream.lost()
+                    stream.lost("stream reset")
                 self._wake_openers()
 
     def _wake_openers(self) -> None:
@@ -387,7 +413,7 @@ class YamuxConnection:
         if self._draining is not None:
             self._draining.cancel()
         for stream in self._streams.values():
-            stream.lost()
+            stream.lost(self.reason or "EOF")
         self._streams.clear()
         self._wake_openers()
         self._socket.close()

@@ -1,4 +1,4 @@
-"""The server's own gauges, set once a second, and the names of what raft and the FSM measure.
+"""The server's own gauges, set once a second.
 
 Counting the catalog takes time that grows with it: so it is done seldom, and the more seldom the
 longer it takes. Keys are not counted: there may be millions.
@@ -8,7 +8,6 @@ import time
 
 from proconsul import CONSUL_VERSION
 from proconsul.endpoints.context import Context
-from proconsul.fsm.commands import MessageType
 from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.store import autopilot
 from proconsul.store.schema import NODES, SERVICES, SERVICES_BY_NAME
@@ -17,31 +16,10 @@ from proconsul.telemetry import Telemetry
 COUNT_EVERY_S = 10.0
 COUNT_SHARE = 1 / 500  # of all time, at most, that counting may take
 
-FSM_METRICS: dict[MessageType, str] = {
-    MessageType.REGISTER: "fsm.register",
-    MessageType.DEREGISTER: "fsm.deregister",
-    MessageType.KVS: "fsm.kvs",
-    MessageType.SESSION: "fsm.session",
-    MessageType.ACL: "fsm.acl",
-    MessageType.TOMBSTONE: "fsm.tombstone",
-    MessageType.COORDINATE_BATCH_UPDATE: "fsm.coordinate.batch-update",
-    MessageType.PREPARED_QUERY: "fsm.prepared-query",
-    MessageType.TXN: "fsm.txn",
-    MessageType.AUTOPILOT: "fsm.autopilot",
-    MessageType.INTENTION: "fsm.intention",
-    MessageType.CONNECT_CA: "fsm.ca",
-    MessageType.ACL_TOKEN_SET: "fsm.acl.token",
-    MessageType.ACL_TOKEN_DELETE: "fsm.acl.token",
-    MessageType.ACL_BOOTSTRAP: "fsm.acl.token",
-    MessageType.ACL_POLICY_SET: "fsm.acl.policy",
-    MessageType.ACL_POLICY_DELETE: "fsm.acl.policy",
-    MessageType.CONNECT_CA_LEAF: "fsm.ca.leaf",
-    MessageType.ACL_BINDING_RULE_SET: "fsm.acl.bindingrule",
-    MessageType.ACL_BINDING_RULE_DELETE: "fsm.acl.bindingrule",
-    MessageType.ACL_AUTH_METHOD_SET: "fsm.acl.authmethod",
-    MessageType.ACL_AUTH_METHOD_DELETE: "fsm.acl.authmethod",
-}
-"""What applying a command is measured as; kinds that Consul does not measure are left out."""
+EVERY_COUNTER = (
+    *("client.rpc", "client.rpc.failed", "rpc.query", "rpc.request", "rpc.request_error"),
+    *("raft.apply", "raft.state.leader", "raft.state.follower", "raft.verify_leader"),
+)
 
 
 class ServerMetrics:
@@ -53,9 +31,8 @@ class ServerMetrics:
         self._driver = driver
         self._counted_index = -1
         self._count_next_s = 0.0
-        # A metric that is missing until it first happens breaks alerts.
-        for name in ("rpc.request_error", "client.rpc.failed", "raft.state.candidate"):
-            telemetry.count(name, 0.0)
+        for name in EVERY_COUNTER:
+            telemetry.declare(name)
 
     def measure(self) -> None:
         """Called each second."""

@@ -74,6 +74,8 @@ READS = table(
             f"GET {H}/service/h-web?tag=zork",
             f"GET {H}/service/h-web?tag=",
             f"GET {H}/service/h-web?tag=a&passing",
+            f"GET {H}/ingress/h-web?tag=a",
+            f"GET {H}/connect/h-web?tag=a",
         ),
         with_some(
             "metadata",

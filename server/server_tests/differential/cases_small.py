@@ -30,6 +30,15 @@ COORDINATE = table(
         ("datacenters", "GET /v1/coordinate/datacenters", "GET /v1/coordinate/datacenters?pretty"),
         ("datacenters, ignored", "GET /v1/coordinate/datacenters?dc=other&index=x&ns=a"),
         ("unknown node", "GET /v1/coordinate/node/none", "GET /v1/coordinate/node/"),
+        (
+            "unknown node and gzip",
+            (
+                "GET /v1/coordinate/node/none",
+                None,
+                {"Accept-Encoding": "gzip"},
+                Options(loose_index=True),
+            ),
+        ),
         ("elsewhere", "GET /v1/coordinate/nodes?dc=other", "GET /v1/coordinate/node/x?dc=other"),
         ("namespace", "GET /v1/coordinate/node/none?ns=a"),
         ("segment", "GET /v1/coordinate/nodes?segment=none"),

@@ -140,6 +140,7 @@ def test_rot_in_the_log_is_refused_with_file_byte_and_advice(tmp_path: Path) -> 
     assert "Traceback" not in output
 
 
+@pytest.mark.slow
 def test_a_lost_log_is_refused(tmp_path: Path) -> None:
     server = ServerProcess(address(23), tmp_path / "data")
     some_data(server)
@@ -192,6 +193,7 @@ def test_a_command_that_nobody_can_read_ends_it_with_its_place_and_kind(tmp_path
         assert "Traceback" not in output
 
 
+@pytest.mark.slow
 def test_a_lost_node_id_is_noticed(tmp_path: Path) -> None:
     server = ServerProcess(address(31), tmp_path / "data")
     some_data(server)
@@ -214,13 +216,13 @@ def until_it_says(server: ServerProcess, text: str) -> None:
 
 
 @contextlib.contextmanager
-def failing(server: ServerProcess, call: str, error: str) -> Iterator[None]:
-    """Let a system call of the running server fail."""
+def failing(server: ServerProcess, call: str, error: str, *only: str) -> Iterator[None]:
+    """Let system calls of the running server fail; `only` names the file: `-P`, path."""
     strace = shutil.which("strace")
     if strace is None:
         pytest.skip("strace is not installed")
     inject = ["-e", f"trace={call}", "-e", f"inject={call}:error={error}"]
-    watch = [strace, "-f", "-o", "/dev/null", *inject, "-p", str(server.pid)]
+    watch = [strace, "-f", "-o", "/dev/null", *only, *inject, "-p", str(server.pid)]
     watcher = subprocess.Popen(watch, stderr=subprocess.PIPE)
     assert watcher.stderr is not None
     if b"attached" not in (said := watcher.stderr.readline()):
@@ -265,6 +267,28 @@ def test_writes_that_find_no_room_are_refused_and_taken_again_later(tmp_path: Pa
         assert server.stop() == 0
         server.start()
         assert server.request("GET", "/v1/kv/a?raw") == (200, b"3")
+
+
+def test_what_finds_no_room_in_the_state_is_applied_later(tmp_path: Path) -> None:
+    server = ServerProcess(address(34), tmp_path / "data")
+    with server:
+        assert server.request("PUT", "/v1/kv/a", b"1") == (200, b"true")
+        (state,) = (tmp_path / "data" / "state").glob("state-*/data.mdb")
+        with failing(server, "pwrite64,pwritev,writev", "ENOSPC", "-P", str(state)):
+            status, body = server.request("PUT", "/v1/kv/a", b"2")
+            assert status == 500
+            assert b"the write is in the log and will be applied, but not now" in body
+            status, body = server.request("PUT", "/v1/kv/a", b"3")
+            assert status == 500
+            assert b"write refused: the state under" in body
+            assert server.request("GET", "/v1/kv/a?raw") == (200, b"1")
+        until_it_says(server, "the state has room again")
+        assert server.request("GET", "/v1/kv/a?raw") == (200, b"2")
+        assert server.request("PUT", "/v1/kv/a", b"4") == (200, b"true")
+        server.kill()
+        server.start()
+        assert server.request("GET", "/v1/kv/a?raw") == (200, b"4")
+        assert "Traceback" not in server.output.read_text()
 
 
 # ---------------------------------------------------------------- its end, and its next start
@@ -320,6 +344,7 @@ def test_sigterm_under_load_ends_it_soon_and_in_order(tmp_path: Path) -> None:
             assert int(value) in (load.acknowledged - 1, load.acknowledged)
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     server = ServerProcess(address(28), tmp_path / "data")
     with server:

@@ -110,6 +110,10 @@ def test_what_is_taken_is_refused_with_advice_and_nothing_is_touched(tmp_path: P
             ("-https-port=8501", '-hcl=cert_file = "/no/cert" key_file = "/no/key"'),
             "failed to load cert/key pair /no/cert, /no/key",
         ),
+        (
+            ('-hcl=service { name = "web" check { tcp = "127.0.0.1:1" } }',),
+            'Failed to register service "web": Check is not valid: Interval must be > 0',
+        ),
         (("-log-file=/no/such/file.log",), "cannot write log_file /no/such/file.log"),
         (("-pid-file=/no/such/file.pid",), "cannot write pid_file /no/such/file.pid"),
         (

@@ -8,13 +8,16 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 from proconsul.errors import DiskFullError, ProconsulError
 from proconsul.fsm.commands import MessageType, encode_command
 from proconsul.model.kv import DirEntry, KVSRequest
+from proconsul.raft.effects import Persist
 from proconsul.raft.messages import Configuration, Peer, Server, ServerAddress, ServerId
 from proconsul.raft.node import Settings
 from proconsul.runtime.data_dir import DataDir
+from proconsul.runtime.log_writer import LogWriter
 from proconsul.runtime.raft_driver import Hooks, RaftDriver
 from proconsul.runtime.raft_snapshots import RaftSnapshots, SnapshotPolicy
 from proconsul.runtime.state_machine import ReplicatedState
@@ -23,6 +26,7 @@ from proconsul.store import kv
 from proconsul.store.engine import StateFullError
 from server_tests.sim.disk import Lands, SimDisk
 from server_tests.store.memory_engine import MemoryBatch, MemoryEngine
+from server_tests.virtual_time import VirtualTimeLoop
 
 ME = Peer(ServerId("11111111-2222-3333-4444-555555555555"), ServerAddress("127.0.0.1:8300"))
 DATA = DataDir("/data")
@@ -74,6 +78,33 @@ class World:
         return open_storage(DATA, self.disk, lambda _: (self.engine, trusted), SEGMENT_BYTES)
 
 
+class WatchedWriter:
+    """The log's writer, which the virtual clock waits for; not while the disk is full."""
+
+    def __init__(self, writer: LogWriter, driver: RaftDriver) -> None:
+        self._writer = writer
+        self._driver = driver
+        self._over = False
+        self.start, self.compact = writer.start, writer.compact
+
+    def write(self, persist: Persist) -> None:
+        """Queue a write."""
+        driver, loop = self._driver, asyncio.get_running_loop()
+
+        def at_work() -> bool:
+            is_done = driver.node._persisted >= persist.number
+            return not (is_done or driver._log_full or driver._stopped or self._over)
+
+        if isinstance(loop, VirtualTimeLoop):
+            loop._jumping.outside.append(at_work)
+        self._writer.write(persist)
+
+    def stop(self) -> None:
+        """Write what is queued, then end."""
+        self._writer.stop()
+        self._over = True
+
+
 class Life:
     """The server from its start to its end."""
 
@@ -101,6 +132,7 @@ class Life:
                 fatal=self._fatal,
             ),
         )
+        self.driver.writer = cast("LogWriter", WatchedWriter(self.driver.writer, self.driver))
         self.snapshots = RaftSnapshots(
             self.storage.snapshot_files,
             self.replicated,

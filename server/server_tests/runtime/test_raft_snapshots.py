@@ -347,6 +347,22 @@ async def test_a_client_that_goes_during_the_restore_does_not_stop_it() -> None:
     await life.stop()
 
 
+async def test_a_server_that_ends_in_the_middle_says_so_and_keeps_the_old_state() -> None:
+    here = world()
+    life, archive = await with_another_archive(here)
+    work = asyncio.ensure_future(life.snapshots.run())
+    restoring = asyncio.ensure_future(life.snapshots.restore(upload(archive)))
+    while not life.snapshots.is_restoring:  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0)
+    work.cancel()
+    await asyncio.wait([work, restoring])
+    with pytest.raises(RpcError, match="the server ends"):
+        await restoring
+    with pytest.raises(RpcError, match="the server ends"):
+        await life.snapshots.restore(upload(archive))
+    await unharmed(life)
+
+
 async def test_a_restore_behind_writes_that_find_no_room_is_refused_and_holds_nothing_back() -> (
     None
 ):

@@ -143,6 +143,7 @@ async def test_a_server_that_goes_away_leaves_the_outcome_unknown() -> None:
         with pytest.raises(RpcTransportError) as lost:
             await asked
         assert lost.value.sent
+        assert str(lost.value) == "rpc error making call: EOF"
         with pytest.raises(RpcTransportError) as refused:
             await ours.call(port.address, "Status.Ping", None, None)
         assert not refused.value.sent
@@ -225,7 +226,7 @@ async def test_what_is_no_rpc_server_is_an_error() -> None:
     server = await asyncio.start_server(answer, HOST, 0)
     ours = client()
     port = server.sockets[0].getsockname()[1]
-    with pytest.raises(RpcTransportError, match=r"yamux: version 72|stream reset"):
+    with pytest.raises(RpcTransportError, match="yamux: version 72"):
         await ours.call(f"{HOST}:{port}", "Status.Ping", None, None)
     await ours.close()
     server.close()

@@ -2,14 +2,17 @@
 
 import asyncio
 import ssl
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import uvloop
 
+from proconsul.model.kv import DirEntry, IndexedDirEntries, KeyRequest, KVSRequest
 from proconsul.model.query import DCSpecificRequest
 from proconsul.rpc.first_byte import FirstByte
+from proconsul.rpc.snapshot_stream import SnapshotOp, SnapshotRequest
 from proconsul.runtime.rpc_client import (
     ClientLimits,
     ClientTls,
@@ -19,6 +22,7 @@ from proconsul.runtime.rpc_client import (
 )
 from proconsul.runtime.rpc_server import RpcLimits, RpcTls
 from proconsul.runtime.tls import TlsSettings, server_context
+from proconsul.wire.gostruct import encode
 from server_tests.runtime.rpc_site import Client, rpc_site, trusting
 from server_tests.runtime.test_tls import Authority
 
@@ -109,6 +113,52 @@ async def test_calls_and_raft_are_served_inside_tls(certificates: Certificates) 
         assert port.raft == [b"vote for me"]
 
 
+async def test_snapshots_go_both_ways_in_tls(certificates: Certificates) -> None:
+    async def upload() -> AsyncIterator[bytes]:
+        for number in range(50):
+            yield bytes([number]) * 10_000
+
+    async with rpc_site(tls=RpcTls(certificates.server, verify_incoming=True)) as port:
+        ours = client(certificates.known)
+        save = SnapshotRequest(datacenter="dc1", op=SnapshotOp.SAVE)
+        response, archive = await ours.save_snapshot(port.address, save)
+        assert response.index == 42
+        assert b"".join([piece async for piece in archive]) == port.snapshots.archive
+        restore = SnapshotRequest(datacenter="dc1", op=SnapshotOp.RESTORE)
+        await ours.restore_snapshot(port.address, restore, upload())
+        assert [len(one) for one in port.snapshots.restored] == [500_000]
+
+
+async def test_an_upload_without_a_proper_end_is_not_restored(certificates: Certificates) -> None:
+    async with rpc_site(tls=RpcTls(certificates.server, verify_incoming=True)) as port:
+        tls = ClientTls(certificates.known, "")
+        stream = await dial(port.address, FirstByte.SNAPSHOT, tls)
+        restore = SnapshotRequest(datacenter="dc1", op=SnapshotOp.RESTORE)
+        await stream.write(encode(restore) + b"the first half")
+        await asyncio.sleep(1)
+        stream.abort()  # the connection ends, and TLS has not said so
+        await asyncio.sleep(1)
+        assert port.snapshots.restored == []
+        assert port.server.connection_count == 0
+
+
+async def test_much_goes_through_tls_both_ways(certificates: Certificates) -> None:
+    async with rpc_site(tls=RpcTls(certificates.server, verify_incoming=True)) as port:
+        ours = client(certificates.known)
+        entry = DirEntry(key="a", value=b"x" * (3 << 20))
+        request = KVSRequest(datacenter="dc1", op="set", dir_ent=entry)
+        await ours.call(port.address, "KVS.Apply", request, bool)
+        asked = (
+            ours.call(
+                port.address, "KVS.Get", KeyRequest(datacenter="dc1", key="a"), IndexedDirEntries
+            )
+            for _ in range(4)
+        )
+        for found in await asyncio.gather(*asked):
+            assert found.entries[0].value == b"x" * (3 << 20)
+        await ours.close()
+
+
 async def test_who_does_not_go_on_with_the_handshake_is_closed(certificates: Certificates) -> None:
     limits = RpcLimits(handshake_timeout_s=5, connections_per_client_max=100)
     tls = RpcTls(certificates.server, verify_incoming=True)
@@ -148,6 +198,9 @@ def test_the_loop_of_the_real_server_speaks_tls(certificates: Certificates) -> N
         async with rpc_site(tls=RpcTls(certificates.server, verify_incoming=True)) as port:
             ours = client(certificates.known)
             assert await ours.call(port.address, "Status.Leader", DC1, str) == "127.0.0.1:8300"
+            save = SnapshotRequest(datacenter="dc1", op=SnapshotOp.SAVE)
+            _, archive = await ours.save_snapshot(port.address, save)
+            assert b"".join([piece async for piece in archive]) == port.snapshots.archive
             await ours.close()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -9,7 +9,7 @@ so a promise that is broken much later is found, too.
 from collections.abc import Sequence
 
 from proconsul.raft.invariants import BrokenInvariantError, require
-from proconsul.raft.messages import Entry, Index, ServerId, SnapshotMeta, Term
+from proconsul.raft.messages import Entry, EntryKind, Index, ServerId, SnapshotMeta, Term
 from proconsul.raft.node import Node
 
 __all__ = ["BrokenInvariantError", "Watch"]
@@ -45,6 +45,17 @@ class Watch:
         if commit != self._commit_seen.get(me):
             self._look_at_commit(node, commit)
             self._commit_seen[me] = commit
+        self._look_at_members(node)
+
+    def _look_at_members(self, node: Node) -> None:
+        """The members in force are those of the last entry that has any (paper, 6)."""
+        index = node.configuration_index
+        if index <= node.snapshot.index:
+            return
+        term = node.log.term_at(index)
+        known = self._entries.get((index, term)) if term is not None else None
+        holds = known is not None and known[1].kind is EntryKind.CONFIGURATION
+        require(holds, f"{node.me.id} goes by members of entry {index}, which it does not have")
 
     def _look_at_leader(self, node: Node) -> None:
         me, term = node.me.id, node.term

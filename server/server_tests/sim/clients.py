@@ -75,7 +75,7 @@ class Client:
         self._history.append(operation)
         self._agenda.after(self._delay_us(), lambda: self._arrive(server, operation))
         self._agenda.after(
-            self._patience_us, lambda: self._answered(operation, Outcome.UNKNOWN, NOTHING)
+            self._patience_us, lambda: self._hear(None, operation, Outcome.UNKNOWN, NOTHING)
         )
 
     def _choose_server(self) -> SimServer:
@@ -85,8 +85,9 @@ class Client:
         running = [one for one in self._servers.values() if one.is_up]
         leading = [one for one in running if one.node.is_leader]
         # Somebody told it of a leader, which may be one that was.
-        choices = leading if leading and self._die.random() < 0.8 else running
-        return self._die.choice(choices or list(self._servers.values()))
+        if leading and self._die.random() < 0.8:
+            return max(leading, key=lambda one: one.node.term)
+        return self._die.choice(leading or running or list(self._servers.values()))
 
     def _delay_us(self) -> int:
         return int(self._typical_us * (0.3 + self._die.random()))
@@ -100,15 +101,14 @@ class Client:
         else:
             tell(Outcome.REFUSED, NOTHING)
 
-    def _hear(self, server: SimServer, operation: Operation, outcome: Outcome, met: str) -> None:
-        if self._open is operation:
-            self._leader = server.id if outcome is Outcome.DONE else None
-        self._answered(operation, outcome, met)
-
-    def _answered(self, operation: Operation, outcome: Outcome, met: str) -> None:
+    def _hear(
+        self, server: SimServer | None, operation: Operation, outcome: Outcome, met: str
+    ) -> None:
+        """Of a server, or of nobody when it has waited long enough."""
         if self._open is not operation:
             return  # too late: it has given up
         self._open = None
+        self._leader = server.id if server is not None and outcome is Outcome.DONE else None
         operation.outcome = outcome
         if outcome is Outcome.DONE:
             operation.returned = self._agenda.steps

@@ -29,6 +29,7 @@ WEIGHTS = {
     "isolated leader": 6,
     "deaf leader": 3,
     "leader that hears late": 5,
+    "leader with strangers": 3,
     "connection reset": 10,
     "slow link": 6,
     "slow disk": 6,
@@ -49,7 +50,12 @@ MOODS: dict[str, tuple[str, ...]] = {
     "any": (),
     "short reigns": ("short reign",),
     "old leaders": ("leader that hears late", "isolated leader"),
-    "restless members": ("member added", "member promoted", "member removed"),
+    "restless members": (
+        "member added",
+        "member promoted",
+        "member removed",
+        "leader with strangers",
+    ),
 }
 
 
@@ -97,6 +103,7 @@ class Faults:
             "isolated leader": self._isolated_leader,
             "deaf leader": self._deaf_leader,
             "leader that hears late": self._late_leader,
+            "leader with strangers": self._leader_with_strangers,
             "connection reset": stage.network.reset_one,
             "slow link": self._slow_link,
             "slow disk": self._slow_disk,
@@ -117,9 +124,9 @@ class Faults:
             weight * (8 if what in liked else self._die.choice((0, 1, 1, 1, 3)))
             for what, weight in WEIGHTS.items()
         ]
-        self._reign_waits = False  # for the next election, see _short_reign
-        self._absent: SimServer | None = None
-        self._pause_us = stage.tick_us * self._die.choice((3, 6, 12, 25))
+        self._reign_waits = False  # a leader is about to fall
+        self._absent: SimServer | None = None  # down until the next leader falls
+        self._pause_us = stage.tick_us * self._die.choice((2, 4, 8, 16))
 
     def start(self) -> None:
         """Begin, and go on until `heal`."""
@@ -226,35 +233,57 @@ class Faults:
         return True
 
     def _short_reign(self) -> bool:
-        """The next one that is elected goes down soon, while somebody else is down already, who
-        then comes back with the address of the one that was elected (at times)."""
-        running = self._running()
-        if self._reign_waits or not running:
+        """The leader is cut off, so that its log grows alone, and goes down; so does the next
+        one as soon as it is elected, and the first comes back, at times with its address; ...
+
+        This is how figure 8 of the paper comes about.
+        """
+        leader = self._leader()
+        if self._reign_waits or leader is None:
             return False
         self._reign_waits = True
-        leader = self._leader()
-        if leader is not None:
-            leader.stop(power_lost=self._die.random() < 0.5)
-            self._absent = leader
+        self._cut({(leader.id, one) for one in self._stage.servers if one != leader.id})
+
+        def fall() -> None:
+            self._reign_waits = False
+            if not self.is_over:
+                self._fall(leader)
+
+        self._stage.agenda.after(self._die.randrange(1, 3 * self._stage.tick_us), fall)
         return True
+
+    def _fall(self, server: SimServer) -> None:
+        """Go down, and come back when the next one that is elected goes down."""
+        if not server.is_up:
+            return
+        server.stop(power_lost=self._die.random() < 0.5)
+        self._absent = server
+        self._stage.agenda.after(60 * self._stage.tick_us, lambda: self._return(server))
+
+    def _return(self, server: SimServer) -> None:
+        if self._absent is server:
+            self._absent = None
+        if not self.is_over:
+            self.restart(server)
 
     def elected(self, server: SimServer) -> None:
         """A server was elected just now."""
-        if self.is_over or not self._reign_waits:
+        absent, life = self._absent, server.life
+        if absent is None:
             return
-        self._reign_waits = False
         typical_us = self._stage.network.typical_us
-        delay_us = self._die.choice((0, typical_us, 2 * typical_us, 5 * typical_us))
-        life = server.life
-        absent, self._absent = self._absent, None
+        delay_us = self._die.choice((0, 1, 2, 5, 12)) * typical_us
 
         def fall() -> None:
-            if not self.is_over and server.is_up and server.life == life:
-                self._stop(server, power_lost=self._die.random() < 0.5)
-                if absent is not None and not absent.is_up and self._die.random() < 0.5:
-                    absent.address, server.address = server.address, absent.address
-            if not self.is_over and absent is not None:
-                self.restart(absent)
+            if self.is_over or not server.is_up or server.life != life:
+                return
+            if self._die.random() < 0.7:
+                self._fall(server)
+            else:
+                self._stop(server, power_lost=True)
+            if not absent.is_up and self._die.random() < 0.4:
+                absent.address, server.address = server.address, absent.address
+            self._return(absent)
 
         self._stage.agenda.after(delay_us, fall)
 
@@ -279,7 +308,7 @@ class Faults:
 
     # ---------------------------------------------------------------- the network
 
-    def _cut(self, links: set[Link]) -> bool:
+    def _cut(self, links: set[Link], lasting_us: int | None = None) -> bool:
         if not links:
             return False
         network = self._stage.network
@@ -288,10 +317,10 @@ class Faults:
         number = self._partition
 
         def end() -> None:
-            if self._partition == number:
+            if self._partition == number and not self.is_over:
                 network.set_cut(set())
 
-        self._for_some_time(end)
+        self._stage.agenda.after(lasting_us or self._some_time(), end)
         return True
 
     def _groups(self) -> tuple[list[ServerId], list[ServerId]]:
@@ -332,6 +361,15 @@ class Faults:
             return False
         return self._cut({(b, leader.id) for b in self._stage.servers if b != leader.id})
 
+    def _leader_with_strangers(self) -> bool:
+        """The leader is cut off together with those who are no members yet."""
+        leader = self._leader()
+        if leader is None:
+            return False
+        members = {one.id for one in leader.node.configuration.servers} - {leader.id}
+        ones = [name for name in self._stage.servers if name not in members]
+        return self._cut({pair for a in ones for b in members for pair in ((a, b), (b, a))})
+
     def _late_leader(self) -> bool:
         """What others say takes long to reach the leader, and soon it is not heard either.
 
@@ -341,17 +379,18 @@ class Faults:
         if leader is None:
             return False
         network, me = self._stage.network, leader.id
+        lasting_us = 40 * self._stage.tick_us
         others = [name for name in self._stage.servers if name != me]
         for name in others:
             network.slow[(name, me)] = 1 + 15 * self._stage.tick_us // network.typical_us
 
         def cut() -> None:
             if not self.is_over:
-                self._cut({(me, name) for name in others})
+                self._cut({(me, name) for name in others}, lasting_us)
 
         self._stage.agenda.after(self._die.randrange(3 * self._stage.tick_us), cut)
-        self._for_some_time(network.slow.clear)
-        return True
+        self._stage.agenda.after(lasting_us, network.slow.clear)
+        return bool(others)
 
     def _slow_link(self) -> bool:
         ones, others = self._groups()

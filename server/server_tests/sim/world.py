@@ -22,7 +22,7 @@ from server_tests.sim.servers import Pace, SimServer, Surroundings
 from server_tests.sim.stores import MemoryStore, Store, WalStore
 
 TRACE_LINES_MAX = 4000
-CLIENTS = 4
+CLIENTS = 5
 TICK_US = 10_000
 WAL_EVERY = 8  # one seed in so many runs on the real log
 
@@ -62,7 +62,7 @@ class World:
         self.mood = die.choice(("any", "any", *MOODS))
         self.settings = settings = self._draw_settings()
         typical_us = die.choice((200, 1_000, 4_000))
-        patience_us = TICK_US * die.choice((3, 10, 30))
+        patience_us = TICK_US * (60 if self.mood == "old leaders" else die.choice((3, 10, 30)))
         self.network = Network(self.agenda, die, typical_us, patience_us)
         self.watch = Watch()
         pace = Pace(
@@ -84,9 +84,11 @@ class World:
             count=self.count,
             elected=lambda server: self.faults.elected(server),
         )
-        founders = die.choice((3, 3, 3, 5, 5, 1, 2, 4))
+        founders, others = die.choice((3, 3, 3, 5, 5, 1, 2, 4)), die.choice((0, 1, 2))
+        if self.mood == "restless members":
+            founders, others = die.choice((1, 2, 3, 3)), 2
         self.servers: dict[ServerId, SimServer] = {}
-        for number in range(1, founders + 1 + die.choice((0, 1, 2))):
+        for number in range(1, founders + others + 1):
             name = f"s{number}"
             server = SimServer(name, f"{name}:8300", self._make_store(), around)
             self.servers[server.id] = server
@@ -101,7 +103,7 @@ class World:
                 die,
                 think_us=die.choice((10_000, 40_000)),
                 typical_us=typical_us,
-                patience_us=20 * TICK_US,
+                patience_us=TICK_US * die.choice((4, 20)),
                 reads_only=number == 0,
                 loyalty=0.98 if number % 2 == 0 else die.choice((0.2, 0.95)),
                 history=self.history,
@@ -112,12 +114,14 @@ class World:
 
     def _draw_settings(self) -> Settings:
         die = self.die
-        election_ticks = die.choice((4, 6, 10))
         brief = self.mood == "short reigns"  # figure 8 of the paper needs small steps
+        old = self.mood == "old leaders"
+        election_ticks = die.choice((4, 4, 6) if old else (4, 6, 10))
+        lease_ticks = 30 if old else die.choice((3, election_ticks, 4 * election_ticks))
         return Settings(
             heartbeat_ticks=die.choice((1, 2)),
             election_ticks=election_ticks,
-            lease_ticks=die.choice((3, election_ticks, 4 * election_ticks)),
+            lease_ticks=lease_ticks,
             entries_a_message_max=1 if brief else die.choice((1, 3, 64)),
             flights_max=1 if brief else die.choice((1, 4, 128)),
             apply_entries_max=die.choice((2, 1024)),
