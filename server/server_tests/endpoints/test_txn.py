@@ -109,3 +109,12 @@ async def test_a_lock_waits_for_the_lock_delay() -> None:
     )
     answer = await apply(site, key("lock", "a", session=session))
     assert said(answer) == [(0, 'failed to lock key "a" due to lock delay')]
+
+
+async def test_a_check_and_set_that_cannot_be_is_passed_over_in_silence() -> None:
+    # Consul loses this error; a log that holds the command must come to the same here.
+    site = open_site()
+    cas = TxnCheckOp(verb="cas", check=HealthCheck(node="none", check_id="c"))
+    answer = await apply(site, TxnOp(check=cas), key("set", "a", value=b"v"))
+    assert said(answer) == []
+    assert [result.kv and result.kv.key for result in answer.results or ()] == ["a"]

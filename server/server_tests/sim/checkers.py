@@ -129,9 +129,7 @@ class Watch:
     def voted(self, voter: ServerId, term: Term, candidate: ServerId) -> None:
         """A vote left its server."""
         given = self._votes.setdefault((voter, term), candidate)
-        require(
-            given == candidate, f"{voter} votes for {given} and for {candidate} in term {term}"
-        )
+        require(given == candidate, f"{voter} votes for {given} and for {candidate} in term {term}")
         self._spoken[voter] = max(term, self._spoken.get(voter, Term(0)))
 
     def applied(self, me: ServerId, entry: Entry, chain: int) -> None:

@@ -94,7 +94,9 @@ class Client:
 
     def _arrive(self, server: SimServer, operation: Operation) -> None:
         def tell(outcome: Outcome, met: str) -> None:
-            self._agenda.after(self._delay_us(), lambda: self._hear(server, operation, outcome, met))
+            self._agenda.after(
+                self._delay_us(), lambda: self._hear(server, operation, outcome, met)
+            )
 
         if server.is_up:
             server.hear_call(lambda: server.serve(operation, tell))

@@ -146,7 +146,9 @@ class Network:
         link = (connection.answerer.id, connection.asker.id)
         while connection.order and connection.order[0] in connection.answers:
             token, ready = connection.answers.pop(connection.order.popleft())
-            self._travel(connection, connection.back, link, self._arrival_of(connection, token, ready))
+            self._travel(
+                connection, connection.back, link, self._arrival_of(connection, token, ready)
+            )
 
     # ---------------------------------------------------------------- what the world does
 

@@ -202,9 +202,7 @@ class WalStore:
         self.disk.fails_syncs = False
         self.disk.capacity_bytes = None
         self._pieces.clear()
-        wal = self._wal = self._guard(
-            lambda: WalFiles.open(FOLDER, self.disk, self._segment_bytes)
-        )
+        wal = self._wal = self._guard(lambda: WalFiles.open(FOLDER, self.disk, self._segment_bytes))
         snapshot = usable_snapshot(self, self.hard_state, wal.first_index)
         if snapshot[0].index > wal.last_index:
             wal.reset(snapshot[0].index, snapshot[0].term)
@@ -252,12 +250,8 @@ class WalStore:
 
     def rot(self) -> bool:
         """Flip a bit in some group but the last one: damage to that one passes for torn."""
-        names = [
-            name for text in self.disk.names(FOLDER) if (name := parse_name(text)) is not None
-        ]
-        groups = [
-            (name, group) for name in sorted(names) for group in self._groups(name)
-        ][:-1]
+        names = [name for text in self.disk.names(FOLDER) if (name := parse_name(text)) is not None]
+        groups = [(name, group) for name in sorted(names) for group in self._groups(name)][:-1]
         if not groups:
             return False
         name, group = self._die.choice(groups)

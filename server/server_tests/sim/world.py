@@ -31,10 +31,14 @@ class ViolationError(AssertionError):
     """The run of a seed broke a promise."""
 
     def __init__(self, seed: int, why: str, trace: list[str]) -> None:
-        super().__init__(f"seed {seed}: {why}")
+        super().__init__(seed, why, trace)  # all of them, so that it can go between processes
         self.seed = seed
         self.why = why
         self.trace = trace
+
+    def __str__(self) -> str:
+        """Without the trace."""
+        return f"seed {self.seed}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +171,8 @@ class World:
         try:
             self._run()
         except AssertionError as broken:
-            raise ViolationError(self.seed, str(broken), self.lines) from broken
+            why = str(broken) or "an assertion of the core"
+            raise ViolationError(self.seed, why, self.lines) from broken
         return Result(self.seed, self.agenda.steps, self._totals(), self._digest())
 
     def _run(self) -> None:
@@ -225,9 +230,7 @@ class World:
                 f"met {one.met!r} {one.outcome.value} {one.invoked}..{one.returned}"
                 for one in judgement.operations
             ]
-            raise AssertionError(
-                f"not linearizable: key {judgement.key}\n" + "\n".join(lines)
-            )
+            raise AssertionError(f"not linearizable: key {judgement.key}\n" + "\n".join(lines))
 
     def _totals(self) -> Counter[str]:
         counts = self.counts
