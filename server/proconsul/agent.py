@@ -46,7 +46,7 @@ from proconsul.runtime.server_world import ServerWorld
 from proconsul.runtime.storage import open_storage
 from proconsul.runtime.tls import server_context
 from proconsul.telemetry import Telemetry
-from proconsul.wire.golang import SECOND, time_from_unix_ns
+from proconsul.wire.golang import SECOND, join_host_port, time_from_unix_ns
 
 SETTLE_S = 3.0  # a cluster of one needs far less to elect itself and to fill its catalog
 STOP_GRACE_S = 2.0
@@ -110,7 +110,7 @@ class Agent:
     def _build_raft(self) -> None:
         kept = self.storage
         advertised = self.config.cluster.rpc_advertise
-        self.rpc_address = agent_settings.host_port(advertised.host, advertised.port)
+        self.rpc_address = join_host_port(advertised.host, advertised.port)
         me = Peer(ServerId(self.node_id), ServerAddress(self.rpc_address))
         settings = agent_settings.raft_settings(self.config)
         hooks = Hooks(

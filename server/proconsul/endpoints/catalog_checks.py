@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from proconsul.errors import RpcError
 from proconsul.model.catalog import NodeService, RegisterRequest
 from proconsul.model.health import HealthCheck, HealthCheckDefinition
-from proconsul.model.service_rules import complaints_about_service, list_of_errors
+from proconsul.model.service_rules import complaints_about_service
+from proconsul.wire.golang import list_of_errors
 
 UUID_SIZE_BYTES = 36
 _UUID_DASHES = (8, 13, 18, 23)

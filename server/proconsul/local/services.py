@@ -14,11 +14,9 @@ from proconsul.local.definitions import check_types, node_service
 from proconsul.local.failure import BadDefinitionError, LocalError
 from proconsul.local.state import Source, Status
 from proconsul.local.validation import (
-    CONNECT_PROXY,
     complaint_about_addresses,
     complaint_about_meta,
     ip_version,
-    join_host_port,
 )
 from proconsul.model.catalog import (
     NodeService,
@@ -28,7 +26,8 @@ from proconsul.model.catalog import (
     Weights,
 )
 from proconsul.model.health import CheckType, HealthCheck
-from proconsul.wire.golang import SECOND, Duration
+from proconsul.model.service_rules import CONNECT_PROXY
+from proconsul.wire.golang import SECOND, Duration, join_host_port
 
 SIDECAR_SUFFIX = "-sidecar-proxy"
 

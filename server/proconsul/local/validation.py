@@ -10,21 +10,17 @@ from collections.abc import Iterable, Iterator
 
 from proconsul.local.checks import complaint_about
 from proconsul.local.definitions import check_types, node_service
-from proconsul.local.failure import BadDefinitionError, list_of_errors
+from proconsul.local.failure import BadDefinitionError
 from proconsul.local.state import STATUSES
 from proconsul.model.catalog import (
-    ConnectProxyConfig,
-    ExposePath,
     NodeService,
     ServiceDefinition,
-    Upstream,
     Weights,
 )
 from proconsul.model.health import CheckType
-from proconsul.wire.golang import quote
+from proconsul.model.service_rules import complaints_about_service
+from proconsul.wire.golang import list_of_errors
 
-CONNECT_PROXY = "connect-proxy"
-GATEWAYS = frozenset({"mesh-gateway", "terminating-gateway", "ingress-gateway"})
 DNS_LABEL_SIZE_BYTES_MAX = 63
 META_PAIRS_MAX = 64
 META_KEY_SIZE_BYTES_MAX = 128
@@ -113,109 +109,6 @@ def _complaint_about_pair(key: str, value: str, allowed: frozenset[str]) -> str 
     return next((text for broken, text in rules if broken), None)
 
 
-def complaints_about_service(service: NodeService) -> Iterator[str]:
-    """All that is wrong with a service as part of the mesh (NodeService.Validate)."""
-    if service.kind == CONNECT_PROXY:
-        yield from _complaints_about_proxy(service)
-    if service.kind in GATEWAYS:
-        yield from _complaints_about_gateway(service)
-    sidecar = service.connect.sidecar_service
-    if sidecar is not None:
-        if sidecar.id:
-            yield "A SidecarService cannot specify an ID as this is managed by the agent"
-        if sidecar.connect is not None and sidecar.connect.sidecar_service is not None:
-            yield "A SidecarService cannot have a nested SidecarService"
-
-
-def _complaints_about_proxy(service: NodeService) -> Iterator[str]:
-    if not service.proxy.destination_service_name.strip():
-        yield "Proxy.DestinationServiceName must be non-empty for Connect proxy services"
-    if service.port == 0:
-        yield "Port must be set for a Connect proxy"
-    if service.connect.native:
-        yield "A Proxy cannot also be Connect Native, only typical services"
-    yield from _complaints_about_upstreams(service.proxy.upstreams or [])
-    yield from _complaints_about_paths(service.proxy.expose.paths or [])
-
-
-def _complaints_about_upstreams(upstreams: list[Upstream]) -> Iterator[str]:
-    keys: set[str] = set()
-    addresses: set[str] = set()
-    for one in upstreams:
-        complaint = _complaint_about_upstream(one)
-        if complaint:
-            yield complaint
-            continue
-        key = (
-            f"[type={quote(one.destination_type)}, name={quote(one.destination_name)}, "
-            f"namespace={quote(one.destination_namespace)}, datacenter={quote(one.datacenter)}]"
-        )
-        if key in keys:
-            yield f"upstreams cannot contain duplicates of {key}"
-            continue
-        keys.add(key)
-        address = join_host_port(one.local_bind_address or "127.0.0.1", one.local_bind_port)
-        if address in addresses:
-            yield (
-                "upstreams cannot contain duplicates by local bind address and port; "
-                f"{quote(address)} is specified twice"
-            )
-        addresses.add(address)
-
-
-def _complaint_about_upstream(upstream: Upstream) -> str | None:
-    if upstream.destination_type not in ("", "service", "prepared_query"):
-        return f"unknown upstream destination type: {quote(upstream.destination_type)}"
-    if not upstream.destination_name:
-        return "upstream destination name cannot be empty"
-    if upstream.local_bind_port == 0:
-        return "upstream local bind port cannot be zero"
-    return None
-
-
-def _complaints_about_paths(paths: list[ExposePath]) -> Iterator[str]:
-    known_paths: set[str] = set()
-    known_ports: set[int] = set()
-    for one in paths:
-        if not one.path:
-            yield "expose.paths: empty path exposed"
-        if one.path in known_paths:
-            yield "expose.paths: duplicate paths exposed"
-        known_paths.add(one.path)
-        if one.listener_port in known_ports:
-            yield "expose.paths: duplicate listener ports exposed"
-        known_ports.add(one.listener_port)
-        if not 0 < one.listener_port <= 65535:
-            yield f"expose.paths: invalid listener port: {one.listener_port}"
-        protocol = one.protocol.lower()
-        if protocol not in ("", "http", "http2"):
-            yield (
-                f"protocol '{protocol}' not supported for path: {one.path}, "
-                "must be in: [http http2]"
-            )
-
-
-def _complaints_about_gateway(service: NodeService) -> Iterator[str]:
-    kind, proxy = service.kind, service.proxy
-    if service.port == 0 and kind != "ingress-gateway":
-        yield f"Port must be non-zero for a {kind}"
-    if service.connect.sidecar_service is not None:
-        yield f"A {kind} cannot have a sidecar service defined"
-    for name in _set_destination_fields(proxy):
-        yield f"The Proxy.{name} configuration is invalid for a {kind}"
-
-
-def _set_destination_fields(proxy: ConnectProxyConfig) -> Iterator[str]:
-    fields = (
-        (proxy.destination_service_name, "DestinationServiceName"),
-        (proxy.destination_service_id, "DestinationServiceID"),
-        (proxy.local_service_address, "LocalServiceAddress"),
-        (proxy.local_service_port, "LocalServicePort"),
-        (proxy.upstreams, "Upstreams"),
-    )
-    return (name for value, name in fields if value)
-
-
 def complaint_about_addresses(service: NodeService) -> str | None:
     """What is wrong with the addresses by family of a service."""
     for tag, version in (("lan_ipv4", 4), ("wan_ipv4", 4), ("lan_ipv6", 6)):
@@ -251,8 +144,3 @@ def dns_warnings(service: NodeService) -> Iterator[str]:
                 f"Service {what} will not be discoverable via DNS due to it being too long. "
                 f"Valid lengths are between 1 and 63 bytes: {what}={name}"
             )
-
-
-def join_host_port(host: str, port: int) -> str:
-    """Write as Go's net.JoinHostPort: IPv6 in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

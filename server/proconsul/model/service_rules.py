@@ -3,21 +3,14 @@
 The agent asks before it takes a definition, the leader before it takes a registration.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from proconsul.model.catalog import ConnectProxyConfig, ExposePath, NodeService, Upstream
-from proconsul.wire.golang import quote
+from proconsul.wire.golang import join_host_port, quote
 
 CONNECT_PROXY = "connect-proxy"
 GATEWAYS = frozenset({"mesh-gateway", "terminating-gateway", "ingress-gateway"})
 PORT_MAX = 65535
-
-
-def list_of_errors(complaints: Sequence[str]) -> str:
-    """Several complaints as Go's multierror prints them."""
-    count = "1 error" if len(complaints) == 1 else f"{len(complaints)} errors"
-    lines = "".join(f"\n\t* {complaint}" for complaint in complaints)
-    return f"{count} occurred:{lines}\n\n"
 
 
 def complaints_about_service(service: NodeService) -> Iterator[str]:
@@ -61,17 +54,13 @@ def _complaints_about_upstreams(upstreams: list[Upstream]) -> Iterator[str]:
             yield f"upstreams cannot contain duplicates of {key}"
             continue
         keys.add(key)
-        address = _host_port(one.local_bind_address or "127.0.0.1", one.local_bind_port)
+        address = join_host_port(one.local_bind_address or "127.0.0.1", one.local_bind_port)
         if address in addresses:
             yield (
                 "upstreams cannot contain duplicates by local bind address and port; "
                 f"{quote(address)} is specified twice"
             )
         addresses.add(address)
-
-
-def _host_port(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _complaint_about_upstream(upstream: Upstream) -> str | None:

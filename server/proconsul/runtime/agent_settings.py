@@ -64,11 +64,6 @@ def snapshot_policy(config: Config) -> SnapshotPolicy:
     )
 
 
-def host_port(host: str, port: int) -> str:
-    """`ip:port`, with brackets around IPv6."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def node_meta(config: Config) -> dict[str, str]:
     """What the node tells of itself in the catalog."""
     return {"consul-network-segment": "", **config.node_meta}

@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from proconsul.local.validation import join_host_port
+from proconsul.wire.golang import join_host_port
 
 TlsContexts = Callable[[bool, bool], ssl.SSLContext]  # by: skip verification; for HTTP/2
 

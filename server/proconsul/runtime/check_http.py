@@ -18,11 +18,10 @@ import httptools
 
 from proconsul.local.checks import http_status
 from proconsul.local.state import Status
-from proconsul.local.validation import join_host_port
 from proconsul.model.health import CheckType
 from proconsul.runtime.check_dial import DialError, TlsContexts, check_port, dial
 from proconsul.runtime.check_output import Tail
-from proconsul.wire.golang import SECOND, quote
+from proconsul.wire.golang import SECOND, join_host_port, quote
 
 TIMEOUT_S_DEFAULT = 10.0
 REDIRECTS_MAX = 10

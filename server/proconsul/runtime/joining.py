@@ -12,7 +12,7 @@ import socket
 from dataclasses import dataclass
 
 from proconsul.errors import RpcError
-from proconsul.local.failure import list_of_errors
+from proconsul.wire.golang import list_of_errors
 
 DIAL_S = 10.0
 _NO_POOL = "this server has no gossip pool yet: it runs as a cluster of one"

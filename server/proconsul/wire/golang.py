@@ -6,6 +6,7 @@ Durations are nanoseconds as int. A time is the 15 bytes of Go's `time.Time.Mars
 
 import datetime
 import struct
+from collections.abc import Sequence
 from typing import NewType
 
 Duration = NewType("Duration", int)  # nanoseconds
@@ -224,3 +225,16 @@ def quote(text: str) -> str:
         else:
             out.append(f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
     return '"' + "".join(out) + '"'
+
+
+def join_host_port(host: str, port: int) -> str:
+    """`host:port`, with brackets around an IPv6 address (Go's net.JoinHostPort)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def list_of_errors(texts: Sequence[str]) -> str:
+    """Several complaints as go-multierror writes them."""
+    assert texts, "an empty list is not an error"
+    count = "1 error" if len(texts) == 1 else f"{len(texts)} errors"
+    lines = "\n\t".join(f"* {text}" for text in texts)
+    return f"{count} occurred:\n\t{lines}\n\n"

@@ -232,6 +232,30 @@ async def test_what_is_no_rpc_server_is_an_error() -> None:
     server.close()
 
 
+async def test_a_reply_of_another_type_is_an_error() -> None:
+    async with rpc_site() as port:
+        ours = client()
+        with pytest.raises(RpcTransportError, match="wanted bool, got str"):
+            await ours.call(port.address, "Status.Leader", DC1, bool)
+        await ours.close()
+
+
+async def test_a_client_that_is_closed_calls_nobody() -> None:
+    async with rpc_site() as port:
+        ours = client()
+        await ours.close()
+        with pytest.raises(RpcTransportError, match="client closed"):
+            await ours.call(port.address, "Status.Ping", None, None)
+
+
+async def test_an_address_that_is_none_is_an_error() -> None:
+    ours = client()
+    for address in ("nothing", "127.0.0.1:port"):
+        with pytest.raises(RpcTransportError, match="rpc error getting client"):
+            await ours.call(address, "Status.Ping", None, None)
+    await ours.close()
+
+
 @pytest.mark.parametrize(
     ("failure", "is_read", "again"),
     [

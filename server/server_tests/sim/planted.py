@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from proconsul.raft import candidate, follower, leader
-from proconsul.raft.effects import Effects, Persist
+from proconsul.raft import follower, leader
+from proconsul.raft.effects import Persist
 from proconsul.raft.log import Log
 from proconsul.raft.membership import Membership
 from proconsul.raft.messages import (
@@ -21,17 +21,12 @@ from proconsul.raft.messages import (
     HardState,
     Index,
     Lost,
-    Message,
     Peer,
     Reply,
-    RequestVote,
-    SnapshotMeta,
-    Term,
 )
-from proconsul.raft.node import Node
 from proconsul.raft.progress import Leadership
 from proconsul.raft.quorum import agreed
-from proconsul.raft.state import Candidacy, State
+from proconsul.raft.state import State
 
 
 @contextmanager

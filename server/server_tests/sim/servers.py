@@ -5,14 +5,20 @@ node's effects and does them in their order; writes are grouped, one group at a 
 time, as do snapshots, installing, and (at times) applying.
 """
 
-import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from proconsul.errors import DiskFullError
-from proconsul.raft.effects import Effects, Install, Persist, RefusedError, RoleChanged, WriteNumber
-from proconsul.raft.effects import Role
+from proconsul.raft.effects import (
+    Effects,
+    Install,
+    Persist,
+    RefusedError,
+    Role,
+    RoleChanged,
+    Send,
+    WriteNumber,
+)
 from proconsul.raft.membership import Change
 from proconsul.raft.messages import (
     Configuration,
@@ -23,6 +29,7 @@ from proconsul.raft.messages import (
     Message,
     Peer,
     ReadId,
+    Reply,
     RequestVote,
     ServerId,
     SnapshotMeta,
@@ -30,44 +37,15 @@ from proconsul.raft.messages import (
     Token,
     VoteReply,
 )
-from proconsul.raft.node import Node, Settings, Stored
-from server_tests.sim.agenda import Agenda
-from server_tests.sim.checkers import Watch
+from proconsul.raft.node import Node, Stored
 from server_tests.sim.history import Kind, Operation, Outcome
 from server_tests.sim.kv import Body, Kv
-from server_tests.sim.network import Network
 from server_tests.sim.stores import DeadDiskError, Store, keep_snapshot
+from server_tests.sim.surroundings import Surroundings
 
 Answer = Callable[[Outcome, str], None]  # outcome, what was met
 
 FULL_DISK_RETRY_US = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How long things take, in microseconds."""
-
-    tick_us: int
-    turn_us: int
-    sync_us: int
-    apply_us: int  # 0: in the turn
-    snapshot_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all servers of a world share."""
-
-    agenda: Agenda
-    network: Network
-    watch: Watch
-    die: random.Random
-    settings: Settings
-    pace: Pace
-    make_node: type[Node]
-    trace: Callable[[str], None]
-    count: Callable[[str], None]
-    elected: Callable[["SimServer"], None]
 
 
 class SimServer:
@@ -125,7 +103,7 @@ class SimServer:
             self.kv = kept
         else:
             self.kv = Kv(meta.index, body)
-        self.node = around.make_node(
+        self.node = Node(
             me=Peer(self.id, self.address),  # type: ignore[arg-type]
             settings=around.settings,
             die=around.die.randrange,
@@ -246,20 +224,9 @@ class SimServer:
             if not self._in_flight:
                 self._begin_sync()
         for send in effects.send:
-            request = send.request
-            body = None
-            if isinstance(request, RequestVote):
-                around.watch.voted(self.id, request.term, self.id)
-            elif isinstance(request, InstallSnapshot):
-                around.count("snapshot sent")
-                body = self._body_of(request.snapshot)
-            around.network.ask(self, send.to.id, request, body)
+            self._send(send)
         for reply in effects.replies:
-            if isinstance(reply, VoteReply):
-                candidate = self._candidates.pop(reply.token, None)
-                if reply.granted and candidate is not None:
-                    around.watch.voted(self.id, reply.term, candidate)
-            around.network.answer(reply)
+            self._reply(reply)
         if effects.install is not None:
             self._begin_install(effects.install)
         if effects.apply:
@@ -273,12 +240,31 @@ class SimServer:
             if isinstance(event, RoleChanged):
                 self._role_changed(event)
 
+    def _send(self, send: Send) -> None:
+        around = self._around
+        request = send.request
+        body = None
+        if isinstance(request, RequestVote):
+            around.watch.voted(self.id, request.term, self.id)
+        elif isinstance(request, InstallSnapshot):
+            around.count("snapshot sent")
+            body = self._body_of(request.snapshot)
+        around.network.ask(self, send.to.id, request, body)
+
+    def _reply(self, reply: Reply) -> None:
+        around = self._around
+        if isinstance(reply, VoteReply):
+            candidate = self._candidates.pop(reply.token, None)
+            if reply.granted and candidate is not None:
+                around.watch.voted(self.id, reply.term, candidate)
+        around.network.answer(reply)
+
     def _role_changed(self, event: RoleChanged) -> None:
         if event.role is Role.LEADER:
             self._around.count("elected")
             self._around.watch.elected(self.node, event.term)
             # In a while, for the turn is not over.
-            self._around.agenda.after(0, lambda: self._around.elected(self))
+            self._around.agenda.after(0, lambda: self._around.elected(self.id))
             return
         writes, self._writes = self._writes, {}
         for _, tell in writes.values():

@@ -41,7 +41,10 @@ class Store(Protocol):
     """What outlives the process."""
 
     snapshots: list[Snapshot]  # the newest first
-    hard_state: HardState
+
+    @property
+    def hard_state(self) -> HardState:
+        """Term and vote as they are on the disk."""
 
     def open(self) -> tuple[Snapshot, Sequence[Entry]]:
         """Recover: the snapshot to begin from, and the entries. Raises DeadDiskError."""

@@ -1,0 +1,123 @@
+"""Snapshots here or at the leader, over the port's own connection."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+
+from proconsul.endpoints.context import Log
+from proconsul.errors import NoLeaderError, ProconsulError, RpcError
+from proconsul.rpc.snapshot_stream import SnapshotOp, SnapshotRequest
+from proconsul.runtime.rpc_client import ClientLimits, RemoteError, RpcClient
+from proconsul.runtime.rpc_snapshots import Snapshots
+from server_tests.endpoints.site import FACTS
+from server_tests.runtime.rpc_site import rpc_site
+
+SAVE = SnapshotRequest(datacenter="dc1", op=SnapshotOp.SAVE)
+STALE = SnapshotRequest(datacenter="dc1", op=SnapshotOp.SAVE, allow_stale=True)
+RESTORE = SnapshotRequest(datacenter="dc1", op=SnapshotOp.RESTORE)
+
+
+@dataclass
+class View:
+    """How a server sees the cluster."""
+
+    leads: bool = False
+    leader: str = ""
+
+    def is_leader(self) -> bool:
+        return self.leads
+
+    def leader_known(self) -> bool:
+        return bool(self.leader)
+
+    def leader_address(self) -> str:
+        return self.leader
+
+    def last_contact_ns(self) -> int:
+        return 7_000_000
+
+
+@dataclass
+class Desk:
+    """A server's snapshots, with a state that is some text."""
+
+    view: View
+    restored: list[bytes] = field(default_factory=list)
+
+    async def save(self) -> tuple[int, AsyncIterator[bytes]]:
+        return 9, some(b"this", b"server's")
+
+    async def restore(self, archive: AsyncIterator[bytes]) -> None:
+        self.restored.append(await whole(archive))
+
+    def snapshots(self) -> Snapshots:
+        return Snapshots(
+            facts=lambda: FACTS,
+            log_of_servers=cast("Log", self.view),
+            save=self.save,
+            restore=self.restore,
+            client=RpcClient(ClientLimits(), None),
+        )
+
+
+async def some(*pieces: bytes) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+async def whole(archive: AsyncIterator[bytes]) -> bytes:
+    return b"".join([piece async for piece in archive])
+
+
+async def test_the_leader_saves_and_restores_its_own_state() -> None:
+    desk = Desk(View(leads=True))
+    response, archive = await desk.snapshots().save(SAVE)
+    assert (response.index, response.known_leader, response.last_contact) == (9, True, 0)
+    assert await whole(archive) == b"thisserver's"
+    response = await desk.snapshots().restore(RESTORE, some(b"new ", b"state"))
+    assert response.error == ""
+    assert desk.restored == [b"new state"]
+
+
+async def test_another_server_passes_both_on_to_the_leader() -> None:
+    async with rpc_site() as leader:
+        desk = Desk(View(leader=leader.address))
+        response, archive = await desk.snapshots().save(SAVE)
+        assert response.index == 42
+        assert await whole(archive) == leader.snapshots.archive
+        await desk.snapshots().restore(RESTORE, some(b"new ", b"state"))
+        assert leader.snapshots.restored == [b"new state"]
+        assert desk.restored == []
+
+
+async def test_a_stale_snapshot_is_this_servers_own() -> None:
+    desk = Desk(View(leader="127.0.0.1:1"))
+    response, archive = await desk.snapshots().save(STALE)
+    assert (response.known_leader, response.last_contact) == (True, 7_000_000)
+    assert await whole(archive) == b"thisserver's"
+
+
+async def test_the_leaders_refusal_is_passed_back() -> None:
+    async with rpc_site() as leader:
+        leader.snapshots.failure = RpcError("not today")
+        desk = Desk(View(leader=leader.address))
+        with pytest.raises(RemoteError, match="not today"):
+            await desk.snapshots().save(SAVE)
+
+
+async def test_what_cannot_be_done_says_why() -> None:
+    nobody = Desk(View()).snapshots()
+    with pytest.raises(NoLeaderError):
+        await nobody.save(SAVE)
+    with pytest.raises(NoLeaderError):
+        await nobody.restore(RESTORE, some())
+    leader = Desk(View(leads=True)).snapshots()
+    mars = SnapshotRequest(datacenter="mars")
+    for asked in (leader.save(mars), leader.restore(mars, some())):
+        with pytest.raises(ProconsulError, match="No path to datacenter"):
+            await asked
+    stale = SnapshotRequest(datacenter="dc1", op=SnapshotOp.RESTORE, allow_stale=True)
+    with pytest.raises(RpcError, match="stale not allowed for restore"):
+        await leader.restore(stale, some())

@@ -1,0 +1,59 @@
+"""Members that come and go while all else goes wrong, and leaders that hand over."""
+
+from collections.abc import Callable
+
+from proconsul.raft.membership import AddNonvoter, AddVoter, Change, RemoveServer
+from proconsul.raft.messages import Configuration, ServerAddress, Suffrage
+from server_tests.sim.stage import Faulty, Stage
+
+
+class MemberFaults(Faulty):
+    """Of the membership. No faults, but what an operator does at the worst time."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        self.table: dict[str, Callable[[], bool]] = {
+            "member added": lambda: self._change(self._addition),
+            "member promoted": lambda: self._change(self._promotion),
+            "member removed": lambda: self._change(self._removal),
+            "transfer": self._transfer,
+        }
+
+    def _change(self, choose: Callable[[Configuration], Change | None]) -> bool:
+        leader = self._leader()
+        change = choose(leader.node.configuration) if leader is not None else None
+        return leader is not None and change is not None and leader.change(change)
+
+    def _addition(self, now: Configuration) -> Change | None:
+        members = {one.id for one in now.servers}
+        others = [one for one in self._running() if one.id not in members]
+        if not others:
+            return None
+        new = self._die.choice(others)
+        address = ServerAddress(f"{new.id}:8300")
+        if self._die.random() < 0.4:
+            return AddVoter(new.id, address)
+        return AddNonvoter(new.id, address)
+
+    def _promotion(self, now: Configuration) -> Change | None:
+        waiting = [one for one in now.servers if one.suffrage is not Suffrage.VOTER]
+        waiting = [one for one in waiting if not self._stage.servers[one.id].is_lost]
+        if not waiting:
+            return None
+        one = self._die.choice(waiting)
+        return AddVoter(one.id, one.address)
+
+    def _removal(self, now: Configuration) -> Change | None:
+        lost = [one for one in now.servers if self._stage.servers[one.id].is_lost]
+        voters = [one for one in now.servers if one.suffrage is Suffrage.VOTER]
+        if not lost and len(voters) <= 1:
+            return None
+        return RemoveServer(self._die.choice(lost or list(now.servers)).id)
+
+    def _transfer(self) -> bool:
+        leader = self._leader()
+        if leader is None:
+            return False
+        others = [one.id for one in leader.node.configuration.servers if one.id != leader.id]
+        target = self._die.choice(others) if others and self._die.random() < 0.5 else None
+        return leader.transfer(target)
