@@ -42,6 +42,7 @@ from proconsul.runtime.raft_snapshots import RaftSnapshots
 from proconsul.runtime.reloading import reloaded
 from proconsul.runtime.replicated_log import ReplicatedLog
 from proconsul.runtime.request_log import log_crash, log_failure, raft_line, with_lines
+from proconsul.runtime.rpc_port import RpcPort
 from proconsul.runtime.server_world import ServerWorld
 from proconsul.runtime.storage import open_storage
 from proconsul.runtime.tls import server_context
@@ -91,6 +92,7 @@ class Agent:
             self._build_local()
             self._connect_user_events()
             self._build_http()
+            self._build_rpc()
             # Before anything is written: who cannot listen must not have voted, either.
             await self._listen()
         except BaseException:
@@ -236,11 +238,17 @@ class Agent:
         )
         self._apply_http_settings()
 
+    def _build_rpc(self) -> None:
+        self.rpc = RpcPort(
+            self.config, self.context, self.snapshots, METHODS, self.call, self.telemetry
+        )
+
     def _apply_http_settings(self) -> None:
         self.http.connections_per_client_max = self.config.limits.http_max_conns_per_client
         self.http.set_response_headers(tuple(self.config.http.response_headers.items()))
 
     async def _listen(self) -> None:
+        await self.rpc.listen(self.config)
         settings = agent_settings.tls_settings(self.config)
         await listen(self.http, self.config, server_context(settings) if self._https else None)
 
@@ -349,6 +357,7 @@ class Agent:
         async with self._reloading:
             read = await asyncio.to_thread(self._read_config)
             tls = server_context(agent_settings.tls_settings(read.config)) if self._https else None
+            self.rpc.reload(read.config)
             self._loaded, kept = reloaded(self._loaded, read)
             for warning in read.warnings:
                 log.warning("%s", warning)
@@ -386,6 +395,7 @@ class Agent:
         for task in list(self._tasks):
             task.cancel()
         await self._step("HTTP", self.http.stop(STOP_GRACE_S))
+        await self._step("RPC", self.rpc.stop(STOP_GRACE_S))
         await self._step("local agent", self.local.stop())
         await self._step("leader", self.duties.stop())
         await self._step("tasks", asyncio.gather(*self._tasks, return_exceptions=True))

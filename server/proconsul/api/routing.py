@@ -50,11 +50,17 @@ class Router(Generic[H]):
                 row.pattern, row.methods, row.handler, metric_of(row.pattern)
             )
         self._depth_max = max(pattern.count("/") for pattern in self._routes)
+        roots = {pattern[:-1] for pattern in self._routes if pattern.endswith("/")}
+        self._roots = roots - self._routes.keys()
 
     def find(self, path: str) -> Route[H] | None:
-        """The route of a clean path: its own, or that of the deepest subtree around it."""
+        """The route of a clean path: its own, or that of the deepest subtree around it.
+
+        None for a subtree's root without its slash, though a wider subtree be around it: that
+        is for `redirect`.
+        """
         found = self._routes.get(path)
-        if found is not None:
+        if found is not None or path in self._roots:
             return found
         at = 0
         for _ in range(self._depth_max):

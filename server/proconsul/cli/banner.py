@@ -18,7 +18,7 @@ def banner(config: Config, node_id: str, rpc_address: str) -> str:
         f"         Node name: {config.node_name}",
         f"        Datacenter: {config.datacenter}",
         f"          HTTP API: {', '.join(http + https) or 'off'}",
-        f"     RPC (address): {rpc_address} (not served yet)",
+        f"     RPC (address): {rpc_address}",
         f"              Data: {_data(config)}",
         *_try(config.listeners.http),
         "",

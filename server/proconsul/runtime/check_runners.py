@@ -196,8 +196,8 @@ class LocalAliasRunner:
         self._soon: asyncio.Handle | None = None
 
     def start(self) -> None:
-        """Look once the registration is complete."""
-        self.wake()
+        """Look at once, so that the catalog is told the outcome and not how a check begins."""
+        self._look()
 
     def stop(self) -> None:
         """Look no more."""

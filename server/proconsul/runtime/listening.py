@@ -25,7 +25,7 @@ def require_bind_address(host: str) -> None:
             probe.bind((host, 0))
     except OSError as failure:
         raise ListenError(
-            f"cannot use the bind address {host}: {_reason(failure)}. "
+            f"cannot use the bind address {host}: {reason_of(failure)}. "
             "Set -bind (bind_addr) to an address of this host."
         ) from failure
 
@@ -52,7 +52,7 @@ async def _listen_tcp(
         where = f"[{address.host}]" if ":" in address.host else address.host
         raise ListenError(
             f"cannot listen for {protocol.upper()} at {where}:{address.port}: "
-            f"{_reason(failure)}. {_advice(failure.errno, protocol, address.port)}"
+            f"{reason_of(failure)}. {_advice(failure.errno, protocol, address.port)}"
         ) from failure
 
 
@@ -86,14 +86,14 @@ async def _listen_unix(http: HttpServer, path: str, wanted: UnixSockets) -> None
             f"and unix_sockets.group {wanted.group!r} a number"
         )
     except OSError as failure:
-        reason = _reason(failure)
+        reason = reason_of(failure)
     else:
         return
     raise ListenError(f"cannot listen at unix://{path}: {reason}")
 
 
-def _reason(failure: OSError) -> str:
-    """Without numbers and paths, which the sentence around it has already."""
+def reason_of(failure: OSError) -> str:
+    """What the system says, without numbers and paths, which the sentence around it has already."""
     if failure.errno == errno.EEXIST:
         return "there is a file of that name that is no socket, and it is not ours to remove"
     return os.strerror(failure.errno).lower() if failure.errno else str(failure)

@@ -324,6 +324,7 @@ class LmdbEngine:
         self._reserve_bytes = reserve_bytes
         self._boot_id = _BOOT_ID.read_text().strip()
         self._device = path.stat().st_dev
+        self._damaged = False
         self._store: _Store
 
     @classmethod
@@ -383,7 +384,8 @@ class LmdbEngine:
                 shutil.rmtree(folder)
 
     def _mark(self, *, clean: bool, damaged: bool = False) -> None:
-        mark = _Mark(self._boot_id, self._device, clean, damaged)
+        self._damaged = self._damaged or damaged  # once broken, it is never trusted again
+        mark = _Mark(self._boot_id, self._device, clean, self._damaged)
         _write_durably(self._path / _TRUST, json.dumps(asdict(mark)).encode())
 
     def newest(self) -> LmdbView:
@@ -428,6 +430,7 @@ class LmdbEngine:
             new.retire()
             raise
         self._store = new
+        self._damaged = False
         old.retire()
 
     def wipe(self) -> None:

@@ -1,4 +1,4 @@
-"""Who waits for the log: writes for their results, consistent reads for their index to be applied.
+"""Who waits for the log: writes for their results, consistent reads for the leave to be served.
 
 Everything happens on the event loop. Each future that fails gets an exception of its own.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proconsul.errors import NoLeaderError, RpcError
+from proconsul.raft.effects import ReadAnswer
 from proconsul.raft.messages import Index, ReadId, Term
 
 
@@ -74,11 +75,10 @@ class PendingWrites:
 
 
 class PendingReads:
-    """Consistent reads: first a majority says that this server leads, then the state follows."""
+    """Consistent reads that wait for the node's word that the state may be read now."""
 
     def __init__(self) -> None:
         self._asked: dict[ReadId, asyncio.Future[None]] = {}
-        self._confirmed: deque[tuple[Index, asyncio.Future[None]]] = deque()
 
     def add(self, read: ReadId) -> asyncio.Future[None]:
         """A read was asked for."""
@@ -86,28 +86,19 @@ class PendingReads:
         self._asked[read] = done
         return done
 
-    def answered(self, read: ReadId, index: Index | None) -> None:
-        """The node's answer: the index that must be applied first; None: it leads no more."""
-        done = self._asked.pop(read, None)
+    def answered(self, answer: ReadAnswer) -> None:
+        """The node's word: this server leads, and the state holds what it must; or it does not."""
+        done = self._asked.pop(answer.read, None)
         if done is None or done.done():
             return
-        if index is None:
+        if answer.index is None:
             done.set_exception(NoLeaderError())
         else:
-            self._confirmed.append((index, done))
-
-    def applied(self, index: Index) -> None:
-        """The state holds everything up to that index."""
-        while self._confirmed and self._confirmed[0][0] <= index:
-            _, done = self._confirmed.popleft()
-            if not done.done():
-                done.set_result(None)
+            done.set_result(None)
 
     def fail(self) -> None:
         """Leadership was lost, or the server ends."""
-        waiting = [*self._asked.values(), *(done for _, done in self._confirmed)]
-        self._asked.clear()
-        self._confirmed.clear()
-        for done in waiting:
+        asked, self._asked = self._asked, {}
+        for done in asked.values():
             if not done.done():
                 done.set_exception(NoLeaderError())

@@ -329,10 +329,8 @@ class RaftDriver:
         assert not effects.send, "a single voter has nobody to write to"
         if effects.apply:
             self._applying.add(effects.apply)
-        if effects.reads:
-            for answer in effects.reads:
-                self._reads.answered(answer.read, answer.index)
-            self._reads.applied(self.node.applied_index)
+        for answer in effects.reads:
+            self._reads.answered(answer)
         for event in effects.events:
             self._event(event)
 
@@ -365,7 +363,6 @@ class RaftDriver:
     def _applied(self, last: Entry, applied: Applied) -> None:
         self.node.applied(last.index)
         self._writes.applied(applied.results)
-        self._reads.applied(last.index)
         if applied.events:
             self._hooks.events(applied.events)
 

@@ -23,7 +23,8 @@ from proconsul.rpc.msgpack_rpc import (
     encode_value,
 )
 from proconsul.rpc.snapshot_stream import HeadReader, SnapshotRequest, SnapshotResponse
-from proconsul.runtime.rpc_streams import SocketStream, YamuxConnection, YamuxStream, open_on
+from proconsul.runtime.rpc_streams import SocketStream, open_on
+from proconsul.runtime.rpc_yamux import YamuxConnection, YamuxStream
 from proconsul.wire.golang import SECOND
 from proconsul.wire.gostruct import GoStruct, WireError, encode
 from proconsul.wire.msgpack import MsgpackError

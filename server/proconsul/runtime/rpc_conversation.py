@@ -5,7 +5,8 @@ blocking query is given up as soon as nobody waits for it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,13 +64,24 @@ class Conversations:
         self._idle: asyncio.Event = asyncio.Event()
 
     async def wait_until_idle(self, timeout_s: float) -> None:
-        """Until no call is being served, but for blocking queries; or `timeout_s` is over."""
-        self._idle.clear()
-        if self._busy:
-            try:
-                await asyncio.wait_for(self._idle.wait(), timeout_s)
-            except TimeoutError:
-                return
+        """Until no call is served or answered, blocking queries aside; at most `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._busy:
+                    self._idle.clear()
+                    await self._idle.wait()
+        except TimeoutError:
+            return
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            if not self._busy:
+                self._idle.set()
 
     async def converse(self, stream: ByteStream) -> None:
         """Serve a stream to its end, and close it."""
@@ -77,8 +89,9 @@ class Conversations:
         try:
             while (call := await self._next_call(stream, reader)) is not None:
                 answer, goes_on = await self._answer(stream, reader, call)
-                async with asyncio.timeout(self._limits.reply_s_max):
-                    await stream.write(answer)
+                with self._counted():
+                    async with asyncio.timeout(self._limits.reply_s_max):
+                        await stream.write(answer)
                 if not goes_on:
                     return
         except (MsgpackError, WireError, TimeoutError) as failure:
@@ -134,13 +147,8 @@ class Conversations:
         if isinstance(request, QueryOptions) and request.min_query_index > 0:
             self._telemetry.count("rpc.query")
             return await _while_wanted(stream, reader, self._serve(name, request))
-        self._busy += 1
-        try:
+        with self._counted():
             return await self._serve(name, request)
-        finally:
-            self._busy -= 1
-            if not self._busy:
-                self._idle.set()
 
 
 async def _while_wanted(stream: ByteStream, reader: CallReader, work: Awaitable[Any]) -> Any:

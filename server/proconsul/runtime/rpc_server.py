@@ -16,12 +16,14 @@ from proconsul.rpc.first_byte import Service, service_for
 from proconsul.runtime.logs import logger
 from proconsul.runtime.rpc_conversation import Conversations, RequestLimits, Serve
 from proconsul.runtime.rpc_snapshots import SnapshotHandler, serve_snapshot
-from proconsul.runtime.rpc_streams import SocketStream, YamuxConnection, YamuxStream, open_on
+from proconsul.runtime.rpc_streams import SocketStream, open_on
+from proconsul.runtime.rpc_yamux import YamuxConnection, YamuxStream
 from proconsul.telemetry import Telemetry
 
 LISTEN_BACKLOG = 1024
 ACCEPT_PAUSE_S = 0.1  # after an accept that failed: out of file descriptors, mostly
 CLOSE_S = 10.0  # for a client to take the last of what it asked for
+STOP_CLOSE_S = 1.0  # the same when the server stops
 SNAPSHOT_SILENCE_S = 60.0  # between two pieces of an archive
 
 RaftHandoff = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -87,6 +89,7 @@ class RpcServer:
             ),
             telemetry,
         )
+        self._stopping = False
         self._listeners: list[_Listener] = []
         self._tasks: set[asyncio.Task[None]] = set()  # a connection or a stream each
         self._per_client: dict[str, int] = {}
@@ -126,6 +129,7 @@ class RpcServer:
 
         Blocking queries and connections that say nothing are not waited for.
         """
+        self._stopping = True
         for listener in self._listeners:
             listener.accepting.cancel()
             await asyncio.wait({listener.accepting})
@@ -250,12 +254,9 @@ class RpcServer:
             else:
                 self._telemetry.count("rpc.raft_handoff")
                 await self._raft_handoff(stream.reader, stream.writer)
-        except asyncio.CancelledError:
-            stream.abort()
-            raise
         finally:
             stream.close()
-            await stream.closed(CLOSE_S)
+            await stream.closed(STOP_CLOSE_S if self._stopping else CLOSE_S)
 
     async def _serve_yamux(self, stream: SocketStream) -> None:
         def on_stream(opened: YamuxStream) -> None:

@@ -34,6 +34,17 @@ class GivenUpError(ProconsulError):
         super().__init__("broken off: the server ends, or the client has gone")
 
 
+class StateBrokenError(ProconsulError):
+    """The state can be written no more. The process must end; the log has everything."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(
+            f"the state could not be written ({cause}). The server must stop now, and builds the "
+            "state anew from snapshot and log when it is started again; look for disk errors "
+            "before that."
+        )
+
+
 class StateEngine(Engine, Protocol):
     """An engine that can be closed."""
 
@@ -90,6 +101,7 @@ class ReplicatedState:
 
     def __init__(self, engine: StateEngine) -> None:
         self._engine = engine
+        self._is_broken = False
         self.state = State(engine)
         self.waiting = WaitingRoom(self.state.watchers)
 
@@ -101,8 +113,15 @@ class ReplicatedState:
     def apply(self, entries: Sequence[Entry]) -> Applied:
         """Apply entries in one transaction; raises StateFullError with nothing changed.
 
-        Raises CommandError for an entry that no server may go on from.
+        Raises CommandError for an entry that no server may go on from, StateBrokenError.
         """
+        try:
+            return self._apply(entries)
+        except lmdb.Error as failure:
+            self._is_broken = True
+            raise StateBrokenError(failure) from failure
+
+    def _apply(self, entries: Sequence[Entry]) -> Applied:
         applied = Applied()
         with self.state.write(entries[0].index) as txn:
             for entry in entries:
@@ -139,7 +158,9 @@ class ReplicatedState:
             self.waiting.state_replaced()
 
     def close(self) -> None:
-        """Mark the stored state as whole, and let go of it."""
+        """Mark the stored state as whole, if it is, and let go of it."""
+        if self._is_broken:
+            return  # closing would call it whole; the process ends
         try:
             self._engine.close()
         except (OSError, lmdb.Error) as failure:

@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 
 from proconsul.api.routing import Route, Router, clean_path, metric_of
 
-PATTERNS = ["/v1/kv/", "/v1/query", "/v1/query/", "/v1/agent/health/service/id/", "/v1/agent/self"]
+PATTERNS = [
+    "/v1/kv/",
+    "/v1/kv/v/",
+    "/v1/query",
+    "/v1/query/",
+    "/v1/agent/health/service/id/",
+    "/v1/agent/self",
+]
 
 
 def make_router() -> Router[str]:
@@ -41,6 +48,13 @@ def test_the_root_of_a_subtree_is_redirected_to_it() -> None:
     assert router.redirect("/v1/nowhere") is None
 
 
+def test_the_root_of_a_subtree_within_another_is_redirected_too() -> None:
+    assert pattern_of("/v1/kv/v") is None
+    assert make_router().redirect("/v1/kv/v") == "/v1/kv/v/"
+    assert pattern_of("/v1/kv/v/x") == "/v1/kv/v/"
+    assert pattern_of("/v1/kv/vx") == "/v1/kv/"
+
+
 def test_an_unclean_path_is_redirected_to_the_clean_one() -> None:
     router = make_router()
     assert router.redirect("/v1/kv//a") == "/v1/kv/a"
@@ -64,6 +78,9 @@ def test_cleaning_twice_is_cleaning_once(path: str) -> None:
 @given(st.text(alphabet="/v1kvq", max_size=20))
 def test_the_deepest_pattern_around_a_path_is_the_one_that_is_found(path: str) -> None:
     exact = [pattern for pattern in PATTERNS if pattern == path]
+    if not exact and path + "/" in PATTERNS:
+        assert pattern_of(path) is None
+        return
     around = [one for one in PATTERNS if one.endswith("/") and path.startswith(one)]
     expected = exact[0] if exact else max(around, key=len, default=None)
     assert pattern_of(path) == expected

@@ -269,6 +269,24 @@ def test_writes_that_find_no_room_are_refused_and_taken_again_later(tmp_path: Pa
         assert server.request("GET", "/v1/kv/a?raw") == (200, b"3")
 
 
+def test_a_state_that_cannot_be_written_ends_it_and_is_built_anew(tmp_path: Path) -> None:
+    server = ServerProcess(address(35), tmp_path / "data")
+    with server:
+        assert server.request("PUT", "/v1/kv/a", b"1") == (200, b"true")
+        (state,) = (tmp_path / "data" / "state").glob("state-*/data.mdb")
+        with failing(server, "pwrite64,pwritev,writev", "EIO", "-P", str(state)):
+            status, _ = server.request("PUT", "/v1/kv/a", b"2")
+            assert status == 500
+            assert server.wait() == 1
+        output = server.output.read_text()
+        assert "the state could not be written" in output
+        assert "Traceback" not in output
+        trust = json.loads((tmp_path / "data" / "state" / "trust.json").read_text())
+        assert trust["damaged"]
+        server.start()
+        assert server.request("GET", "/v1/kv/a?raw") == (200, b"2")  # it was in the log
+
+
 def test_what_finds_no_room_in_the_state_is_applied_later(tmp_path: Path) -> None:
     server = ServerProcess(address(34), tmp_path / "data")
     with server:

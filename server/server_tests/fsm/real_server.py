@@ -40,8 +40,9 @@ requires_real_consul = pytest.mark.skipif(
 class RealServer:
     """The HTTP API of a running server."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, data_folder: Path) -> None:
         self.address = address
+        self.data_folder = data_folder
         self.refusals: list[str] = []  # what it said to requests that failed
 
     def call(self, verb: str, path: str, body: bytes | Any = None) -> tuple[int, bytes]:
@@ -81,10 +82,12 @@ def free_address(last: int) -> str:
 
 
 @contextmanager
-def real_server(address: str, keep_log_at: Path | None = None) -> Iterator[RealServer]:
+def real_server(
+    address: str, extra_config: str = "", *, keep_log_at: Path | None = None
+) -> Iterator[RealServer]:
     """A fresh server with ACLs and Connect on, up and leading; its log can be kept."""
     folder = Path(tempfile.mkdtemp(prefix="real-consul-"))
-    (folder / "server.hcl").write_text(CONFIG)
+    (folder / "server.hcl").write_text(CONFIG + extra_config)
     log = (folder / "log").open("wb")
     process = subprocess.Popen(
         [
@@ -98,7 +101,7 @@ def real_server(address: str, keep_log_at: Path | None = None) -> Iterator[RealS
     )
     log.close()
     try:
-        server = RealServer(address)
+        server = RealServer(address, folder / "data")
         _wait_until_it_leads(server, process, folder)
         yield server
     finally:

@@ -126,6 +126,21 @@ def test_a_header_that_is_none_is_refused(header: bytes) -> None:
         reader.next_call()
 
 
+def test_a_map_for_a_key_is_refused_wherever_it_stands() -> None:
+    nonsense = b"\x81\x80\x01"
+    calls, replies = CallReader(LARGE), ReplyReader(LARGE)
+    for reader in (calls, replies):
+        reader.feed(nonsense)
+    with pytest.raises(MsgpackError):
+        calls.next_call()
+    with pytest.raises(MsgpackError):
+        replies.next_reply()
+    with pytest.raises(MsgpackError):
+        decode_request(METHODS.find("KVS.Get").request, nonsense)
+    with pytest.raises(MsgpackError):
+        decode_reply(list[str], nonsense)
+
+
 def test_a_header_may_be_an_array_as_go_msgpack_allows() -> None:
     reader = CallReader(LARGE)
     reader.feed(b"\x92\xa7KVS.Get\x07\x80")

@@ -256,3 +256,26 @@ def pretend_another_boot(path: Path) -> None:
     mark = json.loads((path / "trust.json").read_text())
     mark["boot_id"] = "another"
     (path / "trust.json").write_text(json.dumps(mark))
+
+
+def test_a_state_whose_write_failed_is_not_trusted_again_though_it_was_closed(
+    tmp_path: Path,
+) -> None:
+    engine, _ = LmdbEngine.open(tmp_path)
+    with pytest.raises(lmdb.Error), engine.write():
+        raise lmdb.PanicError("the disk gave an error")
+    engine.close()
+    engine, trusted = LmdbEngine.open(tmp_path)
+    engine.close()
+    assert not trusted
+
+
+def test_a_new_state_in_place_of_a_damaged_one_is_trusted(tmp_path: Path) -> None:
+    engine, _ = LmdbEngine.open(tmp_path)
+    with pytest.raises(lmdb.Error), engine.write():
+        raise lmdb.PanicError("the disk gave an error")
+    engine.wipe()
+    engine.close()
+    engine, trusted = LmdbEngine.open(tmp_path)
+    engine.close()
+    assert trusted

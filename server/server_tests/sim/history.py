@@ -81,20 +81,22 @@ def judge(history: Iterable[Operation]) -> Judgement:
     return worst
 
 
-def relevant_of(operations: Iterable[Operation]) -> list[Operation]:
-    """Those that happened, and those that may have and that somebody met, by their beginning."""
-    operations = list(operations)
-    met = {one.met for one in operations if one.outcome is Outcome.DONE}
-    relevant = [
+def relevant_of(operations: Sequence[Operation]) -> list[Operation]:
+    """Those that happened, and those that may have and that somebody met, by their beginning.
+
+    What a check-and-set of unknown outcome would have met counts, too.
+    """
+    relevant = [one for one in operations if one.outcome is Outcome.DONE]
+    met = {one.met for one in relevant}
+    may_be = [
         one
         for one in operations
-        if one.outcome is Outcome.DONE
-        or (
-            one.outcome in (Outcome.UNKNOWN, Outcome.OPEN)
-            and one.kind is not Kind.GET
-            and one.value in met
-        )
+        if one.outcome in (Outcome.UNKNOWN, Outcome.OPEN) and one.kind is not Kind.GET
     ]
+    while found := [one for one in may_be if one.value in met]:
+        relevant += found
+        may_be = [one for one in may_be if one.value not in met]
+        met.update(one.expected for one in found if one.kind is Kind.CAS)
     return sorted(relevant, key=lambda one: one.invoked)
 
 

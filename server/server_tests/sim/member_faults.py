@@ -21,8 +21,10 @@ class MemberFaults(Faulty):
 
     def _change(self, choose: Callable[[Configuration], Change | None]) -> bool:
         leader = self._leader()
-        change = choose(leader.node.configuration) if leader is not None else None
-        return leader is not None and change is not None and leader.change(change)
+        if leader is None:
+            return False
+        change = choose(leader.node.configuration)
+        return change is not None and leader.ask(lambda node: node.change(change))
 
     def _addition(self, now: Configuration) -> Change | None:
         members = {one.id for one in now.servers}
@@ -56,4 +58,4 @@ class MemberFaults(Faulty):
             return False
         others = [one.id for one in leader.node.configuration.servers if one.id != leader.id]
         target = self._die.choice(others) if others and self._die.random() < 0.5 else None
-        return leader.transfer(target)
+        return leader.ask(lambda node: node.transfer(target))

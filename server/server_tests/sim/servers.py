@@ -19,7 +19,6 @@ from proconsul.raft.effects import (
     Send,
     WriteNumber,
 )
-from proconsul.raft.membership import Change
 from proconsul.raft.messages import (
     Configuration,
     Entry,
@@ -398,19 +397,10 @@ class SimServer:
         else:
             self._writes[index] = (self.node.term, tell)
 
-    def change(self, change: Change) -> bool:
-        """Change the members; False if that is refused."""
+    def ask(self, do: Callable[[Node], object]) -> bool:
+        """Have the node do something; False if it refuses."""
         try:
-            self.node.change(change)
-        except RefusedError:
-            return False
-        self._schedule_turn()
-        return True
-
-    def transfer(self, target: ServerId | None) -> bool:
-        """Hand leadership over; False if that is refused."""
-        try:
-            self.node.transfer(target)
+            do(self.node)
         except RefusedError:
             return False
         self._schedule_turn()

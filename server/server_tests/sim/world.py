@@ -27,7 +27,7 @@ from server_tests.sim.surroundings import Pace, Surroundings
 TRACE_LINES_MAX = 4000
 CLIENTS = 5
 TICK_US = 10_000
-WAL_EVERY = 8  # one seed in so many runs on the real log
+WAL_EVERY = 5  # one seed in so many runs on the real log
 
 
 class ViolationError(AssertionError):
@@ -67,7 +67,7 @@ class World:
         self.is_calm = False
         self._traced = traced
         self.uses_wal = seed % WAL_EVERY == 0
-        self.mood = die.choice(("any", "any", *MOODS))
+        self.mood = die.choice(("any", *MOODS))
         self.settings = settings = self._draw_settings()
         typical_us = die.choice((200, 1_000, 4_000))
         patience_us = TICK_US * (60 if self.mood == "old leaders" else die.choice((3, 10, 30)))
@@ -76,7 +76,7 @@ class World:
         pace = Pace(
             tick_us=TICK_US,
             turn_us=die.choice((2, 300, 3_000)),
-            sync_us=die.choice((100, 1_500, 6_000)),
+            sync_us=die.choice((1_500, 6_000) if self.uses_wal else (100, 1_500, 6_000)),
             apply_us=die.choice((1_000, 15_000)),
             snapshot_us=die.choice((1_000, 60_000)),
         )

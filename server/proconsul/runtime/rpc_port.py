@@ -1,0 +1,102 @@
+"""The RPC port of this server as its configuration wants it: limits, certificate, address.
+
+It serves the method table and snapshots to whoever speaks Consul's RPC. Raft connections are
+closed: a server is a cluster of one for now.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from proconsul.config.schema import Config
+from proconsul.endpoints.context import Context
+from proconsul.endpoints.methods import Methods
+from proconsul.runtime.agent_settings import tls_settings
+from proconsul.runtime.listening import ListenError, reason_of
+from proconsul.runtime.raft_snapshots import RaftSnapshots
+from proconsul.runtime.rpc_client import ClientLimits, RpcClient
+from proconsul.runtime.rpc_server import RpcLimits, RpcServer, RpcTls
+from proconsul.runtime.rpc_snapshots import Snapshots
+from proconsul.runtime.tls import server_context
+from proconsul.telemetry import Telemetry
+from proconsul.wire.golang import join_host_port
+
+REQUEST_BYTES_MIN = 8 << 20
+
+
+class RpcPort:
+    """The listener and the client beside it, with one start and one end."""
+
+    def __init__(
+        self,
+        config: Config,
+        context: Context,
+        snapshots: RaftSnapshots,
+        methods: Methods,
+        serve: Callable[[str, Any], Awaitable[Any]],
+        telemetry: Telemetry,
+    ) -> None:
+        """Raises TlsError for a certificate that cannot be used."""
+        self._client = RpcClient(ClientLimits(), None)
+        self._server = RpcServer(
+            methods=methods,
+            serve=serve,
+            snapshots=Snapshots(
+                facts=lambda: context.facts,
+                log_of_servers=context.log,
+                save=snapshots.save,
+                restore=snapshots.restore,
+                client=self._client,
+            ),
+            raft_handoff=_close,
+            limits=_limits(config),
+            tls=_tls(config),
+            telemetry=telemetry,
+        )
+
+    async def listen(self, config: Config) -> None:
+        """Accept at the configured address. Raises ListenError."""
+        address = config.cluster.rpc_bind
+        if address is None:
+            return
+        try:
+            await self._server.listen(address.host, address.port)
+        except OSError as failure:
+            where = join_host_port(address.host, address.port)
+            raise ListenError(
+                f"cannot listen for RPC at {where}: {reason_of(failure)}. Stop what has that "
+                "port, or choose another one with -server-port (ports.server)."
+            ) from failure
+
+    def reload(self, config: Config) -> None:
+        """Take another certificate and other limits. Raises TlsError with nothing changed."""
+        self._server.reload_tls(_tls(config))
+        self._server.limits = _limits(config)
+
+    async def stop(self, grace_s: float) -> None:
+        """Accept nothing more, and end what is open."""
+        await self._server.stop(grace_s)
+        await self._client.close()
+
+
+async def _close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A raft connection: nobody here takes one."""
+
+
+def _limits(config: Config) -> RpcLimits:
+    limits = config.limits
+    values_bytes_max = max(limits.kv_max_value_size_bytes, limits.txn_max_req_len_bytes)
+    return RpcLimits(
+        handshake_timeout_s=limits.rpc_handshake_timeout_s,
+        connections_per_client_max=limits.rpc_max_conns_per_client,
+        request_bytes_max=max(REQUEST_BYTES_MIN, 2 * values_bytes_max),
+    )
+
+
+def _tls(config: Config) -> RpcTls:
+    tls = config.tls
+    has_certificate = bool(tls.cert_file and tls.key_file)
+    return RpcTls(
+        context=server_context(tls_settings(config)) if has_certificate else None,
+        verify_incoming=tls.verify_incoming or tls.verify_incoming_rpc,
+    )
