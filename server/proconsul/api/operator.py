@@ -25,6 +25,7 @@ from proconsul.wire.golang import format_duration
 from proconsul.wire.gostruct import to_json
 from proconsul.wire.json_decode import BodyError
 
+SERF_STATUSES = ("none", "alive", "leaving", "left", "failed")
 UNHEALTHY = 429  # the status of a health answer that says so
 
 
@@ -105,13 +106,18 @@ async def autopilot_health(api: Api, request: Request) -> Reply:
     """`GET /v1/operator/autopilot/health`; the status says it, too."""
     found: OperatorHealthReply = await api.call("Operator.ServerHealth", _wanted(api, request))
     builtins = to_json(found)
-    builtins["Servers"] = [_with_duration_texts(server) for server in builtins["Servers"] or ()]
+    builtins["Servers"] = [_server_json(server) for server in builtins["Servers"] or ()]
     return Reply(builtins, status=200 if found.healthy else UNHEALTHY)
 
 
 def _wanted(api: Api, request: Request) -> DCSpecificRequest:
     options = parse_options(request)
     return DCSpecificRequest(datacenter=parse_datacenter(request, api.facts.datacenter), **options)
+
+
+def _server_json(builtins: dict[str, Any]) -> dict[str, Any]:
+    builtins["SerfStatus"] = SERF_STATUSES[builtins["SerfStatus"]]
+    return _with_duration_texts(builtins)
 
 
 def _with_duration_texts(builtins: dict[str, Any]) -> dict[str, Any]:

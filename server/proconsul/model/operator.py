@@ -46,7 +46,7 @@ class ServerHealth(GoStruct, frozen=True, kw_only=True):
     id: str = ""
     name: str = ""
     address: str = ""
-    serf_status: str = ""
+    serf_status: int = 0  # Serf's number: 0 none, 1 alive, 2 leaving, 3 left, 4 failed
     version: str = ""
     leader: bool = False
     last_contact: Duration = Duration(0)

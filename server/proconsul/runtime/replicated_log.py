@@ -23,6 +23,7 @@ from proconsul.telemetry import Telemetry
 from proconsul.wire.golang import Duration, Time
 
 RAFT_PROTOCOL = "3"
+SERF_ALIVE = 1
 
 
 class ReplicatedLog:
@@ -139,7 +140,7 @@ class ReplicatedLog:
                 id=server.id,
                 name=names.get(server.id, ""),
                 address=server.address,
-                serf_status="alive",
+                serf_status=SERF_ALIVE,
                 version=self._version,
                 leader=node.is_leader,
                 last_contact=Duration(0),

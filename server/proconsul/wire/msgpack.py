@@ -23,6 +23,10 @@ class _NotPlainError(Exception):
     """The fast packer met a value that it would widen."""
 
 
+# A map as a map's key is a TypeError of the library.
+_MALFORMED = (ValueError, TypeError, msgpack.UnpackException, RecursionError)
+
+
 def pack(value: Any) -> bytes:
     """Encode builtins as go-msgpack 0.5.5 does; dict order is kept as given."""
     try:
@@ -69,7 +73,7 @@ def unpack(data: bytes | memoryview) -> Any:
         return msgpack.unpackb(
             data, raw=False, unicode_errors="surrogateescape", strict_map_key=False
         )
-    except (ValueError, msgpack.UnpackException, RecursionError) as failure:
+    except _MALFORMED as failure:
         raise MsgpackError(f"not one msgpack value: {failure}") from failure
 
 
@@ -82,7 +86,7 @@ def unpack_all(data: bytes | memoryview, count: int) -> list[Any]:
     stream.feed(data)
     try:
         values = [stream.unpack() for _ in range(count)]
-    except (ValueError, msgpack.UnpackException, RecursionError) as failure:
+    except _MALFORMED as failure:
         raise MsgpackError(f"not {count} msgpack values: {failure}") from failure
     if stream.tell() != len(data):
         raise MsgpackError(f"{len(data) - stream.tell()} bytes follow {count} msgpack values")
@@ -111,7 +115,7 @@ def unpack_chunks(chunks: Iterable[bytes]) -> Iterator[Any]:
             stream.feed(chunk)
             fed += len(chunk)
             yield from stream
-    except (ValueError, msgpack.UnpackException, RecursionError) as failure:
+    except _MALFORMED as failure:
         raise MsgpackError(f"no msgpack at byte {stream.tell()}: {failure}") from failure
     if stream.tell() != fed:
         raise MsgpackError(f"the stream ends inside the value at byte {stream.tell()}")

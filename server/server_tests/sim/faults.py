@@ -47,6 +47,7 @@ WEIGHTS = {
 MOODS: dict[str, tuple[str, ...]] = {
     "any": (),
     "short reigns": ("short reign",),
+    "bad power": ("power loss", "blackout", "slow disk"),
     "old leaders": ("leader that hears late", "isolated leader"),
     "restless members": (
         "member added",

@@ -1,8 +1,11 @@
 """Links that are cut or slow, in all the ways in which a network splits."""
 
 from collections.abc import Callable
+from functools import partial
 
-from proconsul.raft.messages import ServerId
+from proconsul.raft.membership import AddVoter
+from proconsul.raft.messages import ServerAddress, ServerId
+from proconsul.raft.node import Node
 from server_tests.sim.network import Link
 from server_tests.sim.stage import Faulty, Stage
 
@@ -84,12 +87,18 @@ class NetworkFaults(Faulty):
         return self._cut({(b, leader.id) for b in self._stage.servers if b != leader.id})
 
     def _leader_with_strangers(self) -> bool:
-        """The leader is cut off together with those who are no members yet."""
+        """The leader is cut off together with those who are no members yet, and wants them all.
+
+        With two changes at once it would have a majority of its own (thesis, 4.1).
+        """
         leader = self._leader()
         if leader is None:
             return False
         members = {one.id for one in leader.node.configuration.servers} - {leader.id}
         ones = [name for name in self._stage.servers if name not in members]
+        strangers = [AddVoter(one, ServerAddress(f"{one}:8300")) for one in ones]
+        for change in strangers[1:] if self._die.random() < 0.5 else ():
+            leader.ask(partial(_change, change))
         return self._cut({pair for a in ones for b in members for pair in ((a, b), (b, a))})
 
     def _late_leader(self) -> bool:
@@ -124,3 +133,7 @@ class NetworkFaults(Faulty):
                 slow[(a, b)] = slow[(b, a)] = self._die.choice((5, 20))
         self._for_some_time(slow.clear)
         return True
+
+
+def _change(change: AddVoter, node: Node) -> None:
+    node.change(change)

@@ -104,3 +104,13 @@ def test_a_float32_is_shown_with_its_own_digits() -> None:
     assert Float32.of(33.3).shortest() == 33.3
     assert Float32.of(0.1).shortest() == 0.1
     assert Float32.of(16777217).shortest() == 16777216.0
+
+
+def test_addresses_are_joined_as_net_joinhostport_does() -> None:
+    assert golang.join_host_port("10.0.0.1", 80) == "10.0.0.1:80"
+    assert golang.join_host_port("::1", 80) == "[::1]:80"
+
+
+def test_several_errors_are_listed_as_go_multierror_does() -> None:
+    assert golang.list_of_errors(["a"]) == "1 error occurred:\n\t* a\n\n"
+    assert golang.list_of_errors(["a", "b"]) == "2 errors occurred:\n\t* a\n\t* b\n\n"

@@ -83,3 +83,8 @@ def test_a_wrong_number_of_values_is_refused(data: bytes) -> None:
 def test_a_stream_that_ends_inside_a_value_is_refused() -> None:
     with pytest.raises(MsgpackError, match="ends inside"):
         list(msgpack.unpack_chunks([b"\x00", b"\xda\x00\x05ab"]))
+
+
+def test_a_map_as_the_key_of_a_map_is_malformed() -> None:
+    with pytest.raises(msgpack.MsgpackError):
+        msgpack.unpack(b"\x81\x80\x01")
