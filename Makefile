@@ -16,7 +16,7 @@ comma := ,
 stop = { echo 'make: $(1)' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run fmt check test test-slow kill-test diff-test bench ci clean lock
+.PHONY: help setup run fmt check test test-slow kill-test diff-test ci clean lock
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -60,7 +60,7 @@ ROUNDS ?= 100
 kill-test: setup  ## kill -9 under load, ROUNDS times: every acknowledged write must be there
 	$(BIN)/python -m server_tests.durability.kill --rounds $(ROUNDS)
 
-diff-test: setup  ## the same requests to the real Consul (CONSUL_REAL) and to ours, by endpoint
+diff-test: setup  ## the same requests to a real Consul 1.8.7 (CONSUL_REAL=path names it) and to ours
 	$(BIN)/python -m server_tests.differential.report
 
 ci: setup  ## what .ci/run runs: check, test, test-slow, and the sum of their results

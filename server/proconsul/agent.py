@@ -248,9 +248,9 @@ class Agent:
         self.http.set_response_headers(tuple(self.config.http.response_headers.items()))
 
     async def _listen(self) -> None:
-        await self.rpc.listen(self.config)
         settings = agent_settings.tls_settings(self.config)
         await listen(self.http, self.config, server_context(settings) if self._https else None)
+        await self.rpc.listen(self.config)
 
     @property
     def _https(self) -> bool:
@@ -263,6 +263,11 @@ class Agent:
         if wanted and not node.configuration.servers and not node.last_index:
             server = Server(ServerId(self.node_id), ServerAddress(self.rpc_address))
             self.driver.bootstrap(Configuration((server,)))
+        elif not node.configuration.servers:
+            log.warning(
+                "there is no cluster here and none to join yet: no leader, so writes are refused; "
+                "-bootstrap-expect=1 makes this server a cluster of its own"
+            )
 
     # ---------------------------------------------------------------- running
 
@@ -337,6 +342,11 @@ class Agent:
         """Until somebody asks for the end; what made it necessary, if anything did."""
         await self._stopping.wait()
         return self._failure
+
+    @property
+    def leads(self) -> bool:
+        """Whether writes are taken now."""
+        return self.duties.ready.is_set()
 
     async def settled(self) -> None:
         """Until this server leads and is in the catalog, or is to end; SETTLE_S at most."""

@@ -55,9 +55,10 @@ async def by_name(api: Api, request: Request) -> Reply:
 
 
 def _wants_text(request: Request) -> bool:
-    """An Accept header of text/plain wins over `?format`."""
+    """An Accept header that begins with text/plain says it, or `?format=text`."""
     return (
-        request.headers.first("accept") == "text/plain" or request.query.first("format") == "text"
+        request.headers.first("accept").startswith("text/plain")
+        or request.query.first("format") == "text"
     )
 
 

@@ -18,7 +18,7 @@ from proconsul.api.options import (
     parse_token,
     refuse_namespaces,
 )
-from proconsul.api.parsing import decoded, required
+from proconsul.api.parsing import decoded_for_catalog, required
 from proconsul.api.reading import read, with_level
 from proconsul.api.reply import NULL, TRUE, Reply
 from proconsul.api.surface import Api
@@ -45,7 +45,7 @@ NOWHERE = QuerySource()
 async def register(api: Api, request: Request) -> Reply:
     """`PUT /v1/catalog/register`."""
     refuse_namespaces(request)
-    registration = decoded(api, RegisterRequest, request)
+    registration = decoded_for_catalog(api, RegisterRequest, request)
     await api.call(
         "Catalog.Register",
         replace(
@@ -60,7 +60,7 @@ async def register(api: Api, request: Request) -> Reply:
 async def deregister(api: Api, request: Request) -> Reply:
     """`PUT /v1/catalog/deregister`."""
     refuse_namespaces(request)
-    wanted = decoded(api, DeregisterRequest, request)
+    wanted = decoded_for_catalog(api, DeregisterRequest, request)
     await api.call(
         "Catalog.Deregister",
         replace(

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from proconsul.api.failure import BadRequestError
 from proconsul.api.http import Request
+from proconsul.api.options import ENTERPRISE
 from proconsul.api.surface import Api
 from proconsul.wire.gostruct import GoStruct
 from proconsul.wire.json_decode import BodyError
@@ -25,6 +26,16 @@ def decoded(api: Api, struct_type: type[S], request: Request) -> S:
         raise BadRequestError(f"Request decode failed: {failure}") from failure
     warn_of(request, aside)
     return made
+
+
+def decoded_for_catalog(api: Api, struct_type: type[S], request: Request) -> S:
+    """As `decoded`; here Consul adds where its namespaces are to be had."""
+    try:
+        return decoded(api, struct_type, request)
+    except BadRequestError as failure:
+        if str(failure).endswith('unknown field "Namespace"'):
+            raise BadRequestError(f"{failure} - {ENTERPRISE}") from failure
+        raise
 
 
 def warn_of(request: Request, aside: list[str]) -> None:

@@ -65,6 +65,11 @@ class ConfigSource:
         self._stack = stack
         self._dev_dir = ""
 
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the data goes with the process."""
+        return bool(self._dev_dir)
+
     def read(self) -> LoadedConfig:
         """Raises ConfigError."""
         loaded = load(self._flags)
@@ -104,7 +109,15 @@ async def _serve(loaded: LoadedConfig, source: ConfigSource) -> int:
         # The banner is for eyes: behind the lines of the start, not buried under them.
         await agent.settled()
         if not agent.is_ending:
-            sys.stdout.write(banner(config, agent.node_id, agent.rpc_address))
+            sys.stdout.write(
+                banner(
+                    config,
+                    agent.node_id,
+                    agent.rpc_address,
+                    kept=not source.is_temporary,
+                    leads=agent.leads,
+                )
+            )
             sys.stdout.flush()
         # What lives from here on is no garbage: keep the collector from walking it.
         gc.freeze()

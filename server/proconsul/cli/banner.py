@@ -5,9 +5,17 @@ import os
 from proconsul import CONSUL_VERSION, __version__
 from proconsul.config.schema import Config, ListenAddress, UnixAddress
 
+NO_LEADER = (
+    "",
+    "    There is no leader, so writes are refused. A server of its own needs -bootstrap-expect=1.",
+)
 
-def banner(config: Config, node_id: str, rpc_address: str) -> str:
-    """The text, with an empty line in front and behind."""
+
+def banner(config: Config, node_id: str, rpc_address: str, *, kept: bool, leads: bool) -> str:
+    """The text, with an empty line in front and behind.
+
+    `kept` is whether the data outlives the process; a line to try stands there only if it works.
+    """
     http = [_url("http", address) for address in config.listeners.http]
     https = [_url("https", address) for address in config.listeners.https]
     lines = [
@@ -19,17 +27,17 @@ def banner(config: Config, node_id: str, rpc_address: str) -> str:
         f"        Datacenter: {config.datacenter}",
         f"          HTTP API: {', '.join(http + https) or 'off'}",
         f"     RPC (address): {rpc_address}",
-        f"              Data: {_data(config)}",
-        *_try(config.listeners.http),
+        f"              Data: {_data(config, kept=kept)}",
+        *(_try(config.listeners.http) if leads else NO_LEADER),
         "",
         "",
     ]
     return "\n".join(lines)
 
 
-def _data(config: Config) -> str:
+def _data(config: Config, *, kept: bool) -> str:
     where = os.path.abspath(config.data_dir)
-    return f"{where} (removed at the end: -dev)" if config.dev_mode else where
+    return where if kept else f"{where} (removed at the end: -dev)"
 
 
 def _try(addresses: tuple[ListenAddress, ...]) -> list[str]:

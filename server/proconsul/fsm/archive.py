@@ -100,21 +100,23 @@ def read_archive(source: Iterable[bytes], keep_state: Callable[[bytes], object])
     stream = _Inflated(source)
     sums = {META: hashlib.sha256(), STATE: hashlib.sha256()}
     small = {META: b"{}", SUMS: b""}
+    failed = "failed reading snapshot"
     try:
         for member in tar_stream.members(stream.read):
             if member.name not in (META, STATE, SUMS):
                 raise ArchiveError(
                     f'failed to read snapshot file: unexpected file "{member.name}" in snapshot'
                 )
+            if member.name == STATE:
+                failed = "failed to read or write snapshot data"
             for piece in _counted(member, small):
                 if member.name in sums:
                     sums[member.name].update(piece)
                 if member.name == STATE:
                     keep_state(piece)
+            failed = "failed reading snapshot"
     except (tar_stream.TarError, _GzipError) as failure:
-        raise ArchiveError(
-            f"failed to read snapshot file: failed reading snapshot: {failure}"
-        ) from failure
+        raise ArchiveError(f"failed to read snapshot file: {failed}: {failure}") from failure
     meta = _meta_from_json(small[META])
     _check_sums(small[SUMS], {name: one.digest() for name, one in sums.items()})
     try:
@@ -176,17 +178,19 @@ class _Inflated:
         self._inflate = zlib.decompressobj(wbits=_GZIP)
         self._packed = b""
         self._ready = bytearray()
-        self._refuse_other_formats()
+        try:
+            self._refuse_other_formats()
+        except _GzipError as failure:
+            raise ArchiveError(f"failed to decompress snapshot: {failure}") from failure
 
     def _refuse_other_formats(self) -> None:
         while len(self._packed) < _GZIP_HEADER_BYTES:
             piece = next(self._source, None)
             if piece is None:
-                word = "unexpected EOF" if self._packed else "EOF"
-                raise ArchiveError(f"failed to decompress snapshot: {word}")
+                raise _GzipError("unexpected EOF" if self._packed else "EOF")
             self._packed += piece
         if not self._packed.startswith(_GZIP_MAGIC):
-            raise ArchiveError("failed to decompress snapshot: gzip: invalid header")
+            raise _GzipError("gzip: invalid header")
 
     def read(self, size: int) -> bytes:
         """Exactly `size` bytes, or what is left."""
@@ -215,6 +219,7 @@ class _Inflated:
                 return False
             self._packed = piece
         if self._inflate.eof:  # another gzip member follows, as with `cat a.gz b.gz`
+            self._refuse_other_formats()
             self._inflate = zlib.decompressobj(wbits=_GZIP)
         try:
             self._ready += self._inflate.decompress(self._packed, _PIECE_BYTES_MAX)

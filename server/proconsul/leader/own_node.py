@@ -82,9 +82,7 @@ def _consul_service(member: ServerMember) -> NodeService:
 
 def _service_is_current(state: ReadTransaction, node: str, wanted: NodeService) -> bool:
     _, service = services.node_service(state, node, CONSUL_SERVICE)
-    return (
-        service is not None and service.meta == wanted.meta and service.port == wanted.port
-    )
+    return service is not None and service.meta == wanted.meta and service.port == wanted.port
 
 
 def _is_alive(state: ReadTransaction, node: str) -> bool:

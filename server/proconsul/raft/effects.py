@@ -143,3 +143,20 @@ class Effects(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 class RefusedError(Exception):
     """The node cannot do that now: it does not lead, or another change is under way."""
+
+
+class AbandonedSnapshotError(Exception):
+    """This server's state is a user's snapshot that the others never took: it must end.
+
+    It was restored while this server led, another was elected before a majority had it, and the
+    log went on without. The state that was here before is gone, so nothing can be built on.
+    """
+
+    def __init__(self, snapshot: SnapshotMeta, leader: Peer) -> None:
+        super().__init__(
+            f"the snapshot that was restored here at index {snapshot.index}, term {snapshot.term} "
+            f"is not in the log of the leader {leader.id or leader.address}: a majority never "
+            "took it. This server cannot go on from it. Move its data directory away and let it "
+            "join anew; then restore the snapshot again."
+        )
+        self.snapshot = snapshot

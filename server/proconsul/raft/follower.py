@@ -1,7 +1,7 @@
 """What a server answers to those who lead or want to (paper, figure 2; wire/raft.md, 5)."""
 
 from proconsul.raft import candidate
-from proconsul.raft.effects import Install, Role
+from proconsul.raft.effects import AbandonedSnapshotError, Install, Role
 from proconsul.raft.messages import (
     AppendEntries,
     AppendReply,
@@ -12,6 +12,7 @@ from proconsul.raft.messages import (
     PreVote,
     PreVoteReply,
     RequestVote,
+    SnapshotMeta,
     TimeoutNow,
     TimeoutNowReply,
     VoteReply,
@@ -30,6 +31,8 @@ def step_append(state: State, message: AppendEntries) -> None:
         return state.reply(_accepted(state, message, last_before))
 
     previous = message.previous_index
+    if previous <= log.snapshot.index:
+        _require_agreement(log.snapshot, message)
     known = log.term_at(previous)
     if previous > state.commit_index and known != message.previous_term:
         return state.reply(
@@ -58,6 +61,19 @@ def step_append(state: State, message: AppendEntries) -> None:
     return state.reply(
         _accepted(state, message, last_before), after_log=log.stable_index < match_index
     )
+
+
+def _require_agreement(snapshot: SnapshotMeta, message: AppendEntries) -> None:
+    """Raise AbandonedSnapshotError if the leader's log goes another way than our snapshot.
+
+    What was committed is in every leader's log, and terms never go down in one. So it did not
+    agree on a snapshot if it has a higher term at or in front of it, or another one at it.
+    """
+    covered = min(snapshot.index - message.previous_index, len(message.entries))
+    term = message.entries[covered - 1].term if covered else message.previous_term
+    is_last = message.previous_index + covered == snapshot.index
+    if term > snapshot.term or (is_last and term != snapshot.term):
+        raise AbandonedSnapshotError(snapshot, message.leader)
 
 
 def _accepted(state: State, message: AppendEntries, last_before: Index) -> AppendReply:
@@ -135,6 +151,9 @@ def step_install(state: State, message: InstallSnapshot) -> None:
     if not _accepts_leader(state, message):
         state.reply(InstallReply(token=message.token, term=state.term, accepted=False))
     elif message.snapshot.index <= state.commit_index:
+        ours, theirs = state.log.snapshot, message.snapshot
+        if theirs.index <= ours.index and theirs.term > ours.term:
+            raise AbandonedSnapshotError(ours, message.leader)
         # We hold all that it covers already.
         state.reply(
             InstallReply(token=message.token, term=state.term, accepted=True), after_log=True

@@ -64,7 +64,7 @@ def tick(state: State, leadership: Leadership) -> None:
     """Time passes at the leader: heartbeats, and is it still heard?"""
     heard = int(state.membership.is_voter(state.me.id))
     for server, progress in leadership.followers.items():
-        progress.tick()
+        progress.tick(state.settings.election_ticks)
         if state.membership.is_voter(server):
             heard += progress.silent_ticks < state.settings.lease_ticks
     if heard < majority(len(state.membership.voters)):

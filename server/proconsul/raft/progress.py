@@ -34,17 +34,19 @@ class Progress:
         self.pace = Pace.PROBE
         self.round = 0  # the newest read round that it confirmed
         self.silent_ticks = 0
-        self.commit_sent = Index(0)
+        self.commit_sent = Index(0)  # how far it has been told, as far as no answer said otherwise
         self.flights: dict[Token, Flight] = {}
         self.entries_under_way = 0  # flights that are no heartbeats
         self._pause_ticks = 0
         self._failures = 0
+        self._commit_age_ticks = 0
 
     def sent(self, token: Token, flight: Flight) -> None:
         """A request left."""
         self.flights[token] = flight
         if not flight.is_heartbeat:
             self.entries_under_way += 1
+            self._commit_age_ticks = 0
 
     def landed(self, token: Token) -> Flight:
         """It has its outcome."""
@@ -78,6 +80,7 @@ class Progress:
             return  # overtaken by a later success
         back = min(flight.previous_index, last_index + 1, self.next_index)
         self.next_index = Index(max(back, self.match_index + 1))
+        self.commit_sent = Index(0)
         self.pace = Pace.PROBE
 
     def lost(self, flight: Flight, pause_ticks_max: int) -> None:
@@ -86,6 +89,7 @@ class Progress:
         if flight.is_heartbeat:
             return
         self.next_index = Index(self.match_index + 1)
+        self.commit_sent = Index(0)
         self.pace = Pace.PROBE
         self._pause_ticks = min(1 << self._failures, pause_ticks_max)
         self._failures = min(self._failures + 1, 16)
@@ -95,9 +99,17 @@ class Progress:
         self.silent_ticks = 0
         self.round = max(self.round, flight.round)
 
-    def tick(self) -> None:
-        """Time passes."""
+    def tick(self, commit_ticks: int) -> None:
+        """Time passes; so many ticks after the commit index was told, it is told again.
+
+        A follower that was restarted knows no commit index, and if nothing was under way to it
+        we do not notice: without this its state would stay empty until the next entry.
+        """
         self.silent_ticks += 1
+        self._commit_age_ticks += 1
+        if self._commit_age_ticks >= commit_ticks:
+            self._commit_age_ticks = 0
+            self.commit_sent = Index(0)
         self._pause_ticks = max(0, self._pause_ticks - 1)
 
 

@@ -130,8 +130,7 @@ async def probe_http(
         return Status.CRITICAL, str(failure)
     except HttpError as failure:
         return Status.CRITICAL, f"{operation} {quote(failure.url or check.http)}: {failure}"
-    status = f"{code} {reason}" if reason else str(code)
-    return http_status(code), f"HTTP {method} {check.http}: {status} Output: {body}"
+    return http_status(code), f"HTTP {method} {check.http}: {code} {reason} Output: {body}"
 
 
 def _require_sendable(method: str, url: str) -> None:
@@ -142,6 +141,8 @@ def _require_sendable(method: str, url: str) -> None:
     complaint = None
     if _CONTROL.search(url):
         complaint = "net/url: invalid control character in URL"
+    elif url.startswith(":"):
+        complaint = "missing protocol scheme"
     elif not separator and ":" in first_segment and not first_segment[0].isalpha():
         complaint = "first path segment in URL cannot contain colon"
     elif separator and rest.startswith("[") and "]" not in rest:
@@ -171,6 +172,8 @@ async def _follow(
             code, answer = await _exchange(request, check, size_bytes_max, tls)
         except (HttpError, DialError) as failure:
             raise HttpError(str(failure), request.referer or None) from failure
+        if code in _BECOME_GET and not answer.location:
+            raise HttpError(f"{code} response missing Location header", request.url)
         if code not in _BECOME_GET | _REPEAT or not answer.location:
             text = b"" if request.method == "HEAD" else answer.body.data
             return code, answer.reason.decode("latin-1"), text.decode("utf-8", "replace")

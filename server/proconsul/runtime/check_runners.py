@@ -198,6 +198,8 @@ class LocalAliasRunner:
     def start(self) -> None:
         """Look at once, so that the catalog is told the outcome and not how a check begins."""
         self._look()
+        if not self._source.local_service_exists(self.service_id):
+            self.wake()  # the service may be the next that is loaded
 
     def stop(self) -> None:
         """Look no more."""

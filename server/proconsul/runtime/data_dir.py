@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from proconsul.errors import ProconsulError
 
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+
 
 class DataDirError(ProconsulError):
     """The data directory cannot be used; the text says what to do."""
@@ -122,7 +124,7 @@ class DataDir:
 
     def _write_node_id(self, node_id: str) -> None:
         aside = self.node_id + ".tmp"
-        with open(aside, "w", encoding="ascii") as file:
+        with open(os.open(aside, _NEW_FILE, 0o600), "w", encoding="ascii") as file:
             file.write(node_id)
             file.flush()
             os.fsync(file.fileno())

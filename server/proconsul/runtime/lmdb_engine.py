@@ -183,7 +183,7 @@ class _Store:
     """An LMDB environment in a folder of its own; closed when its last reader has left."""
 
     def __init__(self, folder: Path, map_bytes: int, reserve_bytes: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder = folder
         self._map_bytes = map_bytes
         self._reserve_bytes = reserve_bytes
@@ -339,7 +339,7 @@ class LmdbEngine:
 
         `path` is a folder that no other process uses. Raises OSError or lmdb.Error.
         """
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         engine = cls(path, map_bytes, reserve_bytes)
         trusted = engine._judge() and engine._reopen()
         if not trusted:

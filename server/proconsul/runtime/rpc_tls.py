@@ -57,11 +57,12 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The peer sends nothing more, properly ended or not; who is above may still write."""
-        self._incoming.write_eof()
-        if self._is_open:
-            self._read()
-        else:
+        if not self._is_open:
             self._fail(ConnectionResetError("the peer ended during the TLS handshake"))
+        elif not self._peer_ended:
+            # All that came was read when it came, and no close_notify was in it. Asked of OpenSSL,
+            # some builds would call this a proper end.
+            self._fail(ConnectionResetError("the connection ended before TLS said so"))
         return self._is_open
 
     def connection_lost(self, exc: Exception | None) -> None:

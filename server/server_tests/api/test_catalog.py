@@ -229,3 +229,15 @@ async def test_a_request_for_another_datacenter_by_query_registers_here() -> Non
     body = {"Node": "n2", "Address": "10.0.0.2"}
     assert (await site.ask("PUT", "/v1/catalog/register?dc=other", body)).status == 200
     assert (await site.ask("GET", "/v1/catalog/node/n2")).json()["Node"]["Datacenter"] == "dc1"
+
+
+async def test_namespaces_in_a_body_are_refused_with_where_to_get_them() -> None:
+    site = open_site()
+    body = {"Node": "n2", "Address": "10.0.0.2", "Service": {"Service": "a", "Namespace": "b"}}
+    for path, sent in (("register", body), ("deregister", {"Node": "n2", "Namespace": "b"})):
+        refused = await site.ask("PUT", f"/v1/catalog/{path}", sent)
+        assert refused.body.endswith(
+            b'unknown field "Namespace" - Namespaces are a Consul Enterprise feature'
+        )
+    misspelt = await site.ask("PUT", "/v1/catalog/deregister", {"Node": "n2", "Namespaces": "b"})
+    assert misspelt.body.endswith(b'unknown field "Namespaces"')

@@ -140,9 +140,12 @@ def test_http_and_tcp_checks_are_run(server: Target, py_consul: consul.Consul, p
             ran = all(check["Output"] for check in mine)
             return ran and {check["Name"]: check["Status"] for check in mine} == want
 
+        def is_told() -> bool:
+            _, told = py_consul.health.checks(place)
+            return {check["Name"]: check["Status"] for check in told} == want
+
         assert eventually(as_wanted)
-        _, told = py_consul.health.checks(place)
-        assert {check["Name"]: check["Status"] for check in told} == want
+        assert eventually(is_told)
         py_consul.agent.service.deregister(place)
     assert py_consul.health.checks(place)[1] == []
 

@@ -104,7 +104,13 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "one byte": (b"\x1f", "failed to decompress snapshot: unexpected EOF"),
     "no gzip": (b"no archive at all", "failed to decompress snapshot: gzip: invalid header"),
     "cut early": (archive()[:60], "failed reading snapshot: unexpected EOF"),
+    "cut in the state": (
+        gzip.compress(gzip.decompress(archive())[:1540]),
+        "failed to read or write snapshot data: unexpected EOF",
+    ),
     "cut at the end": (archive()[:-1], "unexpected EOF"),
+    "short rubbish behind": (archive() + b"rubbish", "unexpected EOF"),
+    "rubbish behind": (archive() + b"only rubbish", "gzip: invalid header"),
     "wrong sum": (archive()[:-6] + b"xx" + archive()[-4:], "gzip: invalid checksum"),
     "no tar": (gzip.compress(b"x" * 1000), "archive/tar: invalid tar header"),
     "short tar": (gzip.compress(b"x" * 100), "unexpected EOF"),

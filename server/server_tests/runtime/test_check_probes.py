@@ -49,6 +49,8 @@ async def http(check: CheckType, size_bytes_max: int = 4096) -> tuple[str, str]:
     [
         ("200 OK", "passing"),
         ("299 Odd", "passing"),
+        ("299 ", "passing"),
+        ("307 Temporary Redirect", "critical"),
         ("429 Too Many Requests", "warning"),
         ("404 Not Found", "critical"),
         ("500 Internal Server Error", "critical"),
@@ -137,6 +139,7 @@ async def test_what_cannot_stand_in_a_request_line_is_escaped() -> None:
         ("http://[::1/", "parse \"http://[::1/\": missing ']' in host"),
         ("http://x:abc/", 'parse "http://x:abc/": invalid port ":abc" after host'),
         ("http://x/\x01", 'parse "http://x/\\x01": net/url: invalid control character in URL'),
+        ("://x", 'parse "://x": missing protocol scheme'),
         ("nothing", 'Get "nothing": unsupported protocol scheme ""'),
     ],
 )
@@ -154,6 +157,13 @@ async def test_redirects_are_followed_and_no_further_than_ten() -> None:
     async with serving(answering(http_answer("302 Found", b"", "Location: /again\r\n"))) as port:
         outcome = await http(CheckType(http=f"http://{IP}:{port}/"))
     assert outcome == ("critical", 'Get "/again": stopped after 10 redirects')
+
+
+async def test_a_redirect_to_nowhere_is_critical() -> None:
+    async with serving(answering(http_answer("301 Moved Permanently", b"body"))) as port:
+        url = f"http://{IP}:{port}/"
+        outcome = await http(CheckType(http=url))
+    assert outcome == ("critical", f'Get "{url}": 301 response missing Location header')
 
 
 async def test_a_server_that_never_answers_is_given_up() -> None:

@@ -111,7 +111,6 @@ async def test_a_sidecar_comes_and_goes_with_its_service(world: World) -> None:
     async with world.agent() as agent:
         await add(agent, web(connect=sidecar))
         assert list(agent.services()) == ["web", "web-sidecar-proxy"]
-        await asyncio.sleep(0)
         aliasing = status_of(agent, "service:web-sidecar-proxy:2")
         assert aliasing == ("passing", "No checks found.")
         await agent.remove_service("web")

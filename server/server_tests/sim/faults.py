@@ -33,10 +33,10 @@ WEIGHTS = {
     "slow disk": 6,
     "full disk": 3,
     "failing sync": 3,
-    "bit rot": 2,
+    "bit rot": 4,
     "slow apply": 4,
     "bad snapshot": 3,
-    "compaction": 22,
+    "compaction": 30,
     "member added": 9,
     "member promoted": 9,
     "member removed": 7,
@@ -75,11 +75,13 @@ class Faults:
         self._names = list(WEIGHTS)
         self._table = table
         liked = MOODS[stage.mood]
+        calm = stage.mood == "short reigns"  # leaders need a little time to have a log
+        others = (0, 0, 0, 0, 0, 1) if calm else (0, 1, 1, 1, 3)
         self._weights = [
-            weight * (8 if what in liked else die.choice((0, 1, 1, 1, 3)))
+            weight * (8 if what in liked else die.choice(others))
             for what, weight in WEIGHTS.items()
         ]
-        self._pause_us = stage.tick_us * die.choice((2, 4, 8, 16))
+        self._pause_us = stage.tick_us * die.choice((6, 12) if calm else (2, 4, 8, 16))
 
     def start(self) -> None:
         """Begin, and go on until `heal`."""

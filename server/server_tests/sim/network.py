@@ -175,10 +175,9 @@ class Network:
                 (connection.there, (asker, answerer)),
                 (connection.back, (answerer, asker)),
             ):
-                if direction.held and link not in links:
-                    held, direction.held = direction.held, deque()
-                    for arrive in held:
-                        self._travel(connection, direction, link, arrive)
+                if link not in links:
+                    while direction.held:  # in front of all that is on its way
+                        direction.held.popleft()()
 
     def break_off(self, connection: Connection) -> None:
         """Whoever waits on it hears that no reply will come."""
@@ -240,7 +239,7 @@ class Network:
         self, connection: Connection, direction: Direction, link: Link, arrive: Callable[[], None]
     ) -> None:
         def come() -> None:
-            if link in self.cut or direction.held:
+            if link in self.cut:
                 self.counts["held message"] += 1
                 if connection.is_open or connection.lingers:
                     direction.held.append(arrive)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from proconsul.raft.messages import ServerId
+from server_tests.sim.network import Link
 from server_tests.sim.servers import SimServer
 from server_tests.sim.stage import Faulty, Stage
 
@@ -46,7 +47,7 @@ class ProcessFaults(Faulty):
     def _soothe(self, server: SimServer) -> None:
         server.sync_factor = 1
         server.applies_slowly = False
-        server.fails_installs = False
+        server.fails_install = False
         if server.is_up:
             server.store.fill(full=False)
         server.resume()
@@ -132,12 +133,18 @@ class ProcessFaults(Faulty):
     def elected(self, server: SimServer) -> None:
         """A server was elected just now."""
         absent, life = self._absent, server.life
-        if absent is None:
+        if absent is None or self._stage.is_calm:
             return
-        typical_us = self._stage.network.typical_us
-        delay_us = self._die.choice((0, 1, 2, 5, 12)) * typical_us
+        network = self._stage.network
+        links: set[Link] | None = None
+        if self._die.random() < 0.5:  # nobody hears of its first entry, but its own disk has it
+            links = {(server.id, one) for one in self._stage.servers if one != server.id}
+            network.set_cut(links)
+        delay_us = self._die.randrange(8 * self._stage.round_us)
 
         def fall() -> None:
+            if network.cut is links:
+                network.set_cut(set())
             if self._stage.is_calm or not server.is_up or server.life != life:
                 return
             if self._die.random() < 0.7:
@@ -210,11 +217,12 @@ class ProcessFaults(Faulty):
         return True
 
     def _bad_snapshot(self) -> bool:
-        def do(server: SimServer) -> None:
-            server.fails_installs = True
-            self._for_some_time(lambda: setattr(server, "fails_installs", False))
-
-        return self._hit_one(do)
+        """The next snapshot that the one which is furthest behind receives is no good."""
+        begun = [one for one in self._running() if one.node.last_index]
+        if not begun:
+            return False
+        min(begun, key=lambda one: one.node.last_index).fails_install = True
+        return True
 
     def _compaction(self) -> bool:
         running = self._running()

@@ -2,10 +2,10 @@
 
     python -m server_tests.sim.run --seeds 1..20000 --jobs 2 --out sim.json
 
-With `--out` the sums are kept in that file: seeds that are in it already are not run again, so
-a run that was stopped goes on, and another range adds to it. Seeds are run in blocks, and a block
-counts when it is whole. The first seed that breaks a promise ends it all, with its trace;
-`--seeds 123` alone runs that one again.
+`--seeds n` is 1..n. With `--out` the sums are kept in that file: seeds that are in it already are
+not run again, so a run that was stopped goes on, and another range adds to it; begin a new file
+when the code has changed. Seeds are run in blocks, and a block counts when it is whole. The first
+seed that breaks a promise ends it all, with its trace; `--seed 123` runs that one again.
 """
 
 import argparse
@@ -145,19 +145,21 @@ def run_all(first: int, last: int, jobs: int, out: Path | None) -> int:
 
 
 def seeds_of(text: str) -> tuple[int, int]:
-    """`a..b`, or `n` for the seed n alone."""
-    first, _, last = text.partition("..")
-    return int(first), int(last or first)
+    """`a..b`, or `n` for the first n."""
+    first, _, last = text.rpartition("..")
+    return int(first or 1), int(last)
 
 
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Run seeds of the raft simulator.")
-    parser.add_argument("--seeds", type=seeds_of, required=True, help="a..b, or one seed")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--seeds", type=seeds_of, help="a..b, or n for 1..n")
+    which.add_argument("--seed", type=int, help="this one alone")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--out", type=Path, help="add up in this file, and go on from it")
     options = parser.parse_args()
-    first, last = options.seeds
+    first, last = options.seeds or (options.seed, options.seed)
     return run_all(first, last, options.jobs, options.out)
 
 

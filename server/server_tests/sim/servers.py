@@ -62,7 +62,8 @@ class SimServer:
         self.clock_rate = 1.0
         self.sync_factor = 1
         self.applies_slowly = False
-        self.fails_installs = False
+        self.fails_install = False
+        self.founding: Configuration | None = None  # what it founds if it finds nothing
         self._around = around
         self._retained: Kv | None = None  # the state as the process left it
         self._reset_volatile()
@@ -119,6 +120,8 @@ class SimServer:
         around.trace(f"{self.id} starts at term {self.node.term}, log up to {last_index}")
         around.watch.started(self.node, entries)
         self.node.start()
+        if self.founding is not None and not (self.node.last_index or self.node.term):
+            self.node.bootstrap(self.founding)  # again, when it was lost before it was durable
         self._schedule_turn()
         self._schedule_tick()
 
@@ -140,10 +143,6 @@ class SimServer:
         self.is_paused = False
         if self.is_up and self._inbox:
             self._schedule_turn()
-
-    def bootstrap(self, configuration: Configuration) -> None:
-        """Found a cluster."""
-        self.hear_call(lambda: self.node.bootstrap(configuration))
 
     # ---------------------------------------------------------------- what comes in
 
@@ -345,7 +344,8 @@ class SimServer:
 
     def _end_install(self, install: Install, body: Body) -> None:
         around = self._around
-        if self.fails_installs:
+        if self.fails_install:
+            self.fails_install = False
             around.count("install failed")
             self.node.install_failed(install)
             return

@@ -18,6 +18,7 @@ class Stage(Protocol):
     network: Network
     servers: dict[ServerId, SimServer]
     tick_us: int
+    round_us: int  # about what it takes to have an entry on two disks
     mood: str
     is_calm: bool  # no more faults: everything is healed
 

@@ -34,6 +34,6 @@ def test_the_report_names_a_fault_that_never_fired() -> None:
     assert "NEVER  bridge" in sums.report()
 
 
-def test_seeds_are_a_range_or_one() -> None:
+def test_seeds_are_a_range_or_the_first_so_many() -> None:
     assert seeds_of("3..9") == (3, 9)
-    assert seeds_of("7") == (7, 7)
+    assert seeds_of("7") == (1, 7)

@@ -1,6 +1,6 @@
 """The first 200 seeds of the simulator; `make sim` runs as many as one likes.
 
-A failure names its seed: `python -m server_tests.sim.run --seeds N` shows how it came about.
+A failure names its seed: `python -m server_tests.sim.run --seed N` shows how it came about.
 """
 
 import os

@@ -80,6 +80,7 @@ class World:
             apply_us=die.choice((1_000, 15_000)),
             snapshot_us=die.choice((1_000, 60_000)),
         )
+        self.round_us = 2 * typical_us + pace.turn_us + pace.sync_us
         around = Surroundings(
             agenda=self.agenda,
             network=self.network,
@@ -94,6 +95,8 @@ class World:
         founders, others = die.choice((3, 3, 3, 5, 5, 1, 2, 4)), die.choice((0, 1, 2))
         if self.mood == "restless members":
             founders, others = die.choice((1, 2, 3, 3)), 2
+        if self.mood == "short reigns":
+            founders, others = die.choice((3, 3, 5)), 0
         self.servers: dict[ServerId, SimServer] = {}
         for number in range(1, founders + others + 1):
             name = f"s{number}"
@@ -182,10 +185,10 @@ class World:
         configuration = Configuration(
             tuple(Server(name, ServerAddress(f"{name}:8300")) for name in self._founders)
         )
+        for name in self._founders:
+            self.servers[name].founding = configuration
         for server in self.servers.values():
             server.start()
-        for name in self._founders:
-            self.servers[name].bootstrap(configuration)
         for client in self.clients:
             client.start()
         self.faults.start()

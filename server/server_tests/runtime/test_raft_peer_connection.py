@@ -1,0 +1,180 @@
+"""What becomes of requests to servers that are gone, silent, old, or not who they should be."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from proconsul.raft import codec
+from proconsul.raft.effects import Send
+from proconsul.raft.messages import (
+    AppendEntries,
+    AppendReply,
+    InstallReply,
+    InstallSnapshot,
+    Lost,
+    PreVote,
+    PreVoteReply,
+    Request,
+    RequestVote,
+    Server,
+    ServerAddress,
+    ServerId,
+    SnapshotMeta,
+    Term,
+    Token,
+)
+from server_tests.runtime.raft_desk import HOST, ME, RaftDesk, raft_desk
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def lost(*tokens: int) -> list[Lost]:
+    return [Lost(token=Token(token)) for token in tokens]
+
+
+def heartbeat(token: int) -> AppendEntries:
+    return AppendEntries(token=Token(token), term=Term(3), leader=ME)
+
+
+def empty(token: int) -> AppendEntries:
+    return AppendEntries(token=Token(token), term=Term(3), leader=ME, commit_index=1)  # type: ignore[arg-type]
+
+
+def pre_vote(token: int) -> PreVote:
+    return PreVote(token=Token(token), term=Term(4), candidate=ME, last_index=9, last_term=3)  # type: ignore[arg-type]
+
+
+def vote(token: int) -> RequestVote:
+    return RequestVote(token=Token(token), term=Term(4), candidate=ME, last_index=9, last_term=3)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def peer(talk: Talk) -> AsyncIterator[Server]:
+    """A server that says what the test wants."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            assert await reader.readexactly(1) == b"\x01"
+            await talk(reader, writer)
+        finally:
+            writer.close()
+
+    listener = await asyncio.start_server(serve, HOST, 0)
+    port = listener.sockets[0].getsockname()[1]
+    try:
+        yield Server(ServerId("them"), ServerAddress(f"{HOST}:{port}"))
+    finally:
+        listener.close()
+
+
+def ask(desk: RaftDesk, server: Server, *requests: Request) -> None:
+    for request in requests:
+        desk.transport.send(Send(server, request))
+
+
+async def hear(desk: RaftDesk, count: int) -> list[object]:
+    return [await desk.inbox.get() for _ in range(count)]
+
+
+async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while await reader.read(1 << 16):
+        pass
+
+
+async def test_requests_to_nobody_are_lost_in_their_order() -> None:
+    nobody = Server(ServerId("them"), ServerAddress(f"{HOST}:1"))
+    async with raft_desk() as desk:
+        ask(desk, nobody, *(empty(token) for token in range(5)))
+        assert desk.inbox.empty()  # never from inside the call
+        assert await hear(desk, 5) == lost(*range(5))
+        ask(desk, nobody, empty(5))  # in the pause after the dial that failed
+        assert await hear(desk, 1) == lost(5)
+
+
+async def test_a_silent_server_loses_all_that_is_under_way_and_all_behind_it() -> None:
+    async with raft_desk() as desk, peer(silence) as server:
+        began_s = asyncio.get_running_loop().time()
+        ask(desk, server, *(empty(token) for token in range(200)))
+        assert await hear(desk, 200) == lost(*range(200))
+        assert asyncio.get_running_loop().time() - began_s >= 10
+
+
+async def test_more_than_may_wait_is_lost_at_once() -> None:
+    async with raft_desk() as desk, peer(silence) as server:
+        ask(desk, server, *(empty(token) for token in range(1030)))
+        assert await hear(desk, 6) == lost(*range(1024, 1030))
+
+
+async def test_a_heartbeat_passes_entries_that_the_server_is_slow_to_take() -> None:
+    async def slow_with_entries(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        unpacker = codec.unpacker(1 << 20)
+        kind = await reader.readexactly(1)
+        while data := await reader.read(1 << 16):
+            unpacker.feed(data)
+            for body in unpacker:
+                assert kind == b"\x00"
+                if isinstance(body, dict) and body[b"LeaderCommitIndex"]:
+                    await asyncio.sleep(5)
+                if isinstance(body, dict):
+                    reply = AppendReply(token=Token(0), term=Term(3), accepted=True)
+                    writer.write(codec.encode_reply(reply))
+
+    async with raft_desk() as desk, peer(slow_with_entries) as server:
+        ask(desk, server, empty(1), heartbeat(2))
+        accepted = [
+            AppendReply(token=Token(token), term=Term(3), accepted=True) for token in (2, 1)
+        ]
+        assert await hear(desk, 2) == accepted
+
+
+def old_server(connections: list[list[int]]) -> Talk:
+    """Knows no pre-vote, so it closes; anything else it reads and does not answer."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        kinds: list[int] = []
+        connections.append(kinds)
+        while data := await reader.read(1 << 16):
+            kinds.append(data[0])
+            if data[0] == codec.RpcKind.PRE_VOTE:
+                return
+
+    return talk
+
+
+async def test_a_server_without_pre_vote_grants_it_and_is_not_asked_again() -> None:
+    connections: list[list[int]] = []
+    async with raft_desk() as desk, peer(old_server(connections)) as server:
+        for token in (1, 2):
+            ask(desk, server, pre_vote(token))
+            granted = PreVoteReply(token=Token(token), term=Term(3), granted=True)
+            assert await hear(desk, 1) == [granted]
+        ask(desk, server, vote(3))
+        assert await hear(desk, 1) == lost(3)
+        assert connections == [[4], [1]]
+    async with raft_desk() as desk:
+        ask(desk, server, pre_vote(1))  # it is gone: that is no grant
+        assert await hear(desk, 1) == lost(1)
+
+
+async def test_a_snapshot_is_sent_in_pieces_behind_its_message() -> None:
+    received = bytearray()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        unpacker = codec.unpacker(1 << 20)
+        assert await reader.readexactly(1) == b"\x02"
+        head = codec.encode_request(request, snapshot_size=300_000)[1:]
+        unpacker.feed(await reader.readexactly(len(head)))
+        assert codec.snapshot_size(unpacker.unpack()) == 300_000
+        received.extend(await reader.readexactly(300_000))
+        reply = InstallReply(token=Token(0), term=Term(3), accepted=True)
+        writer.write(codec.encode_reply(reply))
+
+    snapshot = SnapshotMeta(index=9, term=1)  # type: ignore[arg-type]
+    request = InstallSnapshot(token=Token(7), term=Term(3), leader=ME, snapshot=snapshot)
+    async with raft_desk() as desk, peer(take) as server:
+        desk.snapshots.body = bytes(range(250)) * 1200
+        ask(desk, server, request)
+        assert await hear(desk, 1) == [InstallReply(token=Token(7), term=Term(3), accepted=True)]
+        assert received == desk.snapshots.body
+        ask(desk, Server(ServerId("gone"), ServerAddress(f"{HOST}:1")), request)
+        assert await hear(desk, 1) == lost(7)
