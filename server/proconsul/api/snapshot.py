@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 from proconsul.api.http import Request, Response
-from proconsul.api.options import parse_datacenter, parse_options
+from proconsul.api.options import parse_datacenter
 from proconsul.api.reply import NOTHING, Reply, meta_headers
 from proconsul.api.surface import Api
 from proconsul.errors import RpcError
@@ -14,11 +14,10 @@ ARCHIVE_TYPE = ("Content-Type", "application/x-gzip")
 
 async def snapshot(api: Api, request: Request) -> Reply | Response:
     """`GET` saves, `PUT` restores."""
-    options = parse_options(request)
     if parse_datacenter(request, api.facts.datacenter) != api.facts.datacenter:
         raise RpcError("No path to datacenter")
     if request.method == "GET":
-        index, archive = await api.process.save_snapshot(options["allow_stale"])
+        index, archive = await api.process.save_snapshot(request.query.has("stale"))
         headers = meta_headers(QueryMeta(index=index, known_leader=True))
         return Response(200, archive, [*headers, ARCHIVE_TYPE])
     await api.process.restore_snapshot(request.stream or _nothing())

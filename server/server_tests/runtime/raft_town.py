@@ -10,6 +10,7 @@ import msgpack
 from proconsul.errors import ProconsulError
 from proconsul.raft.invariants import Watch
 from proconsul.raft.messages import (
+    AppendEntries,
     EntryKind,
     InstallReply,
     InstallSnapshot,
@@ -40,6 +41,7 @@ class Member:
         self.machine = Machine(name, random.Random(seed).randrange, town.watch, SETTINGS)
         self.port = 0
         self.reply_delay: Callable[[Reply], float] = lambda reply: 0.0
+        self.entries_until_cut = 0  # messages with entries; at 0 the connections stay
         self.bodies: dict[Token, State] = {}
         self.snapshots_taken = 0
         self._town = town
@@ -111,6 +113,12 @@ class Member:
 
     def deliver(self, message: Message) -> None:
         """From the transport."""
+        if isinstance(message, AppendEntries) and message.entries and self.entries_until_cut:
+            self.entries_until_cut -= 1
+            if not self.entries_until_cut:
+                self._town.on_cut()
+                self.cut()
+                return
         self.machine.node.step(message)
         self.schedule()
 
@@ -175,6 +183,7 @@ class Town:
 
     def __init__(self, *names: str) -> None:
         self.watch = Watch()
+        self.on_cut: Callable[[], None] = lambda: None
         self.members = {name: Member(name, self, seed) for seed, name in enumerate(names)}
 
     @property

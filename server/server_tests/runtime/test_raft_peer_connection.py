@@ -97,6 +97,9 @@ async def test_a_silent_server_loses_all_that_is_under_way_and_all_behind_it() -
         ask(desk, server, *(empty(token) for token in range(200)))
         assert await hear(desk, 200) == lost(*range(200))
         assert asyncio.get_running_loop().time() - began_s >= 10
+        ask(desk, server, empty(200))  # on another connection, where nothing of the first comes
+        assert await hear(desk, 1) == lost(200)
+        assert desk.inbox.empty()
 
 
 async def test_more_than_may_wait_is_lost_at_once() -> None:
