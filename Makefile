@@ -16,7 +16,7 @@ comma := ,
 stop = { echo 'make: $(1)' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run fmt check test test-slow kill-test diff-test ci clean lock
+.PHONY: help setup run fmt check test test-slow sim kill-test diff-test ci clean lock
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,10 @@ test: setup  ## all tests that need no Kubernetes and are quick
 
 test-slow: setup  ## the slow ones
 	$(PYTEST) -n $(WORKERS) -m slow
+
+SEEDS ?= 2000
+sim: setup  ## raft under simulated faults; SEEDS=n or a..b, sums in sim.json (begin a new one when code changes)
+	$(BIN)/python -m server_tests.sim.run --seeds $(SEEDS) --jobs $(WORKERS) --out sim.json
 
 ROUNDS ?= 100
 kill-test: setup  ## kill -9 under load, ROUNDS times: every acknowledged write must be there
