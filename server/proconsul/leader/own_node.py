@@ -4,8 +4,7 @@ Sessions and clients rest on them. Texts and fields are those that a real leader
 member that is alive (agent/consul/leader.go); with the gossip pool the same is done for all.
 """
 
-from dataclasses import dataclass
-
+from proconsul.leader.pool import ServerMember
 from proconsul.model.catalog import NodeService, RegisterRequest, Weights
 from proconsul.model.health import HealthCheck
 from proconsul.store import checks, nodes, services
@@ -15,21 +14,6 @@ SERF_HEALTH = "serfHealth"
 SERF_HEALTH_NAME = "Serf Health Status"
 ALIVE_OUTPUT = "Agent alive and reachable"
 CONSUL_SERVICE = "consul"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerMember:
-    """A server as the pool knows it."""
-
-    node: str
-    node_id: str
-    datacenter: str
-    address: str
-    rpc_port: int
-    version: str
-    raft_version: int
-    serf_protocol: tuple[int, int, int]  # min, max, current
-    non_voter: bool
 
 
 def registration(state: ReadTransaction, member: ServerMember) -> RegisterRequest | None:

@@ -11,7 +11,7 @@ from proconsul.config.schema import LoadedConfig
 from proconsul.config.schema import Telemetry as TelemetryConfig
 from proconsul.endpoints.context import Context
 from proconsul.errors import RpcError
-from proconsul.leader.own_node import ServerMember
+from proconsul.leader.pool import ServerMember
 from proconsul.runtime import host_info, logs, self_description
 from proconsul.runtime.agent_tokens import KINDS, AgentTokens
 from proconsul.runtime.joining import Gate, join

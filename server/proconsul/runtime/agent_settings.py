@@ -9,7 +9,7 @@ from proconsul.api.http import Request
 from proconsul.api.surface import HttpSettings
 from proconsul.config.schema import Config
 from proconsul.endpoints.context import Facts
-from proconsul.leader.own_node import ServerMember
+from proconsul.leader.pool import ServerMember
 from proconsul.local.checks import CheckRules
 from proconsul.local.services import PortRange
 from proconsul.local.state import NodeIdentity
@@ -91,7 +91,9 @@ def own_member(config: Config, node_id: str) -> ServerMember:
         version=CONSUL_VERSION,
         raft_version=RAFT_VERSION,
         serf_protocol=SERF_PROTOCOL,
-        non_voter=False,
+        non_voter=config.non_voting_server,
+        bootstrap=config.bootstrap or config.bootstrap_expect == 1 or config.dev_mode,
+        expect=config.bootstrap_expect,
     )
 
 

@@ -10,7 +10,8 @@ from proconsul.endpoints.context import Context
 from proconsul.endpoints.coordinate_batch import PERIOD_S as COORDINATE_PERIOD_S
 from proconsul.errors import ProconsulError
 from proconsul.fsm.commands import CoordinateBatch, MessageType
-from proconsul.leader.own_node import ServerMember, registration
+from proconsul.leader.own_node import registration
+from proconsul.leader.pool import ServerMember
 from proconsul.leader.tombstones import TombstoneTimes
 from proconsul.model.kv import TombstoneRequest
 from proconsul.model.operator import AutopilotConfig, AutopilotSetConfigRequest

@@ -8,7 +8,7 @@ from typing import Any
 from proconsul import CONSUL_VERSION, __version__
 from proconsul.api.process import Member
 from proconsul.config.schema import Config, LoadedConfig
-from proconsul.leader.own_node import ServerMember
+from proconsul.leader.pool import ServerMember
 from proconsul.runtime.agent_settings import node_meta
 from proconsul.runtime.debug_config import debug_config
 from proconsul.runtime.local_agent import LocalAgent

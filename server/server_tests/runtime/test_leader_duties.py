@@ -17,7 +17,7 @@ from proconsul.endpoints.lock_delays import LockDelays
 from proconsul.endpoints.session_timers import SessionTimers
 from proconsul.endpoints.user_events import UserEvents
 from proconsul.fsm.commands import MessageType, encode_command
-from proconsul.leader.own_node import ServerMember
+from proconsul.leader.pool import ServerMember
 from proconsul.model.catalog import RegisterRequest
 from proconsul.model.coordinate import Coordinate, NetworkCoordinate
 from proconsul.model.kv import DirEntry, KVSRequest
