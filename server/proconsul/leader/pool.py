@@ -1,6 +1,7 @@
 """The servers of the datacenter as this one knows them: who they are, and whether they live.
 
-The gossip pool fills it; as long as there is none, servers tell each other (runtime/server_pool.py).
+The gossip pool fills it; as long as there is none, servers tell each
+other (runtime/server_pool.py).
 """
 
 from dataclasses import dataclass
