@@ -39,11 +39,16 @@ from proconsul.runtime.local_files import LocalFiles
 from proconsul.runtime.logs import logger, set_level
 from proconsul.runtime.raft_driver import Hooks, RaftDriver
 from proconsul.runtime.raft_snapshots import RaftSnapshots
+from proconsul.runtime.raft_transport import LIMITS, RaftTransport, raft_dial
 from proconsul.runtime.reloading import reloaded
 from proconsul.runtime.replicated_log import ReplicatedLog
 from proconsul.runtime.request_log import log_crash, log_failure, raft_line, with_lines
+from proconsul.runtime.rpc_client import ClientLimits, RpcClient
+from proconsul.runtime.rpc_forwarding import Forwarder
 from proconsul.runtime.rpc_port import RpcPort
+from proconsul.runtime.server_lookup import StoredAddresses
 from proconsul.runtime.server_world import ServerWorld
+from proconsul.runtime.snapshot_exchange import SnapshotExchange
 from proconsul.runtime.storage import open_storage
 from proconsul.runtime.tls import server_context
 from proconsul.telemetry import Telemetry
@@ -91,8 +96,8 @@ class Agent:
             self._build_context()
             self._build_local()
             self._connect_user_events()
-            self._build_http()
             self._build_rpc()
+            self._build_http()
             # Before anything is written: who cannot listen must not have voted, either.
             await self._listen()
         except BaseException:
@@ -110,6 +115,7 @@ class Agent:
         self._run(self._tell_coordinate())
 
     def _build_raft(self) -> None:
+        self.client = RpcClient(ClientLimits(), None)
         kept = self.storage
         advertised = self.config.cluster.rpc_advertise
         self.rpc_address = join_host_port(advertised.host, advertised.port)
@@ -131,6 +137,23 @@ class Agent:
             agent_settings.snapshot_policy(self.config),
             self._restored,
         )
+        self.exchange = SnapshotExchange(
+            kept.snapshot_files,
+            kept.replicated,
+            self.driver,
+            self.snapshots.one_at_a_time,
+            self._restored,
+        )
+        self.transport = RaftTransport(
+            me=me,
+            lookup=StoredAddresses(),
+            dial=raft_dial(lambda: self.client.tls),
+            deliver=self.driver.deliver,
+            source=self.exchange,
+            sink=self.exchange,
+            limits=LIMITS,
+        )
+        self.driver.connect(self.transport, self.exchange)
 
     def _build_context(self) -> None:
         ready = asyncio.Event()
@@ -165,6 +188,8 @@ class Agent:
             self.fail,
         )
         self._leader_since = time_from_unix_ns(0)
+        self.forwarder = Forwarder(METHODS, self.context, self.client, lambda: self._leaves)
+        self._leaves = False
 
     def _connect_user_events(self) -> None:
         """Events that concern this agent's services are kept, and wake who waits for events."""
@@ -176,11 +201,11 @@ class Agent:
         }
 
     async def call(self, method: str, request: Any) -> Any:
-        """Serve an RPC of this process itself."""
+        """Serve an RPC of this process itself, here or at the leader."""
         self.telemetry.count("client.rpc")
         self.telemetry.count("rpc.request")
         try:
-            return await METHODS.call(self.context, method, request)
+            return await self.forwarder.call(method, request)
         except Exception:
             self.telemetry.count("client.rpc.failed")
             self.telemetry.count("rpc.request_error")
@@ -207,7 +232,7 @@ class Agent:
             member=self.member,
             local=self.local,
             driver=self.driver,
-            snapshots=self.snapshots,
+            snapshots=self.rpc.snapshots,
             telemetry=self.telemetry,
             context=self.context,
             tokens=self.tokens,
@@ -240,7 +265,14 @@ class Agent:
 
     def _build_rpc(self) -> None:
         self.rpc = RpcPort(
-            self.config, self.context, self.snapshots, METHODS, self.call, self.telemetry
+            self.config,
+            self.context,
+            self.snapshots,
+            METHODS,
+            self.call,
+            self.client,
+            self.transport.handoff,
+            self.telemetry,
         )
 
     def _apply_http_settings(self) -> None:
@@ -406,6 +438,9 @@ class Agent:
             task.cancel()
         await self._step("HTTP", self.http.stop(STOP_GRACE_S))
         await self._step("RPC", self.rpc.stop(STOP_GRACE_S))
+        await self._step("raft transport", self.transport.stop())
+        await self._step("snapshots", self.exchange.stop())
+        await self._step("RPC client", self.client.close())
         await self._step("local agent", self.local.stop())
         await self._step("leader", self.duties.stop())
         await self._step("tasks", asyncio.gather(*self._tasks, return_exceptions=True))

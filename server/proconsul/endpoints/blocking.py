@@ -59,6 +59,8 @@ async def blocking_query(context: Context, options: QueryOptions, query: Query[T
                 return answer
             woken = await context.world.wait(watch, until_s)
             if woken is not Woken.CHANGED:
+                # Who answers after the wait must still be the one to ask.
+                await require_leadership(context, stale=options.allow_stale)
                 return answer
     finally:
         telemetry.blocking_queries -= 1
@@ -70,6 +72,8 @@ async def _run_once(
     if options.require_consistent:
         with timed(context, "rpc.consistentRead"):
             await context.log.confirm_leadership()
+    else:
+        await require_leadership(context, stale=options.allow_stale)
     index, value = query(context.state.read(), watch)
     log = context.log
     leading = log.is_leader()
@@ -79,6 +83,15 @@ async def _run_once(
         last_contact=Duration(0 if leading else log.last_contact_ns()),
         known_leader=leading or log.leader_known(),
     )
+
+
+async def require_leadership(context: Context, *, stale: bool = False) -> None:
+    """For the default mode: this server's lease holds at this moment, or it is confirmed anew.
+
+    Raises NoLeaderError, NotReadyError: then another server must be asked.
+    """
+    if not stale and not context.log.may_read_by_lease():
+        await context.log.confirm_leadership()
 
 
 def check_datacenter(context: Context, datacenter: str) -> None:

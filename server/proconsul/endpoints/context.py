@@ -92,6 +92,12 @@ class Log(Protocol):
         Raises NoLeaderError or NotReadyError.
         """
 
+    def may_read_by_lease(self) -> bool:
+        """Whether nobody else can lead at this moment, and the state has all that was answered.
+
+        To be looked at before each answer in the default mode, with nothing awaited in between.
+        """
+
     def is_leader(self) -> bool:
         """Whether this server believes that it leads."""
 

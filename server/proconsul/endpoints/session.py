@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from proconsul.endpoints.blocking import blocking_query, check_datacenter
+from proconsul.endpoints.blocking import blocking_query, check_datacenter, require_leadership
 from proconsul.endpoints.context import Context
 from proconsul.endpoints.methods import Method
 from proconsul.endpoints.timing import timed
@@ -73,6 +73,7 @@ async def renew(context: Context, request: SessionSpecificRequest) -> IndexedSes
     """`Session.Renew`: the session's time begins anew; none when it is gone."""
     check_datacenter(context, request.datacenter)
     with timed(context, "session.renew"):
+        await require_leadership(context)  # its timers may be another's by now
         session_id = request.session_id or request.session
         index, session = sessions.get(context.state.read(), None, session_id)
         if session is None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from proconsul.endpoints.blocking import check_datacenter
+from proconsul.endpoints.blocking import check_datacenter, require_leadership
 from proconsul.endpoints.catalog_checks import check_node, checked_service, named_check
 from proconsul.endpoints.context import Context
 from proconsul.endpoints.methods import Method
@@ -46,6 +46,8 @@ async def read(context: Context, request: TxnReadRequest) -> TxnReadResponse:
         leading = log.is_leader()
         if request.require_consistent:
             await log.confirm_leadership()
+        else:
+            await require_leadership(context, stale=request.allow_stale)
         results = None
         ops, errors = _before_log(context, request.ops or ())
         if not errors:

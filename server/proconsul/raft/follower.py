@@ -9,6 +9,7 @@ from proconsul.raft.messages import (
     Index,
     InstallReply,
     InstallSnapshot,
+    LeaderGone,
     PreVote,
     PreVoteReply,
     RequestVote,
@@ -18,6 +19,8 @@ from proconsul.raft.messages import (
     VoteReply,
 )
 from proconsul.raft.state import State
+
+GONE_MARGIN_TICKS = 3  # servers' ticks do not begin together; see `_knows_another_leader`
 
 
 def step_append(state: State, message: AppendEntries) -> None:
@@ -98,12 +101,33 @@ def _accepts_leader(state: State, message: AppendEntries | InstallSnapshot) -> b
         assert state.role is not Role.LEADER, "two leaders in one term"
         state.become_follower(message.term, message.leader, "another server won the election")
     state.silent_ticks = 0
+    if state.leader_seems_gone:
+        state.leader_seems_gone = False
+        state.draw_timeout()
     return True
+
+
+def step_leader_gone(state: State, message: LeaderGone) -> None:
+    """Stand before the timeout: whoever led has died, or one connection of it has.
+
+    Not before the lease is over that it may have by our last answer, so its reads stay right
+    where it lives; and with a pre-vote first, so it stays where the others still hear it. One
+    after the other, by their place among the voters, so that they do not split the votes.
+    """
+    leader = state.leader
+    if state.role is not Role.FOLLOWER or leader is None or not leader.is_same(message.leader):
+        return
+    state.leader_seems_gone = True
+    others = sorted(state.membership.voters - {leader.id})
+    place = others.index(state.me.id) if state.me.id in others else len(others)
+    settings = state.settings
+    soon = settings.lease_ticks + GONE_MARGIN_TICKS + place * settings.stagger_ticks
+    state.timeout_ticks = min(state.timeout_ticks, soon)
 
 
 def step_vote(state: State, message: RequestVote) -> None:
     """Vote, at most once a term, for a server whose log is no older than ours (paper, 5.4.1)."""
-    if _knows_another_leader(state, message) and not message.leadership_transfer:
+    if _has_promised_another(state, message) and not message.leadership_transfer:
         # Not even its term: it was cut off, or has been removed, and would unseat our leader.
         return state.reply(VoteReply(token=message.token, term=state.term, granted=False))
     if message.term > state.term:
@@ -123,18 +147,26 @@ def step_vote(state: State, message: RequestVote) -> None:
 def step_pre_vote(state: State, message: PreVote) -> None:
     """Say how we would vote; nothing changes by it (thesis, 9.6)."""
     granted = (
-        not _knows_another_leader(state, message)
+        not _has_promised_another(state, message)
         and message.term >= state.term
         and state.log.is_up_to_date(message.last_index, message.last_term)
     )
     state.reply(PreVoteReply(token=message.token, term=state.term, granted=granted))
 
 
+def _has_promised_another(state: State, message: RequestVote | PreVote) -> bool:
+    """Whether our last answer may be what another leader's lease rests on."""
+    return state.may_owe_a_lease or _knows_another_leader(state, message)
+
+
 def _knows_another_leader(state: State, message: RequestVote | PreVote) -> bool:
     """Whether we heard another leader within the shortest election timeout (thesis, 4.2.3)."""
     if state.leader is None or state.leader.is_same(message.candidate):
         return False
-    return state.role is Role.LEADER or state.silent_ticks < state.settings.election_ticks
+    settings = state.settings
+    # Of one that seems gone all that counts is its lease.
+    after = settings.lease_ticks + 1 if state.leader_seems_gone else settings.election_ticks
+    return state.role is Role.LEADER or state.silent_ticks < after
 
 
 def step_timeout_now(state: State, message: TimeoutNow) -> None:

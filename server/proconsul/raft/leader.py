@@ -82,6 +82,7 @@ def fill_outbox(state: State, leadership: Leadership) -> None:
     _begin_round(state, leadership)
     if leadership.heartbeat_due:
         leadership.heartbeat_due = False
+        leadership.reads.renew()
         leadership.ticks_to_heartbeat = state.settings.heartbeat_ticks
         for server, progress in leadership.followers.items():
             _send_heartbeat(state, leadership, state.membership.by_id[server], progress)
@@ -104,13 +105,13 @@ def _begin_round(state: State, leadership: Leadership) -> None:
 
 def _confirm_reads(state: State, leadership: Leadership) -> None:
     reads = leadership.reads
-    if not reads.has_open_round:
-        return
     rounds = [
         reads.round if voter == state.me.id else leadership.followers[voter].round
         for voter in state.membership.voters
     ]
-    state.answer_reads(reads.confirmed(agreed(rounds)))
+    leadership.confirmed_round = agreed(rounds)
+    if reads.has_open_round:
+        state.answer_reads(reads.confirmed(leadership.confirmed_round))
 
 
 def _send_heartbeat(
@@ -204,7 +205,8 @@ def step_outcome(state: State, leadership: Leadership, message: Reply | Lost) ->
             progress.lost(flight, state.settings.probe_pause_ticks_max)
         case _:
             progress.lost(flight, state.settings.probe_pause_ticks_max)
-    if state.leadership is leadership:
+    # Most answers belong to a round that is confirmed already.
+    if flight.round > leadership.confirmed_round and state.leadership is leadership:
         _confirm_reads(state, leadership)
 
 
@@ -262,7 +264,7 @@ def _tell_transfer_target(state: State, leadership: Leadership) -> None:
     if transfer is None or transfer.told:
         return
     if leadership.followers[transfer.target].match_index == state.log.last_index:
-        transfer.told = True
+        transfer.told = leadership.was_handing_over = True
         server = state.membership.by_id[transfer.target]
         state.send(server, TimeoutNow(token=state.next_token()))
 

@@ -204,6 +204,13 @@ class Lost(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     token: Token
 
 
+class LeaderGone(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The transport's word that the connection with a leader's heartbeats broke off."""
+
+    leader: Peer
+
+
 Request = AppendEntries | RequestVote | PreVote | InstallSnapshot | TimeoutNow
 Reply = AppendReply | VoteReply | PreVoteReply | InstallReply | TimeoutNowReply
 Message = Request | Reply | Lost
+Input = Message | LeaderGone  # all that the transport tells a node

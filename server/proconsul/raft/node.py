@@ -20,9 +20,10 @@ from proconsul.raft.messages import (
     Configuration,
     EntryKind,
     Index,
+    Input,
     InstallSnapshot,
+    LeaderGone,
     Lost,
-    Message,
     PreVote,
     PreVoteReply,
     ReadId,
@@ -60,7 +61,7 @@ class Node(State):
         self.append_own(EntryKind.CONFIGURATION, encode_configuration(configuration))
         candidate.stand_if_alone(self)
 
-    def step(self, message: Message) -> None:
+    def step(self, message: Input) -> None:
         """A message came in."""
         match message:
             case AppendEntries():
@@ -73,6 +74,8 @@ class Node(State):
                 follower.step_pre_vote(self, message)
             case TimeoutNow():
                 follower.step_timeout_now(self, message)
+            case LeaderGone():
+                follower.step_leader_gone(self, message)
             case Lost():
                 self._step_outcome(message)
             case _:
@@ -97,6 +100,7 @@ class Node(State):
 
     def tick(self) -> None:
         """A tick of time passed."""
+        self.age()
         if self.leadership is not None:
             leader.tick(self, self.leadership)
             return

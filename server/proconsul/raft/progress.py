@@ -130,6 +130,8 @@ class Leadership:
         self.asked: dict[Token, ServerId] = {}
         self.reads = Reads()
         self.transfer: Transfer | None = None
+        self.was_handing_over = False  # another server has been told to stand
+        self.confirmed_round = 0  # the newest round that a majority has answered
         self.is_restoring = False
         self.heartbeat_due = True
         self.commit_due = False  # the followers may be told the commit index by itself

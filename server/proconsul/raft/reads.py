@@ -40,6 +40,10 @@ class Reads:
         self._open.append((self.round, commit_index, self._next))
         self._next = []
 
+    def renew(self) -> None:
+        """Begin a round that nobody waits for: a leader's lease is renewed by it."""
+        self.round += 1
+
     def confirmed(self, up_to: int) -> list[ReadAnswer]:
         """A majority confirmed the rounds up to this one."""
         answers: list[ReadAnswer] = []

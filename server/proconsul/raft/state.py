@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     apply_entries_max: int = 1024  # entries in one Effects.apply
     apply_ahead_max: int = 4096  # entries handed out and not yet reported as applied
     young_entries_max: int = 512  # entries kept in memory although on disk and applied
+    stagger_ticks: int = 2  # between the candidacies of servers that lost their leader together
     probe_pause_ticks_max: int = 64  # the longest wait between tries to reach a follower
 
 
@@ -104,6 +105,7 @@ class State:
         self.leadership: Leadership | None = None
         self.silent_ticks = 0
         self.timeout_ticks = 0
+        self.leader_seems_gone = False  # its connection broke; it may still live
         self._die = die
 
         snapshot = stored.snapshot
@@ -128,6 +130,9 @@ class State:
         self._events: list[Event] = []
         self._last_token = 0
         self.last_read = 0
+        # Who ran before may have answered a leader just now, whose lease rests on it.
+        owing_ticks = min(settings.lease_ticks + 1, settings.election_ticks)
+        self._owing_ticks = owing_ticks if stored.hard_state.term else 0
         self.draw_timeout()
 
     def _noting_configurations(self, entries: Iterable[Entry]) -> Iterable[Entry]:
@@ -179,7 +184,51 @@ class State:
             index=index, term=term, configuration=configuration, configuration_index=since
         )
 
+    @property
+    def round(self) -> int:
+        """The newest round of heartbeats or reads that was begun; 0 when not leading."""
+        return self.leadership.reads.round if self.leadership is not None else 0
+
+    @property
+    def confirmed_round(self) -> int:
+        """The newest one that a majority has answered."""
+        return self.leadership.confirmed_round if self.leadership is not None else 0
+
+    @property
+    def may_hold_a_lease(self) -> bool:
+        """Whether reads may rest on a lease, if there is one (raft/lease.py).
+
+        Not before what earlier leaders acknowledged is applied, nor once another server was told
+        that it may stand: those it asks do not look whether they hear a leader.
+        """
+        leadership = self.leadership
+        return (
+            leadership is not None
+            and leadership.transfer is None
+            and not leadership.was_handing_over
+            and self.applied_index >= leadership.first_index
+        )
+
+    @property
+    def is_handing_over(self) -> bool:
+        """Whether this server leads, and another is to take its place."""
+        return self.leadership is not None and self.leadership.transfer is not None
+
+    @property
+    def is_only_voter(self) -> bool:
+        """Whether this server decides alone."""
+        return self.membership.is_only_voter(self.me.id)
+
     # What the roles do with it.
+
+    @property
+    def may_owe_a_lease(self) -> bool:
+        """Whether this server was started so recently that a lease may rest on what it forgot."""
+        return self._owing_ticks > 0
+
+    def age(self) -> None:
+        """A tick of time passed."""
+        self._owing_ticks = max(0, self._owing_ticks - 1)
 
     def draw_timeout(self) -> None:
         """Have another election timeout, so that servers seldom stand at the same time."""
@@ -218,6 +267,7 @@ class State:
         """Know another leader, or none."""
         if leader != self.leader:
             self.leader = leader
+            self.leader_seems_gone = False
             self.emit(LeaderChanged(leader, self.term))
 
     def set_role(self, role: Role, why: str) -> None:

@@ -12,13 +12,14 @@ from proconsul.config.schema import Telemetry as TelemetryConfig
 from proconsul.endpoints.context import Context
 from proconsul.errors import RpcError
 from proconsul.leader.pool import ServerMember
+from proconsul.rpc.snapshot_stream import SnapshotOp, SnapshotRequest
 from proconsul.runtime import host_info, logs, self_description
 from proconsul.runtime.agent_tokens import KINDS, AgentTokens
 from proconsul.runtime.joining import Gate, join
 from proconsul.runtime.local_agent import LocalAgent
 from proconsul.runtime.process_metrics import ProcessMetrics
 from proconsul.runtime.raft_driver import RaftDriver
-from proconsul.runtime.raft_snapshots import RaftSnapshots
+from proconsul.runtime.rpc_snapshots import SnapshotHandler
 from proconsul.runtime.server_metrics import ServerMetrics
 from proconsul.telemetry import Telemetry
 
@@ -34,7 +35,7 @@ class AgentProcess:
         member: ServerMember,
         local: LocalAgent,
         driver: RaftDriver,
-        snapshots: RaftSnapshots,
+        snapshots: SnapshotHandler,
         telemetry: Telemetry,
         context: Context,
         tokens: AgentTokens,
@@ -54,6 +55,10 @@ class AgentProcess:
         self._metrics = ProcessMetrics(telemetry)
         self._server_metrics = ServerMetrics(telemetry, context, driver)
         self.started_unix_s = time.time()
+
+    @property
+    def _datacenter(self) -> str:
+        return self.loaded.config.datacenter
 
     def start(self) -> None:
         """Begin to measure the pauses of the collector."""
@@ -132,12 +137,17 @@ class AgentProcess:
         return True
 
     async def save_snapshot(self, stale: bool) -> tuple[int, AsyncIterator[bytes]]:
-        """(index, archive bytes)."""
-        return await self._snapshots.save()
+        """(index, archive bytes): this server's with `stale`, else the leader's."""
+        request = SnapshotRequest(
+            datacenter=self._datacenter, allow_stale=stale, op=SnapshotOp.SAVE
+        )
+        response, archive = await self._snapshots.save(request)
+        return response.index, archive
 
     async def restore_snapshot(self, archive: AsyncIterator[bytes]) -> None:
-        """Replace the state; raises RpcError."""
-        await self._snapshots.restore(archive)
+        """Replace the state of the cluster; raises ProconsulError."""
+        request = SnapshotRequest(datacenter=self._datacenter, op=SnapshotOp.RESTORE)
+        await self._snapshots.restore(request, archive)
 
     def measure(self) -> None:
         """Set the gauges; called each second."""

@@ -26,6 +26,9 @@ SNAPSHOT_INTERVAL_S = 30.0
 SNAPSHOT_THRESHOLD = 16_384
 TRAILING_LOGS = 10_240
 
+# At any multiplier: autopilot takes a server for healthy that heard its leader in the last 200 ms.
+HEARTBEAT_S = 0.1
+
 SERF_PROTOCOL = (1, 5, 2)  # min, max, current: what Consul 1.8.7 speaks
 RAFT_VERSION = 3
 
@@ -48,9 +51,9 @@ def body_limit(config: Config, request: Request) -> int | None:
 def raft_settings(config: Config) -> Settings:
     """Raft's timing in ticks."""
     return Settings(
-        heartbeat_ticks=1,
-        election_ticks=max(math.ceil(config.raft.election_timeout_s / TICK_S), 2),
-        lease_ticks=max(math.ceil(config.raft.leader_lease_timeout_s / TICK_S), 1),
+        heartbeat_ticks=round(HEARTBEAT_S / TICK_S),
+        election_ticks=math.ceil(config.raft.election_timeout_s / TICK_S),
+        lease_ticks=math.ceil(config.raft.leader_lease_timeout_s / TICK_S),
     )
 
 

@@ -55,6 +55,11 @@ class Applying:
         """More were committed."""
         self._entries.extend(entries)
 
+    def forget(self) -> None:
+        """A snapshot has all of it."""
+        self._entries.clear()
+        self.full = None
+
     def apply_slice(self) -> tuple[Entry, Applied] | None:
         """Apply the next slice: (its last entry, what it gave), or None when there is no room.
 

@@ -5,6 +5,13 @@ import random
 import time
 import uuid
 
+_LASTING = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def lasting_s() -> float:
+    """Monotonic seconds that go on while the process stands still or the machine sleeps."""
+    return time.clock_gettime(_LASTING)
+
 
 class RealWorld:
     """What `endpoints.context.World` asks of clock and dice."""

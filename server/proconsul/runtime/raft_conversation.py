@@ -18,6 +18,7 @@ from proconsul.raft.codec import CodecError, RpcKind, VersionError
 from proconsul.raft.messages import (
     AppendEntries,
     InstallSnapshot,
+    Peer,
     PreVote,
     Reply,
     Request,
@@ -74,6 +75,12 @@ class Desk(Protocol):
     def close(self, token: Token) -> None:
         """No reply is wanted any more."""
 
+    def led(self, conversation: "RaftConversation", leader: Peer) -> None:
+        """Heartbeats of a leader come in here."""
+
+    def ended(self, conversation: "RaftConversation") -> None:
+        """The connection is gone."""
+
 
 class BodyBrokenError(ConnectionError):
     """The connection ended inside of a snapshot."""
@@ -115,6 +122,7 @@ class RaftConversation:
             for token in self._open:
                 self._desk.close(token)
             self._open.clear()
+            self._desk.ended(self)
 
     def reply(self, reply: Reply) -> None:
         """The node has answered one of the requests."""
@@ -144,6 +152,8 @@ class RaftConversation:
             await self._refuse_version(kind, body, token, refused)
             return
         self._look_for_id(request)
+        if isinstance(request, AppendEntries) and request.is_heartbeat:
+            self._desk.led(self, request.leader)
         if isinstance(request, InstallSnapshot) and not await self._receive(request, body):
             return
         self._desk.take(request)

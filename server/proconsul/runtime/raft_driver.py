@@ -1,41 +1,54 @@
 """Owns the raft node: gathers what happens in one turn of the loop, does the effects in order.
 
-Proposals of one turn become one write. Everything here runs on the event loop but the log's
-writer (runtime/log_writer.py) and the writing of snapshots. After a failure that the process may
-not survive (`Hooks.fatal`) nothing is taken, written or applied any more.
+Proposals and messages of one turn become one write. Everything here runs on the event loop but
+the log's writer (runtime/log_writer.py) and the writing of snapshots. After a failure that the
+process may not survive (`Hooks.fatal`) nothing is taken, written or applied any more.
 """
 
 import asyncio
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from proconsul.errors import DiskFullError, NoLeaderError, ProconsulError, RpcError
 from proconsul.fsm import chunking
 from proconsul.fsm.apply import FsmError
 from proconsul.fsm.commands import CommandError
 from proconsul.raft.effects import (
+    AbandonedSnapshotError,
     ConfigurationChanged,
     Effects,
+    Install,
     LeaderChanged,
     RefusedError,
     Role,
     RoleChanged,
+    Send,
+    TransferEnded,
     WriteNumber,
 )
+from proconsul.raft.lease import Lease
 from proconsul.raft.membership import Change
 from proconsul.raft.messages import (
+    AppendEntries,
     Configuration,
     Entry,
     EntryKind,
     Index,
+    Input,
+    InstallReply,
+    InstallSnapshot,
     Peer,
+    Reply,
     Server,
+    ServerId,
     SnapshotMeta,
+    Token,
 )
 from proconsul.raft.node import Node, Settings, Stored
 from proconsul.runtime.applying import Applying, StateWaitsError
+from proconsul.runtime.clock import lasting_s
 from proconsul.runtime.log_writer import Compaction, LogWriter, entry_of, raft_hard_state
 from proconsul.runtime.logs import logger
 from proconsul.runtime.pending import (
@@ -47,7 +60,8 @@ from proconsul.runtime.pending import (
 from proconsul.runtime.state_machine import Applied, ReplicatedState
 from proconsul.runtime.wal_files import WalFiles
 
-TICK_S = 0.1
+# Fine enough that servers which lose their leader together seldom stand in the same tick.
+TICK_S = 0.02
 RESTORE_HOLD_S = 60.0  # how long writes wait for a user's snapshot to be restored
 START_READ_BYTES = 4 * 1024 * 1024
 
@@ -62,6 +76,26 @@ class Hooks:
     events: Callable[[list[object]], None]  # of the store, after each commit
     log: Callable[[str, str], None]  # level, line
     fatal: Callable[[BaseException], None]  # the process must end
+
+
+class Carrier(Protocol):
+    """Carries messages to the other servers; nothing in here blocks."""
+
+    def send(self, send: Send) -> None:
+        """A request, whose outcome comes to `RaftDriver.deliver`."""
+
+    def reply(self, reply: Reply) -> None:
+        """The reply to a request that came in."""
+
+
+class Installer(Protocol):
+    """Puts received snapshots in place."""
+
+    def install(self, install: Install) -> None:
+        """Begin; `RaftDriver.installed` or `install_failed` says how it went."""
+
+    def drop(self, token: Token) -> None:
+        """What was received with that request is of no more use."""
 
 
 class RaftDriver:
@@ -92,6 +126,12 @@ class RaftDriver:
         self._tick_timer: asyncio.TimerHandle | None = None
         self._open = asyncio.Event()  # closed while a user's snapshot is being restored
         self._open.set()
+        self._carrier: Carrier | None = None
+        self._installer: Installer | None = None
+        self._is_installing = False
+        self._lease = Lease(settings.lease_ticks * TICK_S)
+        self._contact_s: float | None = None  # when the leader was heard last
+        self._transfers: list[asyncio.Future[TransferEnded]] = []
         self.me = me
         self.writer = LogWriter(wal, self._loop, self._persisted, self._disk_full, self.fail)
         self.node = Node(
@@ -108,6 +148,11 @@ class RaftDriver:
         )
 
     # ---------------------------------------------------------------- life
+
+    def connect(self, carrier: Carrier, installer: Installer) -> None:
+        """Say who carries messages and who installs snapshots, before `start`."""
+        self._carrier = carrier
+        self._installer = installer
 
     def start(self) -> None:
         """Begin: a single voter stands for election at once."""
@@ -142,7 +187,7 @@ class RaftDriver:
         """Something happened after which this server must not go on: end, and say so."""
         if self._stopped:
             return
-        if not isinstance(failure, (ProconsulError, CommandError)):
+        if not isinstance(failure, (ProconsulError, CommandError, AbandonedSnapshotError)):
             log.error("an error in the server itself", exc_info=failure)
         self._end()
         self._hooks.fatal(failure)
@@ -154,6 +199,7 @@ class RaftDriver:
         self._open.set()
         self._writes.fail(LeadershipLostError)
         self._reads.fail()
+        self._end_transfers(TransferEnded(False, "the server ends"))
 
     def _tick(self) -> None:
         if self._stopped:
@@ -217,7 +263,8 @@ class RaftDriver:
         try:
             index = self.node.propose(kind, data, extensions)
         except RefusedError as refused:
-            if self.node.is_leader:
+            # While leadership is handed over another leader is about to be there.
+            if self.node.is_leader and not self.node.is_handing_over:
                 raise RpcError(str(refused)) from refused
             raise NoLeaderError from refused
         self._schedule()
@@ -247,6 +294,37 @@ class RaftDriver:
         else:
             self._turn()
         return done
+
+    def may_read_by_lease(self) -> bool:
+        """Whether what is applied now may be read without asking the others (default mode)."""
+        node = self.node
+        if self._stopped or not node.may_hold_a_lease:
+            return False
+        return node.is_only_voter or self._lease.holds(lasting_s())
+
+    @property
+    def contact_age_s(self) -> float | None:
+        """How long ago the leader was heard; 0 for the leader itself, None for never."""
+        if self.node.is_leader:
+            return 0.0
+        return None if self._contact_s is None else lasting_s() - self._contact_s
+
+    async def transfer(self, target: ServerId | None = None) -> None:
+        """Hand leadership over, to the voter that is furthest if none is named.
+
+        Returns when this server no longer leads. Raises RpcError with the reason if it cannot
+        begin, or the other server did not take over within an election timeout.
+        """
+        try:
+            self.node.transfer(target)
+        except RefusedError as refused:
+            raise RpcError(f"failed to transfer leadership: {refused}") from refused
+        ended: asyncio.Future[TransferEnded] = self._loop.create_future()
+        self._transfers.append(ended)
+        self._schedule()
+        how = await ended
+        if self.node.is_leader:
+            raise RpcError(f"failed to transfer leadership: {how.why}")
 
     def compact(self, snapshot: SnapshotMeta, keep_from: Index) -> None:
         """The snapshot is durable: the log gives up what is in front of `keep_from`."""
@@ -294,6 +372,41 @@ class RaftDriver:
         self.node.abort_restore()
         self._open.set()
 
+    # ---------------------------------------------------------------- the other servers
+
+    def deliver(self, message: Input) -> None:
+        """A message came in. Neither blocks nor raises; what follows from it is done soon."""
+        if self._stopped:
+            return
+        try:
+            self.node.step(message)
+        except Exception as failure:
+            self.fail(failure)
+            return
+        if isinstance(message, (AppendEntries, InstallSnapshot)):
+            if message.term == self.node.term:
+                self._contact_s = lasting_s()
+        else:
+            self._lease.confirmed(self.node.confirmed_round)
+        self._schedule()
+
+    def installed(self, install: Install) -> None:
+        """The snapshot is durable and the state is its own."""
+        self._is_installing = False
+        if self._stopped:
+            return
+        self._applying.forget()  # what waited to be applied is in the snapshot
+        self.node.installed(install)
+        self._schedule()
+
+    def install_failed(self, install: Install) -> None:
+        """It was no good; the state is what it was."""
+        self._is_installing = False
+        if self._stopped:
+            return
+        self.node.install_failed(install)
+        self._schedule()
+
     # ---------------------------------------------------------------- turning
 
     def _schedule(self) -> None:
@@ -308,15 +421,19 @@ class RaftDriver:
         self._turning = True
         try:
             self._do_all()
-            if self._applying.can_go_on:
+            if self._can_apply:
                 self._apply_slice()
                 self._do_all()
-            if self._applying.can_go_on:
+            if self._can_apply:
                 self._schedule()  # clients first
         except Exception as failure:
             self.fail(failure)
         finally:
             self._turning = False
+
+    @property
+    def _can_apply(self) -> bool:
+        return self._applying.can_go_on and not self._is_installing
 
     def _do_all(self) -> None:
         while effects := self.node.take():
@@ -325,8 +442,12 @@ class RaftDriver:
     def _do(self, effects: Effects) -> None:
         if effects.persist is not None:
             self.writer.write(effects.persist)
-        # Sends, replies and installs come with the other servers (raft transport).
-        assert not effects.send, "a single voter has nobody to write to"
+        # Before anything leaves: a lease counts from the question, not from its answer.
+        self._lease.asked(self.node.round, lasting_s())
+        if effects.send or effects.replies:
+            self._carry(effects.send, effects.replies)
+        if effects.install is not None:
+            self._install(effects.install)
         if effects.apply:
             self._applying.add(effects.apply)
         for answer in effects.reads:
@@ -334,9 +455,30 @@ class RaftDriver:
         for event in effects.events:
             self._event(event)
 
+    def _carry(self, sends: tuple[Send, ...], replies: tuple[Reply, ...]) -> None:
+        assert self._carrier is not None, "`connect` comes before `start`"
+        for send in sends:
+            self._carrier.send(send)
+        for reply in replies:
+            if isinstance(reply, InstallReply) and self._installer is not None:
+                self._installer.drop(reply.token)
+            self._carrier.reply(reply)
+
+    def _install(self, install: Install) -> None:
+        assert self._installer is not None, "`connect` comes before `start`"
+        self._is_installing = True
+        self._installer.install(install)
+
+    def _end_transfers(self, how: TransferEnded) -> None:
+        transfers, self._transfers = self._transfers, []
+        for ended in transfers:
+            if not ended.done():
+                ended.set_result(how)
+
     def _event(self, event: object) -> None:
         match event:
             case RoleChanged(role=role, term=term, why=why):
+                self._lease.end()
                 self._hooks.log("INFO", f"entering {role.value} state: term={term} ({why})")
                 if role is not Role.LEADER:
                     self._writes.fail(LeadershipLostError)
@@ -347,6 +489,9 @@ class RaftDriver:
                 self._hooks.log("INFO", f"new leader elected: {name}")
             case ConfigurationChanged(index=index):
                 self._hooks.log("INFO", f"updating configuration: index={index}")
+            case TransferEnded(told=told, why=why):
+                self._hooks.log("INFO", f"leadership transfer ended: told={told} ({why})")
+                self._end_transfers(event)
             case _:
                 self._hooks.log("DEBUG", str(event))
 

@@ -58,7 +58,7 @@ class RaftSnapshots:
         self._driver = driver
         self._policy = policy
         self._restored = restored
-        self._one_at_a_time = asyncio.Lock()
+        self.one_at_a_time = asyncio.Lock()  # held by who takes, restores or installs one
         self._restoring: set[asyncio.Task[None]] = set()
         self._ended = False
 
@@ -95,7 +95,7 @@ class RaftSnapshots:
 
     async def take(self) -> None:
         """Write the state as it is now, then let go of the log behind it."""
-        async with self._one_at_a_time:
+        async with self.one_at_a_time:
             meta = self._driver.node.snapshot_meta(self._driver.node.applied_index)
             with self._replicated.held() as held:
                 await in_thread(lambda: self._write(meta, held.chunks()), held.give_up)
@@ -168,7 +168,7 @@ class RaftSnapshots:
 
     async def _install(self, lower_bound: Index, state: Spool) -> None:
         """The leader puts the state in place; its followers will have to fetch it."""
-        async with self._one_at_a_time:
+        async with self.one_at_a_time:
             meta = await self._begin(lower_bound)
             events = await self._replace(meta, state)
             self._driver.end_restore(meta)

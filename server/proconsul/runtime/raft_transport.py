@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from proconsul.raft.effects import Send
 from proconsul.raft.messages import (
     AppendEntries,
+    Input,
     InstallSnapshot,
-    Message,
+    LeaderGone,
     Peer,
     Reply,
     Request,
@@ -77,7 +78,7 @@ class _Lanes:
         self,
         server: Server,
         dialer: ServerDialer,
-        deliver: Callable[[Message], None],
+        deliver: Callable[[Input], None],
         source: SnapshotSource,
         limits: TransportLimits,
     ) -> None:
@@ -112,7 +113,7 @@ class RaftTransport:
         me: Peer,
         lookup: ServerLookup,
         dial: Dial,
-        deliver: Callable[[Message], None],
+        deliver: Callable[[Input], None],
         source: SnapshotSource,
         sink: SnapshotSink,
         limits: TransportLimits,
@@ -126,6 +127,8 @@ class RaftTransport:
         self._lanes: dict[ServerId, _Lanes] = {}
         self._conversations: dict[Token, RaftConversation] = {}
         self._last_token = 0
+        self._leader: Peer | None = None  # whose heartbeats come in
+        self._leader_conversation: RaftConversation | None = None  # and where
         self._sign = Signature(me).sign
         self._stopped = False
 
@@ -180,6 +183,16 @@ class RaftTransport:
         """No reply to it is wanted any more."""
         self._conversations.pop(token, None)
 
-    def _step(self, message: Message) -> None:
+    def led(self, conversation: RaftConversation, leader: Peer) -> None:
+        """The leader's heartbeats come in there."""
+        self._leader, self._leader_conversation = leader, conversation
+
+    def ended(self, conversation: RaftConversation) -> None:
+        """A connection is gone; was it that one, the leader may be, too."""
+        if conversation is self._leader_conversation and self._leader is not None:
+            self._leader_conversation = None
+            self._step(LeaderGone(leader=self._leader))
+
+    def _step(self, message: Input) -> None:
         if not self._stopped:
             self._deliver(message)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from proconsul.errors import NoLeaderError, NotReadyError, RpcError
+from proconsul.errors import NotReadyError, RpcError
 from proconsul.fsm.commands import MessageType, Request, encode_command
 from proconsul.model.operator import (
     AutopilotConfig,
@@ -20,10 +20,18 @@ from proconsul.raft.membership import RemoveServer
 from proconsul.raft.messages import Suffrage
 from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.telemetry import Telemetry
-from proconsul.wire.golang import Duration, Time
+from proconsul.wire.golang import SECOND, Duration, Time, format_duration
 
 RAFT_PROTOCOL = "3"
 SERF_ALIVE = 1
+
+
+def contact_text(driver: RaftDriver) -> str:
+    """How long ago this server heard its leader, in raft's words: "0", "never", a duration."""
+    age_s = driver.contact_age_s
+    if age_s is None:
+        return "never"
+    return format_duration(round(age_s * SECOND)) if age_s else "0"
 
 
 class ReplicatedLog:
@@ -50,23 +58,12 @@ class ReplicatedLog:
 
     async def propose(self, kind: MessageType, request: Request) -> Any:
         """Commit and apply a command; the FSM's value. Errors: see RaftDriver.propose."""
-        if not self._driver.node.is_leader:
-            await self._wait_for_leadership()
         began_s = time.perf_counter()  # the loop's clock tells whole milliseconds
         value = await self._driver.propose(encode_command(kind, request))
         self._telemetry.count("raft.apply")
         # Consul's ends at the commit; ours, which applies at once, when it is applied.
         self._telemetry.sample("raft.commitTime", (time.perf_counter() - began_s) * 1000)
         return value
-
-    async def _wait_for_leadership(self) -> None:
-        """Hold a call during an election, as Consul does (`rpc_hold_timeout`)."""
-        loop = asyncio.get_running_loop()
-        until_s = loop.time() + self._hold_s
-        while not self._driver.node.is_leader:
-            if loop.time() >= until_s:
-                raise NoLeaderError
-            await asyncio.sleep(self._hold_s / 64)
 
     async def confirm_leadership(self) -> None:
         """A quorum agrees, what it committed is applied, the duties of the leader have begun.
@@ -85,6 +82,10 @@ class ReplicatedLog:
         except TimeoutError:
             raise NotReadyError from None
 
+    def may_read_by_lease(self) -> bool:
+        """Whether reads in the default mode may be answered at this moment."""
+        return self._driver.may_read_by_lease()
+
     def is_leader(self) -> bool:
         """Whether this server believes that it leads."""
         return self._driver.node.is_leader
@@ -94,8 +95,8 @@ class ReplicatedLog:
         return self._driver.node.leader is not None
 
     def last_contact_ns(self) -> int:
-        """A single voter is its own leader, or has none."""
-        return 0
+        """Since the leader was heard; 0 on the leader, and where none ever was."""
+        return round((self._driver.contact_age_s or 0.0) * SECOND)
 
     def leader_address(self) -> str:
         """`ip:port`, or ""."""
@@ -127,9 +128,10 @@ class ReplicatedLog:
     def server_stats(self) -> ServerStats:
         """This server's."""
         node = self._driver.node
-        contact = "0" if node.is_leader else "never"
         return ServerStats(
-            last_contact=contact, last_term=node.last_term, last_index=node.last_index
+            last_contact=contact_text(self._driver),
+            last_term=node.last_term,
+            last_index=node.last_index,
         )
 
     def server_health(self, config: AutopilotConfig) -> OperatorHealthReply:

@@ -1,8 +1,8 @@
 """Calls that are served wherever they belong: here, or at the leader (wire/rpc.md section 7).
 
 While nobody leads a call is held, for `rpc_hold_timeout` at the most. It is made again only if it
-cannot have been done: a write whose outcome is unknown comes back as what it is, an error that
-says so, and is never answered with "No cluster leader".
+cannot have been done (NoLeaderError says just that): a write whose outcome is unknown comes back
+as what it is, an error that says so, and is never answered with "No cluster leader".
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from proconsul.runtime.rpc_client import RpcClient, can_retry
 
 JITTER_FRACTION = 16  # of the hold, between two looks for a leader: up to one such part
 JITTER_STEPS = 1 << 20
+_NOT_YET = object()
 
 
 class Forwarder:
@@ -46,24 +47,33 @@ class Forwarder:
         method = self._methods.find(name)
         world, hold_s = self._context.world, self._context.facts.rpc_hold_timeout_s
         until_s = world.now_s() + hold_s
-        while True:
-            match self._decide(method, request):
-                case Here():
-                    return await self._methods.call(self._context, name, request)
-                case Refused(failure):
-                    raise failure
-                case There(address):
-                    try:
-                        return await self._call_there(address, name, method, request)
-                    except RpcError as failure:
-                        if not can_retry(failure, is_read=method.read):
-                            raise
-                case NotYet():
-                    pass
+        while (answer := await self._attempt(name, method, request)) is _NOT_YET:
             if world.now_s() >= until_s:
                 raise NoLeaderError
             part = world.die(JITTER_STEPS) / JITTER_STEPS
             await asyncio.sleep(part * hold_s / JITTER_FRACTION)
+        return answer
+
+    async def _attempt(self, name: str, method: Method, request: Any) -> Any:
+        """The reply, or _NOT_YET if nothing was done and it may be made again."""
+        match self._decide(method, request):
+            case Here():
+                try:
+                    return await self._methods.call(self._context, name, request)
+                except NoLeaderError:
+                    if method.local:
+                        raise  # it says how things are
+            case Refused(failure):
+                raise failure
+            case There(address):
+                try:
+                    return await self._call_there(address, name, method, request)
+                except RpcError as failure:
+                    if not can_retry(failure, is_read=method.read):
+                        raise
+            case NotYet():
+                pass
+        return _NOT_YET
 
     def _decide(self, method: Method, request: Any) -> Decision:
         log = self._context.log

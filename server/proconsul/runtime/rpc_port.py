@@ -1,10 +1,9 @@
 """The RPC port of this server as its configuration wants it: limits, certificate, address.
 
-It serves the method table and snapshots to whoever speaks Consul's RPC. Raft connections are
-closed: a server is a cluster of one for now.
+It serves the method table and snapshots to whoever speaks Consul's RPC, and hands the raft
+connections of other servers to the transport.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,8 +13,8 @@ from proconsul.endpoints.methods import Methods
 from proconsul.runtime.agent_settings import tls_settings
 from proconsul.runtime.listening import ListenError, reason_of
 from proconsul.runtime.raft_snapshots import RaftSnapshots
-from proconsul.runtime.rpc_client import ClientLimits, RpcClient
-from proconsul.runtime.rpc_server import RpcLimits, RpcServer, RpcTls
+from proconsul.runtime.rpc_client import RpcClient
+from proconsul.runtime.rpc_server import RaftHandoff, RpcLimits, RpcServer, RpcTls
 from proconsul.runtime.rpc_snapshots import Snapshots
 from proconsul.runtime.tls import server_context
 from proconsul.telemetry import Telemetry
@@ -25,7 +24,7 @@ REQUEST_BYTES_MIN = 8 << 20
 
 
 class RpcPort:
-    """The listener and the client beside it, with one start and one end."""
+    """The listener, with its start and its end."""
 
     def __init__(
         self,
@@ -34,21 +33,26 @@ class RpcPort:
         snapshots: RaftSnapshots,
         methods: Methods,
         serve: Callable[[str, Any], Awaitable[Any]],
+        client: RpcClient,
+        raft_handoff: RaftHandoff,
         telemetry: Telemetry,
     ) -> None:
-        """Raises TlsError for a certificate that cannot be used."""
-        self._client = RpcClient(ClientLimits(), None)
+        """`client` passes snapshots on to the leader.
+
+        Raises TlsError for a certificate that cannot be used.
+        """
+        self.snapshots = Snapshots(
+            facts=lambda: context.facts,
+            log_of_servers=context.log,
+            save=snapshots.save,
+            restore=snapshots.restore,
+            client=client,
+        )
         self._server = RpcServer(
             methods=methods,
             serve=serve,
-            snapshots=Snapshots(
-                facts=lambda: context.facts,
-                log_of_servers=context.log,
-                save=snapshots.save,
-                restore=snapshots.restore,
-                client=self._client,
-            ),
-            raft_handoff=_close,
+            snapshots=self.snapshots,
+            raft_handoff=raft_handoff,
             limits=_limits(config),
             tls=_tls(config),
             telemetry=telemetry,
@@ -76,11 +80,6 @@ class RpcPort:
     async def stop(self, grace_s: float) -> None:
         """Accept nothing more, and end what is open."""
         await self._server.stop(grace_s)
-        await self._client.close()
-
-
-async def _close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A raft connection: nobody here takes one."""
 
 
 def _limits(config: Config) -> RpcLimits:

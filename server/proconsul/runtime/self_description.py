@@ -13,6 +13,7 @@ from proconsul.runtime.agent_settings import node_meta
 from proconsul.runtime.debug_config import debug_config
 from proconsul.runtime.local_agent import LocalAgent
 from proconsul.runtime.raft_driver import RaftDriver
+from proconsul.runtime.replicated_log import contact_text
 
 SERF_ALIVE = 1
 REVISION = ""  # of the Consul that this server behaves as; a release tells none
@@ -130,7 +131,7 @@ def _raft(driver: RaftDriver) -> dict[str, str]:
         "applied_index": str(node.applied_index),
         "commit_index": str(node.commit_index),
         "fsm_pending": "0",
-        "last_contact": "0" if node.is_leader else "never",
+        "last_contact": contact_text(driver),
         "last_log_index": str(node.last_index),
         "last_log_term": str(node.last_term),
         "last_snapshot_index": str(node.snapshot.index),

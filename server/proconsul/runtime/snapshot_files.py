@@ -10,6 +10,7 @@ a second a gigabyte, and can be checked by hand with `sha256sum -c`.
 import hashlib
 import os.path
 import re
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -139,6 +140,16 @@ class SnapshotFiles:
             raise SnapshotDamagedError(path, f"its state cannot be read ({error})") from error
         return SnapshotReader(file, path, snapshot)
 
+    def find(self, index: Index, term: Term) -> StoredSnapshot | None:
+        """The newest one of just that index and term; None if there is none to be used."""
+        for name in self._names():
+            if _numbers(name)[:2] == [term, index]:
+                try:
+                    return self._load(name)
+                except SnapshotDamagedError:
+                    continue
+        return None
+
     def forget(self, meta: SnapshotMeta) -> None:
         """Remove what was written for that index and term, durably. Raises OSError."""
         for name in self._names():
@@ -223,6 +234,14 @@ class SnapshotWriter:
         if self._pending_bytes >= _PIECE_BYTES:
             self._flush()
 
+    def read_back(self) -> Iterator[bytes]:
+        """All that was written so far, from the beginning. Raises OSError."""
+        self._flush()
+        offset = 0
+        while piece := self._state.pread(_PIECE_BYTES, offset):
+            offset += len(piece)
+            yield piece
+
     def finish(self) -> StoredSnapshot:
         """Sync it, give it its name, and remove what is too old. Raises OSError."""
         self._flush()
@@ -279,6 +298,11 @@ class SnapshotReader:
         self._snapshot = snapshot
         self._hash = hashlib.sha256()
         self._offset = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the whole state."""
+        return self._snapshot.size_bytes
 
     def read(self, size_bytes: int) -> bytes:
         """The next bytes, none at the end.

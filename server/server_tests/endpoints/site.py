@@ -105,6 +105,9 @@ class MemoryLog:
     async def confirm_leadership(self) -> None:
         return None
 
+    def may_read_by_lease(self) -> bool:
+        return True
+
     def is_leader(self) -> bool:
         return True
 

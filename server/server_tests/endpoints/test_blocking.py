@@ -37,8 +37,12 @@ class World:
 @dataclass
 class Log:
     leads: bool = True
+    has_lease: bool = True
     confirmed: int = 0
     age_ns: int = 0
+
+    def may_read_by_lease(self) -> bool:
+        return self.has_lease
 
     def is_leader(self) -> bool:
         return self.leads

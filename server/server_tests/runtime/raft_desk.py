@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from proconsul.errors import ProconsulError
 from proconsul.raft.messages import (
+    Input,
     InstallSnapshot,
+    LeaderGone,
     Message,
     Peer,
     ServerAddress,
@@ -51,18 +53,26 @@ class RaftDesk:
 
     def __init__(self, limits: TransportLimits) -> None:
         self.inbox: asyncio.Queue[Message] = asyncio.Queue()
+        self.gone: list[LeaderGone] = []
         self.snapshots = Snapshots()
         self.port = 0
         self.transport = RaftTransport(
             me=ME,
             lookup=StoredAddresses(),
             dial=raft_dial(lambda: None),
-            deliver=self.inbox.put_nowait,
+            deliver=self.take,
             source=self.snapshots,
             sink=self.snapshots,
             limits=limits,
         )
         self._serving: set[asyncio.Task[None]] = set()
+
+    def take(self, message: Input) -> None:
+        """From the transport."""
+        if isinstance(message, LeaderGone):
+            self.gone.append(message)
+        else:
+            self.inbox.put_nowait(message)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """What the RPC port does with a raft connection."""

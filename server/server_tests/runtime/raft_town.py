@@ -12,9 +12,9 @@ from proconsul.raft.invariants import Watch
 from proconsul.raft.messages import (
     AppendEntries,
     EntryKind,
+    Input,
     InstallReply,
     InstallSnapshot,
-    Message,
     Reply,
     ServerAddress,
     ServerId,
@@ -111,7 +111,7 @@ class Member:
 
     # ------------------------------------------------------------ the driver's part
 
-    def deliver(self, message: Message) -> None:
+    def deliver(self, message: Input) -> None:
         """From the transport."""
         if isinstance(message, AppendEntries) and message.entries and self.entries_until_cut:
             self.entries_until_cut -= 1
