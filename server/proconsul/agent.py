@@ -29,6 +29,7 @@ from proconsul.runtime.agent_process import AgentProcess
 from proconsul.runtime.agent_tokens import AgentTokens
 from proconsul.runtime.check_dial import default_tls
 from proconsul.runtime.data_dir import DataDir
+from proconsul.runtime.departure import hand_over, leave
 from proconsul.runtime.disk import RealDisk
 from proconsul.runtime.http_exchange import Deadlines
 from proconsul.runtime.http_server import HttpServer
@@ -37,6 +38,7 @@ from proconsul.runtime.listening import listen, require_bind_address
 from proconsul.runtime.local_agent import LocalAgent
 from proconsul.runtime.local_files import LocalFiles
 from proconsul.runtime.logs import logger, set_level
+from proconsul.runtime.peers_recovery import recover_from_peers_file
 from proconsul.runtime.raft_driver import Hooks, RaftDriver
 from proconsul.runtime.raft_snapshots import RaftSnapshots
 from proconsul.runtime.raft_transport import LIMITS, RaftTransport, raft_dial
@@ -71,6 +73,7 @@ class Agent:
         self._read_config = reload
         self._stopping = asyncio.Event()
         self._failure: BaseException | None = None
+        self._leaves = False
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self.telemetry = Telemetry()
@@ -90,8 +93,11 @@ class Agent:
         require_bind_address(self.config.cluster.bind_addr)
         self.data.prepare()
         self.node_id = self.data.load_node_id(self.config.node_id)
-        self.storage = open_storage(self.data, RealDisk())
+        disk = RealDisk()
+        self.storage = open_storage(self.data, disk)
         try:
+            now_ms = time.time_ns() // 1_000_000
+            self.storage = recover_from_peers_file(self.data, disk, self.storage, now_ms)
             self._build_raft()
             self._build_context()
             self._build_local()
@@ -126,6 +132,7 @@ class Agent:
             events=lambda events: self.duties.store_events(events),  # noqa: PLW0108  # made later
             log=raft_line,
             fatal=self.fail,
+            leader=lambda: self.forwarder.leader_changed(),  # noqa: PLW0108  # made later
         )
         self.driver = RaftDriver(
             me, settings, kept.wal, self.data.log, kept.replicated, kept.snapshot, hooks
@@ -188,8 +195,7 @@ class Agent:
             self.fail,
         )
         self._leader_since = time_from_unix_ns(0)
-        self.forwarder = Forwarder(METHODS, self.context, self.client, lambda: self._leaves)
-        self._leaves = False
+        self.forwarder = Forwarder(METHODS, self.context, self.client, lambda: False)
 
     def _connect_user_events(self) -> None:
         """Events that concern this agent's services are kept, and wake who waits for events."""
@@ -237,7 +243,7 @@ class Agent:
             context=self.context,
             tokens=self.tokens,
             reload=self.reload,
-            stop=self.request_stop,
+            leave=lambda: self.request_stop(leave=True),
         )
         self.api = Api(
             facts=self.context.facts,
@@ -361,8 +367,9 @@ class Agent:
             self._failure = failure
         self._stopping.set()
 
-    def request_stop(self) -> None:
-        """End `wait_for_end`."""
+    def request_stop(self, *, leave: bool = False) -> None:
+        """End `wait_for_end`; with `leave`, `stop` takes this server out of the cluster."""
+        self._leaves |= leave
         self._stopping.set()
 
     @property
@@ -434,6 +441,7 @@ class Agent:
 
         A step that fails is told and does not keep the following from being taken.
         """
+        await self._step("leadership", self._depart())  # with HTTP on: it goes to the next leader
         for task in list(self._tasks):
             task.cancel()
         await self._step("HTTP", self.http.stop(STOP_GRACE_S))
@@ -447,6 +455,14 @@ class Agent:
         await self._step("raft", asyncio.to_thread(self.driver.stop))
         await self._step("log", asyncio.to_thread(self.storage.wal.close))
         await self._step("state", asyncio.to_thread(self.storage.replicated.close))
+
+    async def _depart(self) -> None:
+        if self._failure is not None:
+            return
+        if self._leaves:
+            await leave(self.driver, self.call, self.config.datacenter)
+        else:
+            await hand_over(self.driver)
 
     async def _step(self, name: str, stopping: Awaitable[object]) -> None:
         try:

@@ -168,7 +168,10 @@ class Signals:
             os._exit(FORCED_END)
         self._ending = True
         log.info("caught: signal=%s", number.name)
-        self._agent.request_stop()
+        config = self._agent.config
+        is_interrupt = number is signal.SIGINT
+        leaves = not config.skip_leave_on_interrupt if is_interrupt else config.leave_on_terminate
+        self._agent.request_stop(leave=leaves)
 
     def _reload(self) -> None:
         logs.logger("").info("caught: signal=SIGHUP")

@@ -253,10 +253,15 @@ def begin_transfer(state: State, target: ServerId | None) -> None:
     assert leadership is not None, "asked before"
     voters = [server for server in leadership.followers if state.membership.is_voter(server)]
     if target is None and voters:
-        target = max(voters, key=lambda server: leadership.followers[server].match_index)
+        target = max(voters, key=lambda server: _fitness(state, leadership.followers[server]))
     if target is None or target not in voters:
         raise RefusedError("leadership can only go to another voter")
     leadership.transfer = Transfer(target)
+
+
+def _fitness(state: State, progress: Progress) -> tuple[bool, Index]:
+    """Who is heard goes before who has more."""
+    return progress.silent_ticks < state.settings.lease_ticks, progress.match_index
 
 
 def _tell_transfer_target(state: State, leadership: Leadership) -> None:

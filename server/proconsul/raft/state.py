@@ -110,7 +110,7 @@ class State:
 
         snapshot = stored.snapshot
         self.membership = Membership(snapshot.configuration_index, snapshot.configuration)
-        seen = self._noting_configurations(stored.entries)
+        seen = self._noting_configurations(stored.entries, snapshot.index)
         self.log = Log(snapshot, seen, read_log, settings.young_entries_max)
         assert stored.applied <= self.log.last_index, "the state store is ahead of the log"
         assert self.log.last_term <= self.term, "the log is ahead of the hard state"
@@ -135,10 +135,13 @@ class State:
         self._owing_ticks = owing_ticks if stored.hard_state.term else 0
         self.draw_timeout()
 
-    def _noting_configurations(self, entries: Iterable[Entry]) -> Iterable[Entry]:
+    def _noting_configurations(
+        self, entries: Iterable[Entry], snapshot_index: Index
+    ) -> Iterable[Entry]:
+        # The snapshot's members may be newer than its entries (recovery by peers.json).
+        covered = max(self.membership.latest_index, snapshot_index)
         for entry in entries:
-            newer = entry.index > self.membership.latest_index
-            if entry.kind is EntryKind.CONFIGURATION and newer:
+            if entry.kind is EntryKind.CONFIGURATION and entry.index > covered:
                 self.membership.append(entry.index, decode_configuration(entry.data))
             yield entry
 

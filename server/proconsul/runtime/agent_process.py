@@ -40,9 +40,9 @@ class AgentProcess:
         context: Context,
         tokens: AgentTokens,
         reload: Callable[[], Awaitable[None]],
-        stop: Callable[[], None],
+        leave: Callable[[], None],
     ) -> None:
-        """`reload` reads the configuration again; `stop` begins the end of the process."""
+        """`reload` reads the configuration again; `leave` begins to leave, then ends."""
         self.loaded = loaded  # replaced at a reload
         self.node_id = node_id
         self.local = local
@@ -51,7 +51,7 @@ class AgentProcess:
         self._snapshots = snapshots
         self._tokens = tokens
         self._reload = reload
-        self._stop = stop
+        self._leave = leave
         self._metrics = ProcessMetrics(telemetry)
         self._server_metrics = ServerMetrics(telemetry, context, driver)
         self.started_unix_s = time.time()
@@ -107,8 +107,8 @@ class AgentProcess:
         await self._reload()
 
     async def leave(self) -> None:
-        """Leave and end: a single server has nobody to tell."""
-        self._stop()
+        """Leave the cluster, and end."""
+        self._leave()
 
     async def join(self, address: str, wan: bool) -> int:
         """Join the pool through an address: only our own is a member yet."""

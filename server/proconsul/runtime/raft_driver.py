@@ -76,6 +76,7 @@ class Hooks:
     events: Callable[[list[object]], None]  # of the store, after each commit
     log: Callable[[str, str], None]  # level, line
     fatal: Callable[[BaseException], None]  # the process must end
+    leader: Callable[[], None] = lambda: None  # another leads, here or elsewhere
 
 
 class Carrier(Protocol):
@@ -487,6 +488,8 @@ class RaftDriver:
             case LeaderChanged(leader=leader):
                 name = leader.id if leader else "nobody"
                 self._hooks.log("INFO", f"new leader elected: {name}")
+                if leader is not None:
+                    self._hooks.leader()
             case ConfigurationChanged(index=index):
                 self._hooks.log("INFO", f"updating configuration: index={index}")
             case TransferEnded(told=told, why=why):

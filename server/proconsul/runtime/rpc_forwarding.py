@@ -22,10 +22,15 @@ from proconsul.endpoints.forward import (
 )
 from proconsul.endpoints.methods import Method, Methods
 from proconsul.errors import NoLeaderError, RpcError
-from proconsul.runtime.rpc_client import RpcClient, can_retry
+from proconsul.runtime.rpc_client import RpcClient, RpcTransportError, can_retry
 
 JITTER_FRACTION = 16  # of the hold, between two looks for a leader: up to one such part
 JITTER_STEPS = 1 << 20
+LAST_WORD_S = 1.0  # for an earlier leader to finish what it was asked
+LEADER_REPLACED = (
+    "rpc error making call: another server leads now, and the one that was asked does not answer: "
+    "whether it was done is unknown"
+)
 _NOT_YET = object()
 
 
@@ -41,6 +46,7 @@ class Forwarder:
         self._client = client
         self._leaves = leaves
         self._reply_types: dict[str, Any] = {}
+        self._waiting: dict[str, set[asyncio.Future[Any]]] = {}  # by the address that was asked
 
     async def call(self, name: str, request: Any) -> Any:
         """The reply. Raises ProconsulError: NoLeaderError when nobody led all the time."""
@@ -90,4 +96,36 @@ class Forwarder:
     async def _call_there(self, address: str, name: str, method: Method, request: Any) -> Any:
         if name not in self._reply_types:
             self._reply_types[name] = reply_type_of(method.handler)
-        return await self._client.call(address, name, request, self._reply_types[name])
+        calling = asyncio.ensure_future(
+            self._client.call(address, name, request, self._reply_types[name])
+        )
+        waiting = self._waiting.setdefault(address, set())
+        waiting.add(calling)
+        try:
+            return await calling
+        except asyncio.CancelledError:
+            if calling not in waiting:
+                raise RpcTransportError(LEADER_REPLACED, sent=True) from None
+            raise
+        finally:
+            calling.cancel()
+            waiting.discard(calling)
+            if not waiting:
+                self._waiting.pop(address, None)
+
+    def leader_changed(self) -> None:
+        """Another server leads: who waits for an earlier one is told, if that does not soon.
+
+        It may be frozen or cut off, and its connections would stay open for minutes.
+        """
+        address = self._context.log.leader_address()
+        for earlier in self._waiting.keys() - {address}:
+            asyncio.get_running_loop().call_later(LAST_WORD_S, self._give_up, earlier)
+
+    def _give_up(self, address: str) -> None:
+        if address == self._context.log.leader_address():
+            return  # it is back
+        waiting = self._waiting.get(address, set())
+        for calling in list(waiting):
+            waiting.discard(calling)
+            calling.cancel()

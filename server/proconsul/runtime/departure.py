@@ -1,0 +1,57 @@
+"""How a server goes: its leadership first, so that the others need no election.
+
+A stop leaves the membership as it is, for the server comes back. Who leaves for good (`consul
+leave`) is taken out by the leader, as in Consul.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from proconsul.errors import ProconsulError
+from proconsul.model.operator import RaftRemovePeerRequest
+from proconsul.runtime.logs import logger
+from proconsul.runtime.raft_driver import RaftDriver
+
+HAND_OVER_S = 10.0  # the driver's own limit is an election timeout
+LEAVE_S = 15.0
+LOOK_AGAIN_S = 0.01
+
+log = logger("raft")
+
+
+async def hand_over(driver: RaftDriver) -> None:
+    """Have another voter lead, if this server does and there is one; failing is only told."""
+    node = driver.node
+    if not node.is_leader or node.is_only_voter:
+        return
+    try:
+        async with asyncio.timeout(HAND_OVER_S):
+            await driver.transfer()
+            # As long as this server listens it can pass on what it was asked meanwhile.
+            while node.leader is None:  # noqa: ASYNC110 - for a moment, once in a life
+                await asyncio.sleep(LOOK_AGAIN_S)
+        log.info("leadership was handed over: leader=%s", node.leader.id)
+    except (ProconsulError, TimeoutError) as failure:
+        log.warning("the others have to elect a leader by themselves: %s", failure or "too late")
+
+
+async def leave(
+    driver: RaftDriver, call: Callable[[str, Any], Awaitable[Any]], datacenter: str
+) -> None:
+    """Hand over, and be taken out of the cluster's membership; failing is only told."""
+    if len(driver.servers()) <= 1:
+        return
+    await hand_over(driver)
+    request = RaftRemovePeerRequest(datacenter=datacenter, id=driver.me.id)
+    try:
+        async with asyncio.timeout(LEAVE_S):
+            await call("Operator.RaftRemovePeerByID", request)
+        log.info("this server is no member of the cluster any more")
+    except (ProconsulError, TimeoutError) as failure:
+        log.error(
+            "this server is still a member of the cluster: %s. Remove it on another one: "
+            "consul operator raft remove-peer -id=%s",
+            failure or "no answer in time",
+            driver.me.id,
+        )
