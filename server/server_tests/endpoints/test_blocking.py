@@ -106,11 +106,14 @@ class Row:
         return self.index, f"at {self.index}"
 
 
-def options(index: int = 0, wait_s: float = 0, *, consistent: bool = False) -> QueryOptions:
+def options(
+    index: int = 0, wait_s: float = 0, *, consistent: bool = False, stale: bool = False
+) -> QueryOptions:
     return QueryOptions(
         min_query_index=index,
         max_query_time=Duration(round(wait_s * SECOND)),
         require_consistent=consistent,
+        allow_stale=stale,
     )
 
 
@@ -202,6 +205,34 @@ async def test_a_consistent_read_confirms_the_leadership_each_round() -> None:
     place.log.leads = False
     place.watchers.fire({("rows", b"a")})
     with pytest.raises(NoLeaderError):
+        await waiting
+
+
+async def test_a_read_in_the_default_mode_rests_on_a_lease_or_asks_the_others() -> None:
+    place, row = Place(), Row()
+    await blocking_query(place.context, options(), row.query)
+    assert place.log.confirmed == 0
+    place.log.has_lease = False
+    await blocking_query(place.context, options(), row.query)
+    assert place.log.confirmed == 1
+    place.log.leads = False
+    with pytest.raises(NoLeaderError):
+        await blocking_query(place.context, options(), row.query)
+
+
+async def test_a_stale_read_asks_nobody() -> None:
+    place, row = Place(), Row()
+    place.log.has_lease = False
+    await blocking_query(place.context, options(stale=True), row.query)
+    assert place.log.confirmed == 0
+
+
+async def test_a_lease_is_looked_at_before_each_answer_of_a_long_wait() -> None:
+    place, row = Place(), Row()
+    waiting = asyncio.create_task(blocking_query(place.context, options(5, 10), row.query))
+    await asyncio.sleep(0)
+    place.log.leads = place.log.has_lease = False
+    with pytest.raises(NoLeaderError):  # its time is over, and nothing has changed here
         await waiting
 
 

@@ -1,8 +1,21 @@
 """Clusters over real sockets whose connections break, and what a broken peer cannot do."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
-from proconsul.raft.messages import AppendReply, Reply
+from proconsul.raft.codec import encode_request
+from proconsul.raft.messages import (
+    AppendEntries,
+    AppendReply,
+    LeaderGone,
+    Reply,
+    Term,
+    TimeoutNow,
+    Token,
+)
+from proconsul.rpc.first_byte import FirstByte
+from server_tests.runtime.raft_desk import HOST, ME, RaftDesk, raft_desk
 from server_tests.runtime.raft_town import Member, town
 
 
@@ -98,3 +111,43 @@ async def test_a_server_that_lacks_too_much_gets_the_snapshot_in_pieces() -> Non
         await servers.agree_on(*commands)
         assert late.snapshots_taken == 1
         assert late.bodies == {}
+
+
+async def test_the_end_of_the_connection_with_the_heartbeats_is_told_and_no_other() -> None:
+    async with raft_desk() as desk, connection(desk) as beats:
+        beats.write(encode_request(AppendEntries(token=Token(1), term=Term(2), leader=ME)))
+        await desk.inbox.get()
+        async with connection(desk) as votes:
+            votes.write(encode_request(TimeoutNow(token=Token(2))))
+            await desk.inbox.get()
+        await asyncio.sleep(0.2)
+        assert desk.gone == []
+        beats.close()
+        async with asyncio.timeout(10):
+            while not desk.gone:  # noqa: ASYNC110 - the desk tells nobody
+                await asyncio.sleep(0.01)
+        assert desk.gone == [LeaderGone(leader=ME)]
+
+
+async def test_an_older_connection_of_the_leader_may_end() -> None:
+    beat = encode_request(AppendEntries(token=Token(1), term=Term(2), leader=ME))
+    async with raft_desk() as desk, connection(desk) as older, connection(desk) as newer:
+        for writer in (older, newer):
+            writer.write(beat)
+            await desk.inbox.get()
+        older.close()
+        await asyncio.sleep(0.2)
+        assert desk.gone == []
+
+
+@asynccontextmanager
+async def connection(desk: RaftDesk) -> AsyncIterator[asyncio.StreamWriter]:
+    """A leader's, behind its first byte."""
+    _, writer = await asyncio.open_connection(HOST, desk.port)
+    writer.write(bytes([FirstByte.RAFT]))
+    try:
+        yield writer
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()

@@ -191,6 +191,66 @@ async def test_a_read_that_was_not_answered_is_made_again() -> None:
         assert asked == ["KVS.Get"]
 
 
+async def test_a_write_at_a_leader_that_was_replaced_and_is_silent_fails_as_unknown() -> None:
+    asked: list[str] = []
+    async with (
+        rpc_site(serve=stuck(asked)) as old,
+        rpc_site() as new,
+        follower_of(old.address) as follower,
+    ):
+        writing = asyncio.ensure_future(follower.forwarder.call("KVS.Apply", SET_A))
+        reading = asyncio.ensure_future(follower.forwarder.call("KVS.Get", GET_A))
+        await asyncio.sleep(0.5)
+        follower.log.leader = new.address
+        follower.forwarder.leader_changed()
+        failure = await error_of(writing)
+        assert "whether it was done is unknown" in str(failure)
+        assert "No cluster leader" not in str(failure)
+        assert (await reading).entries is None  # made again, at the one that leads
+        assert sorted(asked) == ["KVS.Apply", "KVS.Get"]
+
+
+async def test_what_an_earlier_leader_finishes_in_time_counts() -> None:
+    def slow(site: Site) -> Serve:
+        async def serve(method: str, request: Any) -> Any:
+            await asyncio.sleep(0.6)
+            return True
+
+        return serve
+
+    async with rpc_site(serve=slow) as old, rpc_site() as new, follower_of(old.address) as follower:
+        writing = asyncio.ensure_future(follower.forwarder.call("KVS.Apply", CAS_A))
+        await asyncio.sleep(0.1)
+        follower.log.leader = new.address
+        follower.forwarder.leader_changed()
+        assert await writing is True
+
+
+async def test_who_leads_no_more_passes_a_call_on_that_it_took_nothing_of() -> None:
+    async with rpc_site() as new, follower_of("") as follower:
+        log = LeaderLog("")
+        follower.site.context.log = cast("Log", log)
+        asked = asyncio.ensure_future(follower.forwarder.call("KVS.Apply", CAS_A))
+        await asyncio.sleep(1)
+        log.leads, log.leader = False, new.address
+        assert await asked is True
+        assert log.refused > 0
+
+
+class LeaderLog(FollowerLog):
+    """Believes that it leads, and takes nothing."""
+
+    leads = True
+    refused = 0
+
+    def is_leader(self) -> bool:
+        return self.leads
+
+    async def propose(self, kind: Any, request: Any) -> Any:
+        self.refused += 1
+        raise NoLeaderError
+
+
 async def test_an_error_of_a_forwarded_call_is_wrapped_once_for_each_server() -> None:
     def forwarding(failure: ProconsulError) -> Any:
         def wrap(site: Site) -> Serve:
