@@ -16,7 +16,7 @@ PR_SET_PDEATHSIG = 1  # prctl(2), Linux
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
-def _die_with_the_tests() -> None:
+def die_with_the_tests() -> None:
     """In the new process: be killed when the thread that started it ends, however that comes."""
     if _prctl is not None:
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -68,7 +68,7 @@ class ServerProcess:
                 command,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_the_tests,  # noqa: PLW1509 - one system call, no lock
+                preexec_fn=die_with_the_tests,  # noqa: PLW1509 - one system call, no lock
             )
 
     @property

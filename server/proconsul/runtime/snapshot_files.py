@@ -102,7 +102,7 @@ class SnapshotFiles:
         self._damaged: set[str] = set()
         disk.make_dirs(directory)
         for name in disk.names(directory):
-            if name.endswith(_ASIDE):
+            if name.endswith(_ASIDE) and _NAME.fullmatch(name.removesuffix(_ASIDE)):
                 remove_folder(disk, os.path.join(directory, name))
 
     def survey(self, *, check_contents: bool) -> Survey:

@@ -6,7 +6,7 @@ answered before it is applied (design decision 4).
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -22,7 +22,7 @@ from proconsul.runtime.logs import logger
 from proconsul.runtime.waiting import WaitingRoom
 from proconsul.store.engine import Engine
 from proconsul.store.state import State
-from proconsul.store.transaction import WriteTransaction
+from proconsul.store.transaction import ReadTransaction, WriteTransaction
 
 log = logger("fsm")
 
@@ -43,6 +43,18 @@ class StateBrokenError(ProconsulError):
             "state anew from snapshot and log when it is started again; look for disk errors "
             "before that."
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the commands of the log mean, and how the state is written down and read back."""
+
+    apply: Callable[[WriteTransaction, bytes, bytes | None, int], object]  # fsm.apply.apply
+    write: Callable[[ReadTransaction], Iterator[bytes]]  # fsm.snapshot.write
+    restore: Callable[[WriteTransaction, Iterable[bytes]], object]  # fsm.snapshot.restore
+
+
+CONSUL = Machine(apply, snapshot.write, snapshot.restore)
 
 
 class StateEngine(Engine, Protocol):
@@ -75,13 +87,23 @@ class HeldState:
 class NewState:
     """A state in the making, that nobody sees; another thread may fill it."""
 
-    def __init__(self, txn: WriteTransaction) -> None:
+    def __init__(self, txn: WriteTransaction, machine: Machine) -> None:
         self._txn = txn
+        self._machine = machine
         self.give_up = threading.Event()
 
     def fill(self, chunks: Iterable[bytes]) -> None:
         """Read a snapshot into it. Raises SnapshotError, StateFullError, GivenUpError."""
-        snapshot.restore(self._txn, _until(chunks, self.give_up))
+        self._machine.restore(self._txn, _until(chunks, self.give_up))
+
+    def apply(self, entries: Sequence[Entry]) -> None:
+        """Go on behind what was filled in. Raises CommandError, StateFullError."""
+        for entry in entries:
+            _apply_to(self._machine, self._txn, entry)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The records of a snapshot of what it holds by now."""
+        return self._machine.write(self._txn)
 
     @property
     def events(self) -> list[object]:
@@ -96,11 +118,25 @@ def _until(chunks: Iterable[bytes], give_up: threading.Event) -> Iterator[bytes]
         yield chunk
 
 
+def _apply_to(machine: Machine, txn: WriteTransaction, entry: Entry) -> Any:
+    """The FSM's value; None for what is no command."""
+    txn.index = entry.index
+    if entry.kind is not EntryKind.COMMAND:
+        return None
+    try:
+        return machine.apply(txn, entry.data, entry.extensions or None, entry.term)
+    except CommandError as failure:
+        raise CommandError(
+            f"entry {entry.index} of the log cannot be applied: {failure}"
+        ) from failure
+
+
 class ReplicatedState:
     """The state, and those who wait for its changes."""
 
-    def __init__(self, engine: StateEngine) -> None:
+    def __init__(self, engine: StateEngine, machine: Machine = CONSUL) -> None:
         self._engine = engine
+        self._machine = machine
         self._is_broken = False
         self.state = State(engine)
         self.waiting = WaitingRoom(self.state.watchers)
@@ -125,15 +161,7 @@ class ReplicatedState:
         applied = Applied()
         with self.state.write(entries[0].index) as txn:
             for entry in entries:
-                txn.index = entry.index
-                value = None
-                if entry.kind is EntryKind.COMMAND:
-                    try:
-                        value = apply(txn, entry.data, entry.extensions or None, entry.term)
-                    except CommandError as failure:
-                        raise CommandError(
-                            f"entry {entry.index} of the log cannot be applied: {failure}"
-                        ) from failure
+                value = _apply_to(self._machine, txn, entry)
                 applied.results.append((entry.index, entry.term, value))
             txn.set_applied(entries[-1].index)
         applied.events.extend(txn.events)
@@ -143,7 +171,7 @@ class ReplicatedState:
     def held(self) -> Iterator[HeldState]:
         """The state as it is now; whoever reads it must have ended when the block does."""
         with self.state.snapshot() as view:
-            yield HeldState(snapshot.write(view))
+            yield HeldState(self._machine.write(view))
 
     @contextmanager
     def replacement(self, applied_index: int) -> Iterator[NewState]:
@@ -152,7 +180,7 @@ class ReplicatedState:
         When the block raises, this one stays. Everybody who waits is woken by the change.
         """
         with self.state.replace(applied_index) as txn:
-            new = NewState(txn)
+            new = NewState(txn, self._machine)
             yield new
             txn.set_applied(applied_index)
             self.waiting.state_replaced()

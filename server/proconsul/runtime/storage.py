@@ -27,7 +27,7 @@ from proconsul.runtime.disk import Disk
 from proconsul.runtime.lmdb_engine import LmdbEngine
 from proconsul.runtime.logs import logger
 from proconsul.runtime.snapshot_files import SnapshotDamagedError, SnapshotFiles, StoredSnapshot
-from proconsul.runtime.state_machine import ReplicatedState, StateEngine
+from proconsul.runtime.state_machine import CONSUL, Machine, ReplicatedState, StateEngine
 from proconsul.runtime.wal_files import WalFiles
 from proconsul.store.engine import StateFullError
 from proconsul.wal.segments import DEFAULT_SEGMENT_BYTES, parse_name
@@ -63,6 +63,7 @@ def open_storage(
     disk: Disk,
     open_state: OpenState = LmdbEngine.open,
     segment_bytes: int = DEFAULT_SEGMENT_BYTES,
+    machine: Machine = CONSUL,
 ) -> Storage:
     """Open what is there, or begin anew in an empty folder.
 
@@ -78,7 +79,7 @@ def open_storage(
     except DiskFullError as full:
         raise no_room(data.root) from full
     try:
-        return _open_behind(data, disk, open_state, wal)
+        return _open_behind(data, disk, open_state, wal, machine)
     except BaseException:
         wal.close()
         raise
@@ -100,7 +101,9 @@ def _refuse_lost_log(data: DataDir, disk: Disk) -> None:
         )
 
 
-def _open_behind(data: DataDir, disk: Disk, open_state: OpenState, wal: WalFiles) -> Storage:
+def _open_behind(
+    data: DataDir, disk: Disk, open_state: OpenState, wal: WalFiles, machine: Machine
+) -> Storage:
     files = SnapshotFiles(data.snapshots, disk)
     try:
         engine, trusted = open_state(Path(data.state))
@@ -108,11 +111,15 @@ def _open_behind(data: DataDir, disk: Disk, open_state: OpenState, wal: WalFiles
         if says_full(failure):
             raise no_room(data.root) from failure
         raise DataDirError(f"the state under {data.state} cannot be opened: {failure}") from failure
-    replicated = ReplicatedState(engine)
+    replicated = ReplicatedState(engine, machine)
     try:
         snapshot = _recover(data, files, replicated, wal, trusted=trusted)
-        if snapshot.index > wal.last_index:
-            # A user's snapshot was durable, and the crash came before the log was reset.
+        if not _continues(wal, snapshot):
+            log.warning(
+                "the log up to %d is dropped: the last entry of snapshot %d is not in it",
+                wal.last_index,
+                snapshot.index,
+            )
             wal.reset(snapshot.index, snapshot.term)
     except (DiskFullError, StateFullError) as full:
         replicated.close()
@@ -146,7 +153,7 @@ def _recover(
         with replicated.replacement(0):
             pass
     for snapshot in survey.usable:
-        if _reaches(wal, snapshot.meta) and _bring_to(files, replicated, snapshot):
+        if _reaches(wal, snapshot.meta) and _bring_to(files, replicated, snapshot, wal):
             return snapshot.meta
     if _reaches(wal, NO_SNAPSHOT):
         return NO_SNAPSHOT
@@ -171,9 +178,20 @@ def _reaches(wal: WalFiles, snapshot: SnapshotMeta) -> bool:
     return wal.first_index <= snapshot.index + 1
 
 
-def _bring_to(files: SnapshotFiles, replicated: ReplicatedState, snapshot: StoredSnapshot) -> bool:
-    """Have the state hold at least that snapshot; False if it cannot be read."""
-    if replicated.applied_index >= snapshot.meta.index:
+def _continues(wal: WalFiles, snapshot: SnapshotMeta) -> bool:
+    """Whether the log holds the snapshot's last entry; else none of it counts (paper, figure 13).
+
+    A user's snapshot lies beyond the log, a leader's may contradict it: the snapshot was durable
+    first, and the crash came before the log was reset.
+    """
+    return snapshot.index <= wal.last_index and wal.term_of(snapshot.index) == snapshot.term
+
+
+def _bring_to(
+    files: SnapshotFiles, replicated: ReplicatedState, snapshot: StoredSnapshot, wal: WalFiles
+) -> bool:
+    """Have the state hold that snapshot, and more only of the log; False if it cannot be read."""
+    if replicated.applied_index >= snapshot.meta.index and _continues(wal, snapshot.meta):
         return True
     log.info("building the state from snapshot %s", snapshot.name)
     try:

@@ -6,12 +6,23 @@ from pathlib import Path
 import pytest
 
 from proconsul.errors import ProconsulError
+from proconsul.raft.messages import Configuration, Index, Server, SnapshotMeta, Term
 from proconsul.runtime.data_dir import DataDir, DataDirError
 from proconsul.runtime.lmdb_engine import LmdbEngine
 from proconsul.runtime.raft_snapshots import SnapshotPolicy
-from proconsul.runtime.storage import open_storage
+from proconsul.runtime.snapshot_files import SnapshotFiles
+from proconsul.runtime.storage import Storage, open_storage
+from proconsul.store import kv
+from proconsul.wal.record import HardState
 from proconsul.wal.recovery import WalDamagedError
-from server_tests.runtime.driver_world import DATA, SEGMENT_BYTES, Engine, World, begin
+from server_tests.runtime.driver_world import (
+    DATA,
+    ME,
+    SEGMENT_BYTES,
+    Engine,
+    World,
+    begin,
+)
 from server_tests.sim.disk import Lands, SimDisk
 
 KEEP_NOTHING = SnapshotPolicy(interval_s=1e6, threshold=1 << 30, trailing=0)
@@ -192,3 +203,72 @@ async def test_a_refused_start_lets_go_of_the_lock() -> None:
         with pytest.raises(ProconsulError, match="no usable snapshot"):
             here.open()
     assert here.disk.open_files == 0
+
+
+def value_of(storage: Storage, key: str) -> bytes | None:
+    _, entry = kv.get(storage.replicated.state.read(), None, key)
+    return None if entry is None else entry.value
+
+
+async def a_snapshot_inside_the_log(here: World, *, another_term: bool) -> SnapshotMeta:
+    """Durable at an index that the log goes beyond, with `colour` red; the log makes it blue."""
+    life = await begin(here)
+    await life.put("colour", b"red")
+    index = life.driver.node.last_index
+    await life.put("colour", b"blue")
+    term = life.driver.node.term
+    await life.stop()
+    there = World(SimDisk(random.Random(2).randrange))  # whose state the snapshot holds
+    life = await begin(there)
+    await life.put("colour", b"red")
+    with life.replicated.held() as held:
+        records = list(held.chunks())
+    await life.stop()
+    if another_term:
+        term = Term(term + 1)
+        storage = here.open()
+        storage.wal.append([], HardState(term, b""))
+        storage.close()
+    meta = SnapshotMeta(
+        index=Index(index),
+        term=term,
+        configuration=Configuration((Server(ME.id, ME.address),)),
+        configuration_index=Index(1),
+    )
+    writer = SnapshotFiles(DATA.snapshots, here.disk).create(meta, now_ms=1)
+    for piece in records:
+        writer.write(piece)
+    writer.finish()
+    return meta
+
+
+@pytest.mark.parametrize("rebooted", [False, True])
+async def test_a_log_that_holds_the_snapshots_last_entry_goes_on_behind_it(rebooted: bool) -> None:
+    here = world()
+    snapshot = await a_snapshot_inside_the_log(here, another_term=False)
+    here.rebooted = rebooted
+    storage = here.open()
+    assert storage.snapshot == snapshot
+    assert storage.wal.last_index > snapshot.index
+    storage.close()
+    life = await begin(here)
+    assert life.get("colour") == b"blue"
+    await life.stop()
+
+
+@pytest.mark.parametrize("rebooted", [False, True])
+async def test_a_log_with_another_entry_at_the_snapshots_index_is_dropped(rebooted: bool) -> None:
+    """Figure 13 of the paper: the leader's snapshot was durable, then came the crash."""
+    here = world()
+    snapshot = await a_snapshot_inside_the_log(here, another_term=True)
+    here.rebooted = rebooted
+    storage = here.open()
+    assert storage.snapshot == snapshot
+    assert (storage.wal.last_index, storage.wal.last_term) == (snapshot.index, snapshot.term)
+    assert storage.wal.first_index == snapshot.index + 1
+    assert storage.replicated.applied_index == snapshot.index
+    assert value_of(storage, "colour") == b"red"
+    storage.close()
+    life = await begin(here)
+    assert life.get("colour") == b"red"
+    await life.stop()
