@@ -486,7 +486,7 @@ class RaftDriver:
                     self._reads.fail()
                 self._hooks.leadership(role is Role.LEADER)
             case LeaderChanged(leader=leader):
-                name = leader.id if leader else "nobody"
+                name = (leader.id or leader.address) if leader else "nobody"
                 self._hooks.log("INFO", f"new leader elected: {name}")
                 if leader is not None:
                     self._hooks.leader()
