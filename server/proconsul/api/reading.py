@@ -13,6 +13,7 @@ from proconsul.api.reply import meta_headers
 from proconsul.api.surface import Api
 from proconsul.errors import ProconsulError
 from proconsul.model.query import QueryMeta, QueryOptions
+from proconsul.wire.golang import Duration
 
 M = TypeVar("M", bound=QueryMeta)
 
@@ -20,14 +21,27 @@ _NO_ANSWER = QueryMeta()
 
 
 async def read(api: Api, method: str, request: QueryOptions) -> Any:
-    """The reply of a call that reads; a failure of it carries the headers of no answer."""
+    """The reply of a call that reads; a failure of it carries the headers of no answer.
+
+    An answer that is older than `?max_stale` allows is asked for again, at the leader.
+    """
     try:
-        return await api.call(method, request)
+        answer = await api.call(method, request)
+        if _is_too_old(answer, request):
+            fresh = replace(request, allow_stale=False, max_stale_duration=Duration(0))
+            return await api.call(method, fresh)
     except ProconsulError as failure:
         error = failure_of(failure)
         raise HttpError(
             error.status, error.text, (*error.headers, *meta_headers(_NO_ANSWER))
         ) from failure
+    return answer
+
+
+def _is_too_old(answer: Any, request: QueryOptions) -> bool:
+    if not request.allow_stale or request.max_stale_duration <= 0:
+        return False
+    return bool(getattr(answer, "last_contact", 0) > request.max_stale_duration)
 
 
 def with_level(answer: M, request: QueryOptions) -> M:

@@ -3,7 +3,11 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
+from proconsul.endpoints.table import METHODS
+from proconsul.model.kv import IndexedDirEntries, KeyRequest
+from proconsul.wire.golang import SECOND, Duration
 from server_tests.endpoints.site import Site, open_site
 
 
@@ -121,3 +125,22 @@ async def test_a_value_that_is_too_large_is_refused() -> None:
     reply = await open_site().ask("PUT", "/v1/kv/a", b"x" * (524_288 + 1))
     assert reply.status == 413
     assert reply.text.startswith("Request body(524289 bytes) too large, max size: 524288 bytes.")
+
+
+async def test_an_answer_that_is_older_than_max_stale_allows_is_asked_for_at_the_leader() -> None:
+    site = open_site()
+    await put(site, "a")
+    asked: list[bool] = []
+
+    async def follower(method: str, request: KeyRequest) -> IndexedDirEntries:
+        """Answers by itself what may be stale; its leader was heard two seconds ago."""
+        asked.append(request.allow_stale)
+        answer: IndexedDirEntries = await METHODS.call(site.context, method, request)
+        age = Duration(2 * SECOND if request.allow_stale else 0)
+        return replace(answer, last_contact=age)
+
+    site.api.call = follower
+    reply = await site.ask("GET", "/v1/kv/a?max_stale=3s")
+    assert (reply.headers["X-Consul-Lastcontact"], asked) == ("2000", [True])
+    reply = await site.ask("GET", "/v1/kv/a?max_stale=1s")
+    assert (reply.headers["X-Consul-Lastcontact"], asked) == ("0", [True, True, False])
