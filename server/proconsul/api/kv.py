@@ -11,6 +11,7 @@ from proconsul.api.options import (
     refuse_namespaces,
     uint64_error,
 )
+from proconsul.api.reading import ask
 from proconsul.api.reply import Reply, meta_headers
 from proconsul.api.surface import Api
 from proconsul.errors import RpcError
@@ -57,8 +58,10 @@ async def _get(api: Api, request: Request) -> Reply | Response:
     if not recurse:
         _require(key)
     refuse_namespaces(request)
-    found: IndexedDirEntries = await api.call(
-        "KVS.List" if recurse else "KVS.Get", KeyRequest(datacenter=datacenter, key=key, **options)
+    found: IndexedDirEntries = await ask(
+        api,
+        "KVS.List" if recurse else "KVS.Get",
+        KeyRequest(datacenter=datacenter, key=key, **options),
     )
     if not found.entries:
         return Reply(None, found, 404)
@@ -69,7 +72,7 @@ async def _get(api: Api, request: Request) -> Reply | Response:
 
 
 async def _keys(api: Api, wanted: KeyListRequest) -> Reply:
-    found: IndexedKeyList = await api.call("KVS.ListKeys", wanted)
+    found: IndexedKeyList = await ask(api, "KVS.ListKeys", wanted)
     if not found.keys and wanted.prefix:
         return Reply(None, found, 404)
     return Reply(found.keys or [], found)

@@ -21,21 +21,26 @@ _NO_ANSWER = QueryMeta()
 
 
 async def read(api: Api, method: str, request: QueryOptions) -> Any:
-    """The reply of a call that reads; a failure of it carries the headers of no answer.
-
-    An answer that is older than `?max_stale` allows is asked for again, at the leader.
-    """
+    """The reply of a call that reads; a failure of it carries the headers of no answer."""
     try:
-        answer = await api.call(method, request)
-        if _is_too_old(answer, request):
-            fresh = replace(request, allow_stale=False, max_stale_duration=Duration(0))
-            return await api.call(method, fresh)
+        return await ask(api, method, request)
     except ProconsulError as failure:
         error = failure_of(failure)
         raise HttpError(
             error.status, error.text, (*error.headers, *meta_headers(_NO_ANSWER))
         ) from failure
-    return answer
+
+
+async def ask(api: Api, method: str, request: QueryOptions) -> Any:
+    """The same with the failure as it is.
+
+    An answer that is older than `?max_stale` allows is asked for again, at the leader.
+    """
+    answer = await api.call(method, request)
+    if not _is_too_old(answer, request):
+        return answer
+    fresh = replace(request, allow_stale=False, max_stale_duration=Duration(0))
+    return await api.call(method, fresh)
 
 
 def _is_too_old(answer: Any, request: QueryOptions) -> bool:
