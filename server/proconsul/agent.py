@@ -39,7 +39,8 @@ from proconsul.runtime.local_agent import LocalAgent
 from proconsul.runtime.local_files import LocalFiles
 from proconsul.runtime.logs import logger, set_level
 from proconsul.runtime.peers_recovery import recover_from_peers_file
-from proconsul.runtime.raft_driver import Hooks, RaftDriver
+from proconsul.runtime.raft_driver import RaftDriver
+from proconsul.runtime.raft_ports import Hooks
 from proconsul.runtime.raft_snapshots import RaftSnapshots
 from proconsul.runtime.raft_transport import LIMITS, RaftTransport, raft_dial
 from proconsul.runtime.reloading import reloaded

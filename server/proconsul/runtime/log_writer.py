@@ -39,6 +39,7 @@ from proconsul.wire import msgpack
 FULL_DISK_RETRY_S = 0.25
 SPARE_RETRY_S = 1.0
 GROUP_BYTES_MAX = 4 * 1024 * 1024  # about that many in one write, so that answers do not wait long
+START_READ_BYTES = 4 * 1024 * 1024
 _BODY_HEAD = struct.Struct(">BI")  # kind, length of the extensions
 
 T = TypeVar("T")
@@ -61,6 +62,20 @@ def entry_of(record: LogRecord) -> Entry:
         bytes(record.body[start + extension_bytes :]),
         bytes(record.body[start : start + extension_bytes]),
     )
+
+
+def read_entries(wal: WalFiles, first: Index, last: Index, bytes_max: int) -> list[Entry]:
+    """Entries that are on disk, as many as `bytes_max` allows, one at least."""
+    return [entry_of(record) for record in wal.read(first, last, bytes_max)]
+
+
+def stored_entries(wal: WalFiles) -> Iterator[Entry]:
+    """All that the log holds, piece by piece."""
+    at = max(wal.first_index, 1)
+    while at <= wal.last_index:
+        for record in wal.read(at, wal.last_index, START_READ_BYTES):
+            yield entry_of(record)
+            at = record.index + 1
 
 
 def wal_hard_state(state: HardState) -> WalHardState:

@@ -1,4 +1,4 @@
-"""Who waits for the log: writes for their results, consistent reads for the leave to be served.
+"""Who waits for raft: writes for results, consistent reads for leave, transfers for their end.
 
 Everything happens on the event loop. Each future that fails gets an exception of its own.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proconsul.errors import NoLeaderError, RpcError
-from proconsul.raft.effects import ReadAnswer
+from proconsul.raft.effects import ReadAnswer, TransferEnded
 from proconsul.raft.messages import Index, ReadId, Term
 
 
@@ -66,12 +66,15 @@ class PendingWrites:
                 else:
                     write.done.set_exception(LeadershipLostError())
 
-    def fail(self, failure: Callable[[], Exception]) -> None:
-        """Nobody waits any more; what is in the log stays there."""
-        writes, self._writes = self._writes, deque()
-        for write in writes:
-            if not write.done.done():
+    def fail(self, failure: Callable[[], Exception], *, beyond: int = 0) -> None:
+        """Nobody waits any more for what lies beyond that index; what is in the log stays there."""
+        kept: deque[_Write] = deque()
+        for write in self._writes:
+            if write.index <= beyond:
+                kept.append(write)
+            elif not write.done.done():
                 write.done.set_exception(failure())
+        self._writes = kept
 
 
 class PendingReads:
@@ -102,3 +105,23 @@ class PendingReads:
         for done in asked.values():
             if not done.done():
                 done.set_exception(NoLeaderError())
+
+
+class PendingTransfers:
+    """Those who wait for the end of a transfer of leadership."""
+
+    def __init__(self) -> None:
+        self._waiting: list[asyncio.Future[TransferEnded]] = []
+
+    def add(self) -> asyncio.Future[TransferEnded]:
+        """A transfer was begun."""
+        ended: asyncio.Future[TransferEnded] = asyncio.get_running_loop().create_future()
+        self._waiting.append(ended)
+        return ended
+
+    def ended(self, how: TransferEnded) -> None:
+        """It is over, and how."""
+        waiting, self._waiting = self._waiting, []
+        for ended in waiting:
+            if not ended.done():
+                ended.set_result(how)

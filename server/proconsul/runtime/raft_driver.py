@@ -7,9 +7,8 @@ process may not survive (`Hooks.fatal`) nothing is taken, written or applied any
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 from proconsul.errors import DiskFullError, NoLeaderError, ProconsulError, RpcError
 from proconsul.fsm import chunking
@@ -44,59 +43,35 @@ from proconsul.raft.messages import (
     Server,
     ServerId,
     SnapshotMeta,
-    Token,
 )
 from proconsul.raft.node import Node, Settings, Stored
 from proconsul.runtime.applying import Applying, StateWaitsError
+from proconsul.runtime.chunked_writes import append_in_chunks
 from proconsul.runtime.clock import lasting_s
-from proconsul.runtime.log_writer import Compaction, LogWriter, entry_of, raft_hard_state
+from proconsul.runtime.log_writer import (
+    Compaction,
+    LogWriter,
+    raft_hard_state,
+    read_entries,
+    stored_entries,
+)
 from proconsul.runtime.logs import logger
 from proconsul.runtime.pending import (
     LeadershipLostError,
     PendingReads,
+    PendingTransfers,
     PendingWrites,
     WriteWaitsError,
 )
+from proconsul.runtime.raft_ports import Carrier, Hooks, Installer
 from proconsul.runtime.state_machine import Applied, ReplicatedState
 from proconsul.runtime.wal_files import WalFiles
 
 # Fine enough that servers which lose their leader together seldom stand in the same tick.
 TICK_S = 0.02
 RESTORE_HOLD_S = 60.0  # how long writes wait for a user's snapshot to be restored
-START_READ_BYTES = 4 * 1024 * 1024
 
 log = logger("raft")
-
-
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """Whom the driver tells, on the loop."""
-
-    leadership: Callable[[bool], None]  # won or lost
-    events: Callable[[list[object]], None]  # of the store, after each commit
-    log: Callable[[str, str], None]  # level, line
-    fatal: Callable[[BaseException], None]  # the process must end
-    leader: Callable[[], None] = lambda: None  # another leads, here or elsewhere
-
-
-class Carrier(Protocol):
-    """Carries messages to the other servers; nothing in here blocks."""
-
-    def send(self, send: Send) -> None:
-        """A request, whose outcome comes to `RaftDriver.deliver`."""
-
-    def reply(self, reply: Reply) -> None:
-        """The reply to a request that came in."""
-
-
-class Installer(Protocol):
-    """Puts received snapshots in place."""
-
-    def install(self, install: Install) -> None:
-        """Begin; `RaftDriver.installed` or `install_failed` says how it went."""
-
-    def drop(self, token: Token) -> None:
-        """What was received with that request is of no more use."""
 
 
 class RaftDriver:
@@ -114,7 +89,6 @@ class RaftDriver:
     ) -> None:
         """`log_path` is for messages; `snapshot` is what the state began with."""
         self._loop = asyncio.get_running_loop()
-        self._wal = wal
         self._hooks = hooks
         self._writes = PendingWrites()
         self._reads = PendingReads()
@@ -132,18 +106,18 @@ class RaftDriver:
         self._is_installing = False
         self._lease = Lease(settings.lease_ticks * TICK_S)
         self._contact_s: float | None = None  # when the leader was heard last
-        self._transfers: list[asyncio.Future[TransferEnded]] = []
+        self._transfers = PendingTransfers()
         self.me = me
         self.writer = LogWriter(wal, self._loop, self._persisted, self._disk_full, self.fail)
         self.node = Node(
             me=me,
             settings=settings,
             die=random.Random().randrange,
-            read_log=self._read_log,
+            read_log=partial(read_entries, wal),
             stored=Stored(
                 hard_state=raft_hard_state(wal.hard_state),
                 snapshot=snapshot,
-                entries=self._stored_entries(),
+                entries=stored_entries(wal),
                 applied=Index(replicated.applied_index),
             ),
         )
@@ -200,7 +174,7 @@ class RaftDriver:
         self._open.set()
         self._writes.fail(LeadershipLostError)
         self._reads.fail()
-        self._end_transfers(TransferEnded(False, "the server ends"))
+        self._transfers.ended(TransferEnded(False, "the server ends"))
 
     def _tick(self) -> None:
         if self._stopped:
@@ -219,24 +193,12 @@ class RaftDriver:
         """
         await self._wait_for_restore()
         if chunking.needs_cutting(data):
-            value = await self._propose_chunks(data)
+            value = await append_in_chunks(data, self._append)
         else:
             value = await self._append(EntryKind.COMMAND, data, b"")
         if isinstance(value, FsmError):
             raise RpcError(value.text)
         return value
-
-    async def _propose_chunks(self, data: bytes) -> Any:
-        waiting = [
-            self._append(EntryKind.COMMAND, piece.data, piece.extensions)
-            for piece in chunking.cut(data, random.getrandbits(63))
-        ]
-        # All of them: a failure that nobody asks for is reported as one that was overlooked.
-        values = await asyncio.gather(*waiting, return_exceptions=True)
-        for value in values:
-            if isinstance(value, BaseException):
-                raise value
-        return values[-1]
 
     async def _wait_for_restore(self) -> None:
         if self._open.is_set():
@@ -290,8 +252,8 @@ class RaftDriver:
             done = self._reads.add(self.node.read())
         except RefusedError as refused:
             raise NoLeaderError from refused
-        if self._turning:
-            self._schedule()
+        if self._turning or not self.node.is_only_voter:
+            self._schedule()  # all that ask in this turn of the loop share a round
         else:
             self._turn()
         return done
@@ -320,8 +282,7 @@ class RaftDriver:
             self.node.transfer(target)
         except RefusedError as refused:
             raise RpcError(f"failed to transfer leadership: {refused}") from refused
-        ended: asyncio.Future[TransferEnded] = self._loop.create_future()
-        self._transfers.append(ended)
+        ended = self._transfers.add()
         self._schedule()
         how = await ended
         if self.node.is_leader:
@@ -397,6 +358,7 @@ class RaftDriver:
         if self._stopped:
             return
         self._applying.forget()  # what waited to be applied is in the snapshot
+        self._writes.fail(LeadershipLostError)
         self.node.installed(install)
         self._schedule()
 
@@ -470,19 +432,14 @@ class RaftDriver:
         self._is_installing = True
         self._installer.install(install)
 
-    def _end_transfers(self, how: TransferEnded) -> None:
-        transfers, self._transfers = self._transfers, []
-        for ended in transfers:
-            if not ended.done():
-                ended.set_result(how)
-
     def _event(self, event: object) -> None:
         match event:
             case RoleChanged(role=role, term=term, why=why):
                 self._lease.end()
                 self._hooks.log("INFO", f"entering {role.value} state: term={term} ({why})")
                 if role is not Role.LEADER:
-                    self._writes.fail(LeadershipLostError)
+                    # What is committed is answered when it is applied, whoever leads by then.
+                    self._writes.fail(LeadershipLostError, beyond=self.node.commit_index)
                     self._reads.fail()
                 self._hooks.leadership(role is Role.LEADER)
             case LeaderChanged(leader=leader):
@@ -494,7 +451,7 @@ class RaftDriver:
                 self._hooks.log("INFO", f"updating configuration: index={index}")
             case TransferEnded(told=told, why=why):
                 self._hooks.log("INFO", f"leadership transfer ended: told={told} ({why})")
-                self._end_transfers(event)
+                self._transfers.ended(event)
             case _:
                 self._hooks.log("DEBUG", str(event))
 
@@ -536,16 +493,6 @@ class RaftDriver:
             "ERROR",
             f"no space left for the log under {self._log_path}: writes are refused until there is",
         )
-
-    def _read_log(self, first: Index, last: Index, bytes_max: int) -> list[Entry]:
-        return [entry_of(record) for record in self._wal.read(first, last, bytes_max)]
-
-    def _stored_entries(self) -> Iterator[Entry]:
-        at = max(self._wal.first_index, 1)
-        while at <= self._wal.last_index:
-            for record in self._wal.read(at, self._wal.last_index, START_READ_BYTES):
-                yield entry_of(record)
-                at = record.index + 1
 
     def servers(self) -> tuple[Server, ...]:
         """The members of the latest configuration."""

@@ -18,7 +18,8 @@ from proconsul.raft.messages import Configuration, Peer, Server, ServerAddress, 
 from proconsul.raft.node import Settings
 from proconsul.runtime.data_dir import DataDir
 from proconsul.runtime.log_writer import LogWriter
-from proconsul.runtime.raft_driver import Hooks, RaftDriver
+from proconsul.runtime.raft_driver import RaftDriver
+from proconsul.runtime.raft_ports import Hooks
 from proconsul.runtime.raft_snapshots import RaftSnapshots, SnapshotPolicy
 from proconsul.runtime.state_machine import ReplicatedState
 from proconsul.runtime.storage import Storage, open_storage
