@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from proconsul import CONSUL_VERSION
 from proconsul.api.event_desk import EventDesk
 from proconsul.api.routes import ROUTES
 from proconsul.api.surface import Api, Surface
@@ -23,16 +22,19 @@ from proconsul.endpoints.user_events import WATCHED, UserEvents
 from proconsul.errors import ProconsulError
 from proconsul.local.antientropy import Tokens
 from proconsul.model.coordinate import CoordinateUpdateRequest
-from proconsul.raft.messages import Configuration, Peer, Server, ServerAddress, ServerId
+from proconsul.raft.messages import Peer, ServerAddress, ServerId
 from proconsul.runtime import agent_settings
 from proconsul.runtime.agent_process import AgentProcess
 from proconsul.runtime.agent_tokens import AgentTokens
+from proconsul.runtime.autopilot import Autopilot
 from proconsul.runtime.check_dial import default_tls
 from proconsul.runtime.data_dir import DataDir
 from proconsul.runtime.departure import hand_over, leave
 from proconsul.runtime.disk import RealDisk
+from proconsul.runtime.founding import DriverRaft
 from proconsul.runtime.http_exchange import Deadlines
 from proconsul.runtime.http_server import HttpServer
+from proconsul.runtime.join_addresses import resolve_host
 from proconsul.runtime.leader_duties import LeaderDuties
 from proconsul.runtime.listening import listen, require_bind_address
 from proconsul.runtime.local_agent import LocalAgent
@@ -49,13 +51,15 @@ from proconsul.runtime.request_log import log_crash, log_failure, raft_line, wit
 from proconsul.runtime.rpc_client import ClientLimits, RpcClient
 from proconsul.runtime.rpc_forwarding import Forwarder
 from proconsul.runtime.rpc_port import RpcPort
-from proconsul.runtime.server_lookup import StoredAddresses
+from proconsul.runtime.server_pool import LIMITS as POOL_LIMITS
+from proconsul.runtime.server_pool import ServerPool
 from proconsul.runtime.server_world import ServerWorld
 from proconsul.runtime.snapshot_exchange import SnapshotExchange
 from proconsul.runtime.storage import open_storage
 from proconsul.runtime.tls import server_context
+from proconsul.store.autopilot import autopilot_config
 from proconsul.telemetry import Telemetry
-from proconsul.wire.golang import SECOND, join_host_port, time_from_unix_ns
+from proconsul.wire.golang import join_host_port
 
 SETTLE_S = 3.0  # a cluster of one needs far less to elect itself and to fill its catalog
 STOP_GRACE_S = 2.0
@@ -111,8 +115,9 @@ class Agent:
             self.storage.close()
             raise
         self.driver.start()
-        self._bootstrap()
         try:
+            await self.pool.join_at_start()
+            self.pool.start()
             await self.local.start(self._loaded.services, self._loaded.checks)
         except BaseException:
             await self.stop()
@@ -152,9 +157,20 @@ class Agent:
             self.snapshots.one_at_a_time,
             self._restored,
         )
+        self.member = agent_settings.own_member(self.config, self.node_id)
+        self.pool = ServerPool(
+            me=self.member,
+            joining=self.config.joining,
+            serf_lan_port=self.config.ports.serf_lan,
+            client=RpcClient(POOL_LIMITS, None),
+            raft=DriverRaft(self.driver),
+            resolve=resolve_host,
+            changed=lambda _: self.duties.pool_changed(),
+            fail=self.fail,
+        )
         self.transport = RaftTransport(
             me=me,
-            lookup=StoredAddresses(),
+            lookup=self.pool,
             dial=raft_dial(lambda: self.client.tls),
             deliver=self.driver.deliver,
             source=self.exchange,
@@ -169,9 +185,8 @@ class Agent:
             self.driver,
             ready,
             self.config.rpc_hold_timeout_s,
-            names=lambda: {self.node_id: self.config.node_name},
-            stable_since=lambda: self._leader_since,
-            version=CONSUL_VERSION,
+            self.pool,
+            health=lambda: self.pilot.health(),  # noqa: PLW0108  # made later
             telemetry=self.telemetry,
         )
         self.world = ServerWorld(self.storage.replicated.waiting)
@@ -185,17 +200,26 @@ class Agent:
             session_timers=SessionTimers(),
             coordinates=CoordinateBatch(),
             user_events=UserEvents(),
+            introductions=self.pool,
         )
-        self.member = agent_settings.own_member(self.config, self.node_id)
+        self.pilot = Autopilot(
+            self.driver,
+            self.pool,
+            self.client,
+            self.world,
+            lambda: autopilot_config(self.context.state.read(), None)[1],
+            self.config.server_health_interval_s,
+        )
         self.duties = LeaderDuties(
             self.context,
             self.driver,
             self.member,
+            self.pool,
+            self.pilot,
             agent_settings.first_autopilot(self.config),
             ready,
             self.fail,
         )
-        self._leader_since = time_from_unix_ns(0)
         self.forwarder = Forwarder(METHODS, self.context, self.client, lambda: False)
 
     def _connect_user_events(self) -> None:
@@ -226,7 +250,7 @@ class Agent:
             files=LocalFiles(Path(config.data_dir)),
             call=self.call,
             tokens=lambda: Tokens(agent=tokens.get("agent"), user=tokens.get("default")),
-            cluster_size=lambda: 1,
+            cluster_size=lambda: len(self.pool.members()),
             wall_s=time.time,
             dice=random.Random(),
             tls=default_tls,
@@ -245,6 +269,7 @@ class Agent:
             tokens=self.tokens,
             reload=self.reload,
             leave=lambda: self.request_stop(leave=True),
+            company=self.pool,
         )
         self.api = Api(
             facts=self.context.facts,
@@ -295,25 +320,9 @@ class Agent:
     def _https(self) -> bool:
         return bool(self.config.listeners.https)
 
-    def _bootstrap(self) -> None:
-        """A first start founds the cluster of one; later ones find it in the log."""
-        node = self.driver.node
-        wanted = self.config.bootstrap or self.config.bootstrap_expect == 1 or self.config.dev_mode
-        if wanted and not node.configuration.servers and not node.last_index:
-            server = Server(ServerId(self.node_id), ServerAddress(self.rpc_address))
-            self.driver.bootstrap(Configuration((server,)))
-        elif not node.configuration.servers:
-            log.warning(
-                "there is no cluster here and none to join yet: no leader, so writes are refused; "
-                "-bootstrap-expect=1 makes this server a cluster of its own"
-            )
-
     # ---------------------------------------------------------------- running
 
     def _leadership(self, won: bool) -> None:
-        if won:
-            seconds = self.world.unix_ns() // SECOND  # Consul tells whole seconds
-            self._leader_since = time_from_unix_ns(seconds * SECOND)
         self.telemetry.count("raft.state.leader" if won else "raft.state.follower")
         self.duties.leadership(won)
         if won:
@@ -447,6 +456,7 @@ class Agent:
             task.cancel()
         await self._step("HTTP", self.http.stop(STOP_GRACE_S))
         await self._step("RPC", self.rpc.stop(STOP_GRACE_S))
+        await self._step("pool", self.pool.stop())
         await self._step("raft transport", self.transport.stop())
         await self._step("snapshots", self.exchange.stop())
         await self._step("RPC client", self.client.close())
@@ -462,6 +472,7 @@ class Agent:
             return
         if self._leaves:
             await leave(self.driver, self.call, self.config.datacenter)
+            await self.pool.leave()
         else:
             await hand_over(self.driver)
 

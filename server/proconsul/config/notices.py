@@ -40,10 +40,10 @@ IDLE = _names(
     log_rotate_duration log_rotate_max_files performance.leave_drain_time ports.dns
     ports.expose_max_port ports.expose_min_port ports.grpc ports.proxy_max_port
     ports.proxy_min_port primary_gateways primary_gateways_interval protocol raft_protocol
-    reconnect_timeout reconnect_timeout_wan recursors rejoin_after_leave retry_interval
-    retry_interval_wan retry_join retry_join_wan retry_max retry_max_wan revision segment_limit
+    reconnect_timeout reconnect_timeout_wan recursors rejoin_after_leave
+    retry_interval_wan retry_join_wan retry_max_wan revision segment_limit
     segment_name_limit serf_lan serf_lan_allowed_cidrs serf_wan serf_wan_allowed_cidrs server_name
-    skip_leave_on_interrupt snapshot_agent start_join start_join_wan sync_coordinate_interval_min
+    skip_leave_on_interrupt snapshot_agent start_join_wan sync_coordinate_interval_min
     sync_coordinate_rate_target syslog_facility telemetry.dogstatsd_addr telemetry.dogstatsd_tags
     telemetry.statsd_address telemetry.statsite_address tls_cipher_suites
     tls_prefer_server_cipher_suites ui ui_content_path ui_dir verify_incoming_rpc verify_outgoing

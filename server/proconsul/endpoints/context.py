@@ -4,7 +4,7 @@ Handlers are values in, values out; what touches the world (waiting, the clock, 
 behind these protocols, which `agent.py` fills in.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Protocol
 
@@ -12,13 +12,16 @@ from proconsul.endpoints.coordinate_batch import CoordinateBatch
 from proconsul.endpoints.lock_delays import LockDelays
 from proconsul.endpoints.session_timers import SessionTimers
 from proconsul.endpoints.user_events import UserEvents
+from proconsul.errors import RpcError
 from proconsul.fsm.commands import MessageType, Request
-from proconsul.model.operator import (
-    AutopilotConfig,
-    OperatorHealthReply,
-    RaftConfigurationResponse,
-    ServerStats,
+from proconsul.model.introduction import (
+    FoundReply,
+    FoundRequest,
+    IntroduceReply,
+    IntroduceRequest,
+    LeaveRequest,
 )
+from proconsul.model.operator import OperatorHealthReply, RaftConfigurationResponse, ServerStats
 from proconsul.store.transaction import ReadTransaction
 from proconsul.store.watch import WatchSet
 from proconsul.telemetry import Telemetry
@@ -119,11 +122,43 @@ class Log(Protocol):
     def server_stats(self) -> ServerStats:
         """What autopilot asks each server."""
 
-    def server_health(self, config: AutopilotConfig) -> OperatorHealthReply:
-        """Autopilot's judgement of the servers."""
+    def server_health(self) -> OperatorHealthReply:
+        """Autopilot's judgement of the servers; empty where it does not run."""
 
     async def remove_peer(self, server_id: str, address: str) -> None:
-        """Take a server out of the configuration, by ID or by address; RpcError if unknown."""
+        """Take a server out of the configuration, by ID or by address; committed when it returns.
+
+        Raises RpcError if there is none such, or it cannot be spared, NoLeaderError.
+        """
+
+
+class Introductions(Protocol):
+    """How this server meets others."""
+
+    def introduce(self, request: IntroduceRequest) -> IntroduceReply:
+        """Take note of a server, and say who we are. RpcError: it cannot be a member."""
+
+    def promise(self, request: FoundRequest) -> FoundReply:
+        """Whether that server may found the cluster, as far as this one is concerned."""
+
+    def left(self, request: LeaveRequest) -> bool:
+        """Take note that a server has left."""
+
+
+class NoIntroductions:
+    """A server that meets nobody."""
+
+    def introduce(self, request: IntroduceRequest) -> IntroduceReply:
+        """Refuse."""
+        raise RpcError("this server meets no others")
+
+    def promise(self, request: FoundRequest) -> FoundReply:
+        """Refuse."""
+        return FoundReply(reason="this server meets no others")
+
+    def left(self, request: LeaveRequest) -> bool:
+        """Nobody is known here."""
+        return False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -139,3 +174,4 @@ class Context:
     session_timers: SessionTimers
     coordinates: CoordinateBatch
     user_events: UserEvents
+    introductions: Introductions = field(default_factory=NoIntroductions)

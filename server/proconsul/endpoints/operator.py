@@ -55,17 +55,19 @@ async def autopilot_set_configuration(context: Context, request: AutopilotSetCon
 async def server_health(context: Context, request: DCSpecificRequest) -> OperatorHealthReply:
     """`Operator.ServerHealth`: autopilot's judgement."""
     check_datacenter(context, request.datacenter)
-    _, config = autopilot.autopilot_config(context.state.read(), None)
-    return context.log.server_health(config or AutopilotConfig())
+    return context.log.server_health()
 
 
 METHODS = {
-    "Operator.RaftGetConfiguration": Method(DCSpecificRequest, raft_get_configuration),
+    "Operator.RaftGetConfiguration": Method(DCSpecificRequest, raft_get_configuration, read=True),
     "Operator.RaftRemovePeerByID": Method(RaftRemovePeerRequest, raft_remove_peer_by_id),
     "Operator.RaftRemovePeerByAddress": Method(RaftRemovePeerRequest, raft_remove_peer_by_address),
-    "Operator.AutopilotGetConfiguration": Method(DCSpecificRequest, autopilot_get_configuration),
+    "Operator.AutopilotGetConfiguration": Method(
+        DCSpecificRequest, autopilot_get_configuration, read=True
+    ),
     "Operator.AutopilotSetConfiguration": Method(
         AutopilotSetConfigRequest, autopilot_set_configuration
     ),
+    # Only the leader knows: never stale, as in Consul.
     "Operator.ServerHealth": Method(DCSpecificRequest, server_health),
 }

@@ -5,6 +5,7 @@ from proconsul.endpoints import (
     coordinate,
     health,
     internal,
+    introduction,
     kv,
     operator,
     session,
@@ -24,5 +25,6 @@ METHODS = Methods(
         **txn.METHODS,
         **coordinate.METHODS,
         **internal.METHODS,
+        **introduction.METHODS,
     }
 )

@@ -4,14 +4,14 @@ import asyncio
 import platform
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from proconsul.api.process import Figure, Member, MetricsSettings
 from proconsul.config.schema import LoadedConfig
 from proconsul.config.schema import Telemetry as TelemetryConfig
 from proconsul.endpoints.context import Context
 from proconsul.errors import RpcError
-from proconsul.leader.pool import ServerMember
+from proconsul.leader.pool import PoolMember, ServerMember, Status
 from proconsul.rpc.snapshot_stream import SnapshotOp, SnapshotRequest
 from proconsul.runtime import host_info, logs, self_description
 from proconsul.runtime.agent_tokens import KINDS, AgentTokens
@@ -22,6 +22,40 @@ from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.runtime.rpc_snapshots import SnapshotHandler
 from proconsul.runtime.server_metrics import ServerMetrics
 from proconsul.telemetry import Telemetry
+
+
+class Company(Protocol):
+    """The servers of the datacenter (runtime/server_pool.py)."""
+
+    def members(self) -> list[PoolMember]:
+        """All that are known, this server among them."""
+
+    async def join(self, address: str) -> int:
+        """How many servers were reached. Raises RpcError."""
+
+    async def force_leave(self, node: str, *, prune: bool) -> None:
+        """Take a failed one for left. Raises RpcError if there is none of that name."""
+
+
+class Alone:
+    """The company of a server that meets nobody."""
+
+    def __init__(self, member: ServerMember, serf_lan_port: int) -> None:
+        self._me = PoolMember(member, Status.ALIVE, 0.0)
+        self._gate = Gate(serf_lan_port, frozenset({member.address}))
+
+    def members(self) -> list[PoolMember]:
+        """This server."""
+        return [self._me]
+
+    async def join(self, address: str) -> int:
+        """Only ourselves can be joined."""
+        return await join(address, self._gate)
+
+    async def force_leave(self, node: str, *, prune: bool) -> None:
+        """This server lives, and others are not known."""
+        if node != self._me.server.node:
+            raise RpcError(f"agent: No node found with name '{node}'")
 
 
 class AgentProcess:
@@ -41,12 +75,14 @@ class AgentProcess:
         tokens: AgentTokens,
         reload: Callable[[], Awaitable[None]],
         leave: Callable[[], None],
+        company: Company | None = None,
     ) -> None:
         """`reload` reads the configuration again; `leave` begins to leave, then ends."""
         self.loaded = loaded  # replaced at a reload
         self.node_id = node_id
         self.local = local
         self._member = member
+        self._company = company or Alone(member, loaded.config.ports.serf_lan)
         self._driver = driver
         self._snapshots = snapshots
         self._tokens = tokens
@@ -70,13 +106,23 @@ class AgentProcess:
 
     def self_description(self) -> dict[str, Any]:
         """Config, DebugConfig, Coord, Member, Stats, Meta."""
+        members = self._company.members()
+        own = next(each for each in members if each.server.node_id == self.node_id)
         return self_description.describe(
-            self.loaded, self.node_id, self.members(wan=False)[0], self._driver, self.local
+            self.loaded,
+            self.node_id,
+            self_description.member_of(self.loaded.config, own, wan=False),
+            self._driver,
+            self.local,
+            members,
         )
 
     def members(self, wan: bool) -> list[Member]:
-        """This server; the gossip pool is not there yet."""
-        return [self_description.own_member(self.loaded.config, self._member, wan=wan)]
+        """The servers of this datacenter: those of others are not met yet."""
+        config = self.loaded.config
+        return [
+            self_description.member_of(config, each, wan=wan) for each in self._company.members()
+        ]
 
     def host(self) -> dict[str, Any]:
         """Memory, CPUs, disks and the operating system."""
@@ -111,19 +157,21 @@ class AgentProcess:
         self._leave()
 
     async def join(self, address: str, wan: bool) -> int:
-        """Join the pool through an address: only our own is a member yet."""
-        cluster, ports = self.loaded.config.cluster, self.loaded.config.ports
-        if wan:
-            gate = Gate(ports.serf_wan, frozenset({cluster.advertise_addr_wan}))
-        else:
-            gate = Gate(ports.serf_lan, frozenset({cluster.advertise_addr}))
-        return await join(address, gate)
+        """Join the pool through an address. Raises RpcError."""
+        if not wan:
+            return await self._company.join(address)
+        config = self.loaded.config
+        return await join(
+            address, Gate(config.ports.serf_wan, frozenset({config.cluster.advertise_addr_wan}))
+        )
 
     async def force_leave(self, node: str, prune: bool) -> None:
         """Refuse for a node that is no member; one that is alive stays, as in Serf."""
-        names = {member.name for wan in (False, True) for member in self.members(wan)}
-        if node not in names:
-            raise RpcError(f"agent: No node found with name '{node}'")
+        suffix = f".{self.loaded.config.datacenter}"  # its name in the WAN pool
+        names = {each.server.node for each in self._company.members()}
+        await self._company.force_leave(
+            node if node in names else node.removesuffix(suffix), prune=prune
+        )
 
     def monitor(self, level: str, as_json: bool) -> AsyncIterator[bytes]:
         """Log lines from now on."""

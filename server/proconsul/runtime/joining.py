@@ -1,21 +1,29 @@
-"""`consul join`: reach another member's gossip port, and say in Consul's words what went wrong.
+"""`consul join` and `-join`: reach another server, and say in Consul's words what went wrong.
 
-There is no gossip pool yet: only this server itself can be joined, as it is a member already.
-Who answers at another address is told that, by an error.
+Where there is nobody to meet (the WAN pool is not there yet) only this server itself can be
+joined, as it is a member already. Who answers at another address is told that, by an error.
 """
 
 import asyncio
 import errno
-import ipaddress
 import os
 import socket
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from proconsul.errors import RpcError
+from proconsul.runtime.join_addresses import host_and_port
+from proconsul.runtime.rpc_client import RpcTransportError
 from proconsul.wire.golang import list_of_errors
 
 DIAL_S = 10.0
-_NO_POOL = "this server has no gossip pool yet: it runs as a cluster of one"
+_NO_POOL = "there is no gossip pool yet: only a server of this kind can be joined, at its RPC port"
+
+Meet = Callable[[str, int], Awaitable[None]]
+"""Introduces this server at an IP address and port.
+
+Raises RpcTransportError if nobody answers, RpcError if whoever answers becomes no member.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,36 +34,59 @@ class Gate:
     own: frozenset[str]
 
 
-async def join(address: str, gate: Gate) -> int:
+async def join(address: str, gate: Gate, meet: Meet | None = None) -> int:
     """How many members were reached. Raises RpcError."""
-    host, port = _host_and_port(address, gate.port)
-    complaints = []
-    for found in await _resolve(address, host):
-        if found in gate.own and port == gate.port:
-            return 1
-        complaints.append(f"Failed to join {found}: {await _complaint(found, port)}")
-    raise RpcError(list_of_errors(complaints))
+    reached, complaints = await reach(address, gate, meet)
+    if not reached:
+        raise RpcError(list_of_errors(complaints))
+    return reached
 
 
-def _host_and_port(address: str, port: int) -> tuple[str, int]:
+async def reach(address: str, gate: Gate, meet: Meet | None) -> tuple[int, list[str]]:
+    """(how many members were reached, what was wrong with the others)."""
+    host, port = host_and_port(address, gate.port)
     try:
-        return str(ipaddress.ip_address(address)), port
-    except ValueError:
-        host, colon, tail = address.rpartition(":")
-    if colon and tail.isdigit():
-        return host.strip("[]"), int(tail)
-    return address.strip("[]"), port
+        addresses = await _resolve(address, host)
+    except RpcError as failure:
+        return 0, [str(failure)]
+    reached, complaints = 0, []
+    for found in addresses:
+        if found in gate.own and port == gate.port:
+            reached += 1
+            continue
+        complaint = await _met(found, port, meet)
+        if complaint:
+            complaints.append(f"Failed to join {found}: {complaint}")
+        else:
+            reached += 1
+    return reached, complaints
+
+
+async def _met(host: str, port: int, meet: Meet | None) -> str:
+    """What is wrong; "" if that server is a member now."""
+    if meet is None:
+        return await _complaint(host, port)
+    try:
+        await meet(host, port)
+    except RpcTransportError:
+        # Told as Consul would, which dials the gossip port.
+        return await _complaint(host, port)
+    except RpcError as failure:
+        text = str(failure)
+        return _NO_POOL if "can't find service" in text else text
+    return ""
 
 
 async def _resolve(address: str, host: str) -> list[str]:
     if not host:
-        raise RpcError(list_of_errors([f"Failed to resolve {address}: lookup : no such host"]))
-    complaint = f"Failed to resolve {address}: lookup {host}{_name_server()}: no such host"
+        raise RpcError(f"Failed to resolve {address}: lookup : no such host")
     loop = asyncio.get_running_loop()
     try:
         rows = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as failure:
-        raise RpcError(list_of_errors([complaint])) from failure
+        raise RpcError(
+            f"Failed to resolve {address}: lookup {host}{_name_server()}: no such host"
+        ) from failure
     return list(dict.fromkeys(str(row[4][0]) for row in rows))
 
 

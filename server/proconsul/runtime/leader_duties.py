@@ -10,18 +10,18 @@ from proconsul.endpoints.context import Context
 from proconsul.endpoints.coordinate_batch import PERIOD_S as COORDINATE_PERIOD_S
 from proconsul.errors import ProconsulError
 from proconsul.fsm.commands import CoordinateBatch, MessageType
-from proconsul.leader.own_node import registration
-from proconsul.leader.pool import ServerMember
+from proconsul.leader.pool import Pool, ServerMember
 from proconsul.leader.tombstones import TombstoneTimes
 from proconsul.model.kv import TombstoneRequest
 from proconsul.model.operator import AutopilotConfig, AutopilotSetConfigRequest
 from proconsul.model.session import Session, SessionRequest
+from proconsul.runtime.autopilot import Autopilot
 from proconsul.runtime.logs import logger
 from proconsul.runtime.raft_driver import RaftDriver
+from proconsul.runtime.reconciling import Reconciling
 from proconsul.store import autopilot, sessions
 from proconsul.store.events import SessionCreated, SessionDestroyed, TombstoneAdded
 
-RECONCILE_S = 60.0
 SESSION_TICK_S = 1.0  # at most; a deadline that is known is met
 TOMBSTONE_TICK_S = 5.0
 SESSION_TICK_MIN_S = 0.05  # those that end at nearly the same time share a write
@@ -40,13 +40,17 @@ class LeaderDuties:
         context: Context,
         driver: RaftDriver,
         member: ServerMember,
+        pool: Pool,
+        pilot: Autopilot,
         first_autopilot: AutopilotConfig,
         ready: asyncio.Event,
         fatal: Callable[[BaseException], None],
     ) -> None:
+        """`first_autopilot` is what the first leader of a cluster writes."""
         self._context = context
         self._driver = driver
-        self._member = member
+        self._pilot = pilot
+        self._reconciling = Reconciling(context, driver, member, pool, pilot.servers_changed)
         self._first_autopilot = first_autopilot
         self._tombstones = TombstoneTimes()
         self._task: asyncio.Task[None] | None = None
@@ -97,6 +101,10 @@ class LeaderDuties:
                 case _:
                     pass
 
+    def pool_changed(self) -> None:
+        """A server came, went, or moved."""
+        self._reconciling.pool_changed()
+
     def restored(self) -> None:
         """The whole state was replaced: take over anew."""
         self._context.lock_delays.clear()
@@ -112,7 +120,8 @@ class LeaderDuties:
                 log.error("failed to establish leadership: %s", failure)
                 await asyncio.sleep(TAKE_OVER_RETRY_S)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._reconcile())
+            tasks.create_task(self._reconciling.run())
+            tasks.create_task(self._pilot.run())
             tasks.create_task(self._expire_sessions())
             tasks.create_task(self._reap_tombstones())
             tasks.create_task(self._flush_coordinates())
@@ -134,24 +143,9 @@ class LeaderDuties:
                     datacenter=context.facts.datacenter, config=self._first_autopilot
                 ),
             )
-        await self._register_own_node()
+        await self._reconciling.register_own_node()
         self.ready.set()
         log.info("leadership established")
-
-    async def _register_own_node(self) -> None:
-        command = registration(self._context.state.read(), self._member)
-        if command is not None:
-            log.info("member joined, marking health alive: member=%s", self._member.node)
-            await self._context.log.propose(MessageType.REGISTER, command)
-
-    async def _reconcile(self) -> None:
-        while True:
-            await asyncio.sleep(RECONCILE_S)
-            try:
-                await self._driver.barrier()
-                await self._register_own_node()
-            except ProconsulError as failure:
-                log.error("failed to reconcile the own node: %s", failure)
 
     async def _expire_sessions(self) -> None:
         context = self._context

@@ -7,23 +7,23 @@ from typing import Any
 
 from proconsul.errors import NotReadyError, RpcError
 from proconsul.fsm.commands import MessageType, Request, encode_command
+from proconsul.leader.autopilot import by_id
+from proconsul.leader.pool import Pool
 from proconsul.model.operator import (
-    AutopilotConfig,
     OperatorHealthReply,
     RaftConfigurationResponse,
     RaftServer,
-    ServerHealth,
     ServerStats,
 )
-from proconsul.raft.effects import RefusedError
 from proconsul.raft.membership import RemoveServer
-from proconsul.raft.messages import Suffrage
+from proconsul.raft.messages import Peer, Server, Suffrage
+from proconsul.runtime.logs import logger
+from proconsul.runtime.member_changes import demand_change
 from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.telemetry import Telemetry
-from proconsul.wire.golang import SECOND, Duration, Time, format_duration
+from proconsul.wire.golang import SECOND, format_duration, quote
 
-RAFT_PROTOCOL = "3"
-SERF_ALIVE = 1
+log = logger("server")
 
 
 def contact_text(driver: RaftDriver) -> str:
@@ -42,18 +42,16 @@ class ReplicatedLog:
         driver: RaftDriver,
         ready: asyncio.Event,
         hold_s: float,
-        names: Callable[[], dict[str, str]],
-        stable_since: Callable[[], Time],
-        version: str,
+        pool: Pool,
+        health: Callable[[], OperatorHealthReply],
         telemetry: Telemetry,
     ) -> None:
-        """`ready` is set while the leader's duties run; `names` gives node names by server ID."""
+        """`ready` is set while the leader's duties run; `health` is what autopilot says."""
         self._driver = driver
         self._ready = ready
         self._hold_s = hold_s
-        self._names = names
-        self._stable_since = stable_since
-        self._version = version
+        self._pool = pool
+        self._health = health
         self._telemetry = telemetry
 
     async def propose(self, kind: MessageType, request: Request) -> Any:
@@ -108,20 +106,21 @@ class ReplicatedLog:
         return [server.address for server in self._driver.servers()]
 
     def configuration(self) -> RaftConfigurationResponse:
-        """The latest configuration, with node names where they are known."""
-        node, names = self._driver.node, self._names()
-        leader = node.leader.id if node.leader is not None else ""
-        servers = [
-            RaftServer(
-                id=server.id,
-                node=names.get(server.id, "(unknown)"),
-                address=server.address,
-                leader=server.id == leader,
-                voter=server.suffrage is Suffrage.VOTER,
-                protocol_version=RAFT_PROTOCOL,
+        """The latest configuration, with node names where the pool knows them."""
+        node, members = self._driver.node, by_id(self._pool.members())
+        servers = []
+        for server in node.configuration.servers:
+            member = members.get(server.id)
+            servers.append(
+                RaftServer(
+                    id=server.id,
+                    node=member.server.node if member is not None else "(unknown)",
+                    address=server.address,
+                    leader=node.leader is not None and _is(node.leader, server),
+                    voter=server.suffrage is Suffrage.VOTER,
+                    protocol_version=str(member.server.raft_version) if member else "unknown",
+                )
             )
-            for server in node.configuration.servers
-        ]
         # Consul 1.8.7 leaves the index out of its answer, too: it is always 0 there.
         return RaftConfigurationResponse(servers=servers)
 
@@ -134,43 +133,24 @@ class ReplicatedLog:
             last_index=node.last_index,
         )
 
-    def server_health(self, config: AutopilotConfig) -> OperatorHealthReply:
-        """Of the servers in the configuration; a single one is healthy while it leads."""
-        node, names = self._driver.node, self._names()
-        servers = [
-            ServerHealth(
-                id=server.id,
-                name=names.get(server.id, ""),
-                address=server.address,
-                serf_status=SERF_ALIVE,
-                version=self._version,
-                leader=node.is_leader,
-                last_contact=Duration(0),
-                last_term=node.last_term,
-                last_index=node.last_index,
-                healthy=node.is_leader,
-                voter=server.suffrage is Suffrage.VOTER,
-                stable_since=self._stable_since(),
-            )
-            for server in node.configuration.servers
-            if server.id == self._driver.me.id
-        ]
-        voters = sum(server.voter for server in servers if server.healthy)
-        needed = len(node.configuration.servers) // 2 + 1
-        return OperatorHealthReply(
-            healthy=all(server.healthy for server in servers),
-            failure_tolerance=max(voters - needed, 0),
-            servers=servers,
-        )
+    def server_health(self) -> OperatorHealthReply:
+        """Of all servers of the configuration, by autopilot; empty on a follower."""
+        return self._health()
 
     async def remove_peer(self, server_id: str, address: str) -> None:
-        """Take a server out of the configuration."""
+        """Take a server out of the configuration; it may be this one. Committed at the end.
+
+        Raises RpcError, NoLeaderError.
+        """
         for server in self._driver.servers():
             if (server_id and server.id == server_id) or (address and server.address == address):
-                try:
-                    await self._driver.change(RemoveServer(server.id))
-                except RefusedError as refused:
-                    raise RpcError(str(refused)) from refused
+                await demand_change(self._driver, RemoveServer(server.id), self._hold_s)
+                log.warning("removed raft server: id=%s address=%s", server.id, server.address)
                 return
-        what = f'id "{server_id}"' if server_id else f'address "{address}"'
+        what = f"id {quote(server_id)}" if server_id else f"address {quote(address)}"
         raise RpcError(f"{what} was not found in the Raft configuration")
+
+
+def _is(peer: Peer, server: Server) -> bool:
+    """Whether they are one; servers before raft 1.3.7 send no ID."""
+    return peer.is_same(Peer(server.id, server.address))

@@ -223,6 +223,16 @@ class RpcClient:
             stream.abort()
         return response
 
+    def drop(self, address: str) -> None:
+        """Give up the connection to a server that does not answer; the next call dials anew."""
+        task = self._links.get(address)
+        if task is not None and task.done() and _is_good(task):
+            del self._links[address]
+            link = task.result()
+            link.connection.abort("no answer")
+            if link.closing is not None:
+                link.closing.cancel()
+
     async def close(self) -> None:
         """Close all connections; calls that wait fail."""
         self._closed = True

@@ -3,63 +3,76 @@
 import asyncio
 import os
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 from proconsul import CONSUL_VERSION, __version__
 from proconsul.api.process import Member
 from proconsul.config.schema import Config, LoadedConfig
-from proconsul.leader.pool import ServerMember
+from proconsul.leader.pool import PoolMember, Status
 from proconsul.runtime.agent_settings import node_meta
 from proconsul.runtime.debug_config import debug_config
 from proconsul.runtime.local_agent import LocalAgent
 from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.runtime.replicated_log import contact_text
 
-SERF_ALIVE = 1
+VSN = (2, 3, 2)  # versions of Consul's own protocol: min, max, current
 REVISION = ""  # of the Consul that this server behaves as; a release tells none
 OWN_REVISION = f"proconsul-{__version__}"  # in the statistics, where no client looks for Consul's
 _GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def own_member(config: Config, member: ServerMember, *, wan: bool) -> Member:
-    """This server with the tags that Consul servers gossip."""
+def member_of(config: Config, member: PoolMember, *, wan: bool) -> Member:
+    """A server with the tags that Consul servers gossip.
+
+    What servers do not tell each other without gossip is taken to be as it is here.
+    """
+    server = member.server
+    low, high, current = VSN
     tags = {
         "acls": "1" if config.acl.enabled else "0",
-        "build": f"{CONSUL_VERSION}:{REVISION}",
-        "dc": config.datacenter,
+        "build": f"{server.version}:{REVISION}",
+        "dc": server.datacenter,
         "ft_fs": "1",  # it knows federation states
-        "id": member.node_id,
-        "port": str(member.rpc_port),
-        "raft_vsn": str(member.raft_version),
+        "id": server.node_id,
+        "port": str(server.rpc_port),
+        "raft_vsn": str(server.raft_version),
         "role": "consul",
         "segment": "",
-        "vsn": "2",
-        "vsn_max": "3",
-        "vsn_min": "2",
+        "vsn": str(current),
+        "vsn_max": str(high),
+        "vsn_min": str(low),
     }
     if not wan and config.ports.serf_wan >= 0:
         tags["wan_join_port"] = str(config.ports.serf_wan)
-    if config.bootstrap or config.bootstrap_expect == 1:
-        tags["bootstrap"] = "1"
-    elif config.bootstrap_expect:
-        tags["expect"] = str(config.bootstrap_expect)
+    if server.bootstrap:
+        if config.bootstrap or not config.dev_mode:  # -dev founds a cluster, and does not say so
+            tags["bootstrap"] = "1"
+    elif server.expect:
+        tags["expect"] = str(server.expect)
     if config.tls.verify_outgoing:
         tags["use_tls"] = "1"
-    if config.non_voting_server:
+    if server.non_voter:
         tags["nonvoter"] = "1"
+    is_own = server.address == config.cluster.advertise_addr
     return Member(
-        name=f"{member.node}.{config.datacenter}" if wan else member.node,
-        address=config.cluster.advertise_addr_wan if wan else member.address,
+        name=f"{server.node}.{server.datacenter}" if wan else server.node,
+        address=config.cluster.advertise_addr_wan if wan and is_own else server.address,
         port=config.ports.serf_wan if wan else config.ports.serf_lan,
         tags=tags,
-        status=SERF_ALIVE,
-        protocol=member.serf_protocol,
+        status=int(member.status),
+        protocol=server.serf_protocol,
         delegate=(2, 5, 4),
     )
 
 
 def describe(
-    loaded: LoadedConfig, node_id: str, member: Member, driver: RaftDriver, local: LocalAgent
+    loaded: LoadedConfig,
+    node_id: str,
+    member: Member,
+    driver: RaftDriver,
+    local: LocalAgent,
+    members: Sequence[PoolMember],
 ) -> dict[str, Any]:
     """The builtins of the answer; its Member is a `Member`."""
     config = loaded.config
@@ -77,12 +90,14 @@ def describe(
         if config.disable_coordinates
         else {"Vec": [0.0] * 8, "Error": 1.5, "Adjustment": 0.0, "Height": 1e-05},
         "Member": member,
-        "Stats": stats(config, driver, local),
+        "Stats": stats(config, driver, local, members),
         "Meta": dict(sorted(node_meta(config).items())),
     }
 
 
-def stats(config: Config, driver: RaftDriver, local: LocalAgent) -> dict[str, dict[str, str]]:
+def stats(
+    config: Config, driver: RaftDriver, local: LocalAgent, members: Sequence[PoolMember]
+) -> dict[str, dict[str, str]]:
     """What `consul info` prints: sections of text."""
     kinds = [check.type for check in local.checks().values()]
     node = driver.node
@@ -110,10 +125,10 @@ def stats(config: Config, driver: RaftDriver, local: LocalAgent) -> dict[str, di
             "os": "linux",
             "version": f"python{platform.python_version()}",
         },
-        "serf_lan": _pool(config),
+        "serf_lan": _pool(config, members),
     }
     if config.ports.serf_wan >= 0:
-        sections["serf_wan"] = _pool(config)
+        sections["serf_wan"] = _pool(config, members)
     return sections
 
 
@@ -149,19 +164,20 @@ def _raft(driver: RaftDriver) -> dict[str, str]:
     }
 
 
-def _pool(config: Config) -> dict[str, str]:
-    """A pool that has this server alone, in which nothing ever happens."""
+def _pool(config: Config, members: Sequence[PoolMember]) -> dict[str, str]:
+    """A pool in which nothing is gossiped."""
+    statuses = [each.status for each in members]
     return {
         "coordinate_resets": "0",
         "encrypted": _word(bool(config.encrypt)),
         "event_queue": "0",
         "event_time": "1",
-        "failed": "0",
+        "failed": str(statuses.count(Status.FAILED)),
         "health_score": "0",
         "intent_queue": "0",
-        "left": "0",
+        "left": str(statuses.count(Status.LEFT)),
         "member_time": "1",
-        "members": "1",
+        "members": str(len(members)),
         "query_queue": "0",
         "query_time": "1",
     }

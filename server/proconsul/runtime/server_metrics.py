@@ -9,7 +9,6 @@ import time
 from proconsul import CONSUL_VERSION
 from proconsul.endpoints.context import Context
 from proconsul.runtime.raft_driver import RaftDriver
-from proconsul.store import autopilot
 from proconsul.store.schema import NODES, SERVICES, SERVICES_BY_NAME
 from proconsul.telemetry import Telemetry
 
@@ -52,10 +51,7 @@ class ServerMetrics:
             self._count()
 
     def _judge(self) -> None:
-        _, config = autopilot.autopilot_config(self._context.state.read(), None)
-        if config is None:
-            return
-        health = self._context.log.server_health(config)
+        health = self._context.log.server_health()
         self._telemetry.gauge("autopilot.healthy", 1.0 if health.healthy else 0.0)
         self._telemetry.gauge("autopilot.failure_tolerance", health.failure_tolerance)
 

@@ -3,47 +3,19 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import pytest
 
-from proconsul.endpoints import kv as kv_endpoint
-from proconsul.endpoints import session as session_endpoint
-from proconsul.endpoints.context import Context, Facts, Woken
-from proconsul.endpoints.coordinate_batch import BATCH_LENGTH_MAX, BATCHES_MAX, CoordinateBatch
-from proconsul.endpoints.lock_delays import LockDelays
-from proconsul.endpoints.session_timers import SessionTimers
-from proconsul.endpoints.user_events import UserEvents
+from proconsul.endpoints.coordinate_batch import BATCH_LENGTH_MAX, BATCHES_MAX
 from proconsul.fsm.commands import MessageType, encode_command
-from proconsul.leader.pool import ServerMember
 from proconsul.model.catalog import RegisterRequest
 from proconsul.model.coordinate import Coordinate, NetworkCoordinate
-from proconsul.model.kv import DirEntry, KVSRequest
-from proconsul.model.operator import AutopilotConfig
-from proconsul.model.session import Session, SessionRequest, SessionSpecificRequest
+from proconsul.model.session import Session, SessionRequest
 from proconsul.runtime import raft_driver
-from proconsul.runtime.leader_duties import LeaderDuties
-from proconsul.runtime.replicated_log import ReplicatedLog
-from proconsul.store import autopilot, checks, coordinates, sessions, tombstones
-from proconsul.store.watch import WatchSet
-from proconsul.telemetry import Telemetry
-from proconsul.wire.golang import SECOND, Duration, time_from_unix_ns
-from server_tests.runtime.driver_world import ME, Life, World, begin, until_written
+from proconsul.store import autopilot, coordinates
+from server_tests.runtime.driver_world import ME, World, until_written
+from server_tests.runtime.leader_world import leader
 from server_tests.sim.disk import SimDisk
-
-MEMBER = ServerMember(
-    node="s1",
-    node_id=ME.id,
-    datacenter="dc1",
-    address="127.0.0.1",
-    rpc_port=8300,
-    version="1.8.7",
-    raft_version=3,
-    serf_protocol=(1, 5, 2),
-    non_voter=False,
-)
 
 
 @pytest.fixture(autouse=True)
@@ -52,123 +24,10 @@ def _raft_ticks_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raft_driver, "TICK_S", 600.0)
 
 
-class LoopWorld:
-    """The test's loop for a clock."""
-
-    def __init__(self, life: Life) -> None:
-        self._life = life
-        self._random = random.Random(1)
-
-    def now_s(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    def unix_ns(self) -> int:
-        return round(self.now_s() * SECOND)
-
-    def die(self, sides: int) -> int:
-        return self._random.randrange(sides)
-
-    def new_uuid(self) -> str:
-        digits = f"{self._random.getrandbits(128):032x}"
-        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
-
-    async def wait(self, watch: WatchSet, until_s: float) -> Woken:
-        return await self._life.replicated.waiting.wait(watch, until_s - self.now_s())
-
-
-@dataclass
-class Leader:
-    """A server that leads, with its duties."""
-
-    life: Life
-    context: Context
-    duties: LeaderDuties
-    failures: list[BaseException] = field(default_factory=list)
-
-    async def session(self, ttl: str, lock_delay_s: float = 0.0) -> str:
-        session = Session(
-            node="s1",
-            ttl=ttl,
-            checks=["serfHealth"],
-            lock_delay=Duration(round(lock_delay_s * SECOND)),
-        )
-        request = SessionRequest(datacenter="dc1", op="create", session=session)
-        return await session_endpoint.apply(self.context, request)
-
-    async def renew(self, session_id: str) -> bool:
-        request = SessionSpecificRequest(datacenter="dc1", session_id=session_id)
-        return bool((await session_endpoint.renew(self.context, request)).sessions)
-
-    async def kv(self, op: str, key: str, session: str = "") -> bool:
-        entry = DirEntry(key=key, session=session)
-        return await kv_endpoint.apply(
-            self.context, KVSRequest(datacenter="dc1", op=op, dir_ent=entry)
-        )
-
-    def sessions(self) -> list[str]:
-        return [one.id for one in sessions.list_all(self.life.replicated.state.read(), None)[1]]
-
-    def grave(self, prefix: str) -> int:
-        return tombstones.max_index_under(self.life.replicated.state.read(), prefix)
-
-
-@asynccontextmanager
-async def leader(world: World | None = None) -> AsyncIterator[Leader]:
-    """A leader that has taken over; stopped in order afterwards."""
-    life = await begin(world or World(SimDisk(random.Random(1).randrange)))
-    ready = asyncio.Event()
-    context = Context(
-        facts=Facts(
-            datacenter="dc1",
-            primary_datacenter="dc1",
-            node_name="s1",
-            node_id=ME.id,
-            default_query_time_s=300.0,
-            max_query_time_s=600.0,
-            session_ttl_min_ns=10 * SECOND,
-            kv_value_bytes_max=512 * 1024,
-            txn_bytes_max=512 * 1024,
-            acl_enabled=False,
-            connect_enabled=False,
-            coordinates_enabled=True,
-            rpc_hold_timeout_s=7.0,
-        ),
-        world=LoopWorld(life),
-        state=life.replicated.state,
-        log=ReplicatedLog(
-            life.driver,
-            ready,
-            7.0,
-            names=lambda: {ME.id: "s1"},
-            stable_since=lambda: time_from_unix_ns(0),
-            version="1.8.7",
-            telemetry=Telemetry(),
-        ),
-        telemetry=Telemetry(),
-        lock_delays=LockDelays(),
-        session_timers=SessionTimers(),
-        coordinates=CoordinateBatch(),
-        user_events=UserEvents(),
-    )
-    failures: list[BaseException] = []
-    duties = LeaderDuties(
-        context, life.driver, MEMBER, AutopilotConfig(max_trailing_logs=250), ready, failures.append
-    )
-    life.hear = duties.store_events
-    duties.leadership(True)
-    await ready.wait()
-    yield Leader(life, context, duties, failures)
-    await duties.stop()
-    await life.stop()
-    assert not failures
-
-
 async def test_a_new_leader_registers_itself_and_writes_the_first_autopilot_configuration() -> None:
     async with leader() as one:
+        assert one.serf_health("s1") == "passing"
         state = one.life.replicated.state.read()
-        _, check = checks.node_check(state, None, "s1", "serfHealth")
-        assert check is not None
-        assert check.status == "passing"
         _, config = autopilot.autopilot_config(state, None)
         assert config is not None
         assert config.max_trailing_logs == 250

@@ -1,10 +1,12 @@
-"""The leader's own node in the catalog: the node, service `consul`, check `serfHealth`.
+"""The servers in the catalog: the node, service `consul`, check `serfHealth`.
 
 Sessions and clients rest on them. Texts and fields are those that a real leader writes for a
-member that is alive (agent/consul/leader.go); with the gossip pool the same is done for all.
+member that is alive or failed (agent/consul/leader.go). Nobody is deregistered here.
 """
 
-from proconsul.leader.pool import ServerMember
+from collections.abc import Iterable
+
+from proconsul.leader.pool import PoolMember, ServerMember, Status
 from proconsul.model.catalog import NodeService, RegisterRequest, Weights
 from proconsul.model.health import HealthCheck
 from proconsul.store import checks, nodes, services
@@ -13,7 +15,31 @@ from proconsul.store.transaction import ReadTransaction
 SERF_HEALTH = "serfHealth"
 SERF_HEALTH_NAME = "Serf Health Status"
 ALIVE_OUTPUT = "Agent alive and reachable"
+FAILED_OUTPUT = "Agent not live or unreachable"
 CONSUL_SERVICE = "consul"
+
+
+def due(
+    state: ReadTransaction, me: ServerMember, members: Iterable[PoolMember]
+) -> list[RegisterRequest]:
+    """What to write so that the catalog shows how the servers of this datacenter are.
+
+    `me` is this server, which is alive whatever the pool says.
+    """
+    others = [
+        one
+        for one in members
+        if one.server.datacenter == me.datacenter and one.server.node_id != me.node_id
+    ]
+    alive = [me, *(one.server for one in others if one.status is Status.ALIVE)]
+    names = {server.node for server in alive}
+    # A name that lives again, under another ID, is not failed.
+    failed = [
+        one.server for one in others if one.status is Status.FAILED and one.server.node not in names
+    ]
+    commands = [registration(state, server) for server in alive]
+    commands += [failure(state, server) for server in failed]
+    return [command for command in commands if command is not None]
 
 
 def registration(state: ReadTransaction, member: ServerMember) -> RegisterRequest | None:
@@ -25,7 +51,7 @@ def registration(state: ReadTransaction, member: ServerMember) -> RegisterReques
         and node.address == member.address
         and node.id == member.node_id
         and _service_is_current(state, member.node, service)
-        and _is_alive(state, member.node)
+        and _has_status(state, member.node, "passing")
     ):
         return None
     return RegisterRequest(
@@ -43,6 +69,27 @@ def registration(state: ReadTransaction, member: ServerMember) -> RegisterReques
         ),
         tagged_addresses=None if node is None else node.tagged_addresses,
         node_meta=None if node is None else node.meta,
+    )
+
+
+def failure(state: ReadTransaction, member: ServerMember) -> RegisterRequest | None:
+    """What to write so that the catalog shows this member failed; None if it does, or lacks it."""
+    _, node = nodes.get_node(state, member.node)
+    if node is None or _has_status(state, member.node, "critical"):
+        return None
+    return RegisterRequest(
+        datacenter=member.datacenter,
+        node=member.node,
+        id=member.node_id,
+        address=member.address,
+        check=HealthCheck(
+            node=member.node,
+            check_id=SERF_HEALTH,
+            name=SERF_HEALTH_NAME,
+            status="critical",
+            output=FAILED_OUTPUT,
+        ),
+        skip_node_update=True,
     )
 
 
@@ -69,6 +116,6 @@ def _service_is_current(state: ReadTransaction, node: str, wanted: NodeService) 
     return service is not None and service.meta == wanted.meta and service.port == wanted.port
 
 
-def _is_alive(state: ReadTransaction, node: str) -> bool:
+def _has_status(state: ReadTransaction, node: str, status: str) -> bool:
     _, check = checks.node_check(state, None, node, SERF_HEALTH)
-    return check is not None and check.status == "passing"
+    return check is not None and check.status == status

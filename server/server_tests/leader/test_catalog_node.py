@@ -1,0 +1,109 @@
+"""The servers as the catalog shows them."""
+
+from collections.abc import Iterable
+from functools import partial
+
+from proconsul.leader.catalog_node import due
+from proconsul.leader.pool import PoolMember, Status
+from proconsul.model.catalog import RegisterRequest
+from proconsul.store import catalog, checks, nodes, services
+from server_tests.leader.pool_and_raft import alive, failed, left, server
+from server_tests.store.stories import ID_A, ID_B, World
+
+ME = server("s1", id_="11111111-0000-0000-0000-000000000000")
+
+
+def write_due(world: World, members: Iterable[PoolMember]) -> list[RegisterRequest]:
+    """Write what is due; what that was."""
+    commands = due(world.state.read(), ME, members)
+    for command in commands:
+        world.apply(partial(catalog.register, request=command))
+    return commands
+
+
+def status_of(world: World, node: str) -> tuple[str, str]:
+    """Of its `serfHealth`: the status, and what is said of it."""
+    _, check = checks.node_check(world.state.read(), None, node, "serfHealth")
+    assert check is not None
+    return check.status, check.output
+
+
+def test_each_server_that_lives_is_a_node_with_a_service_and_a_check() -> None:
+    world = World()
+    write_due(world, [alive(ME), alive(server("s2", id_=ID_A))])
+    state = world.state.read()
+    for name, node_id in (("s1", ME.node_id), ("s2", ID_A)):
+        _, node = nodes.get_node(state, name)
+        assert node is not None
+        assert (node.id, node.address) == (node_id, f"10.0.0.{name[1:]}")
+        _, service = services.node_service(state, name, "consul")
+        assert service is not None
+        assert service.meta is not None
+        assert (service.port, service.meta["raft_version"]) == (8300, "3")
+        assert status_of(world, name) == ("passing", "Agent alive and reachable")
+
+
+def test_what_is_written_is_not_due_again() -> None:
+    world = World()
+    members = [alive(ME), alive(server("s2", id_=ID_A)), failed(server("s3", id_=ID_B))]
+    assert len(write_due(world, members)) == 2
+    assert write_due(world, members) == []
+
+
+def test_this_server_lives_whatever_the_pool_says() -> None:
+    world = World()
+    write_due(world, [failed(ME)])
+    assert status_of(world, "s1")[0] == "passing"
+    assert write_due(world, []) == []
+
+
+def test_a_failed_server_is_critical_until_it_is_back_and_keeps_its_services() -> None:
+    world, other = World(), server("s2", id_=ID_A)
+    write_due(world, [alive(other)])
+    write_due(world, [failed(other)])
+    assert status_of(world, "s2") == ("critical", "Agent not live or unreachable")
+    assert services.node_service(world.state.read(), "s2", "consul")[1] is not None
+    assert write_due(world, [failed(other)]) == []
+    write_due(world, [alive(other)])
+    assert status_of(world, "s2") == ("passing", "Agent alive and reachable")
+
+
+def test_a_failure_leaves_the_node_as_it_was() -> None:
+    world = World()
+    world.register("s2", node_id=ID_A, address="10.9.9.9", meta={"rack": "7"})
+    write_due(world, [failed(server("s2", id_=ID_A))])
+    _, node = nodes.get_node(world.state.read(), "s2")
+    assert node is not None
+    assert (node.address, node.meta) == ("10.9.9.9", {"rack": "7"})
+    assert status_of(world, "s2")[0] == "critical"
+
+
+def test_a_server_that_moved_keeps_what_else_is_known_of_its_node() -> None:
+    world = World()
+    world.register("s2", node_id=ID_A, meta={"rack": "7"})
+    write_due(world, [alive(server("s2", id_=ID_A, host=7))])
+    _, node = nodes.get_node(world.state.read(), "s2")
+    assert node is not None
+    assert (node.address, node.meta) == ("10.0.0.7", {"rack": "7"})
+
+
+def test_who_failed_before_it_was_in_the_catalog_does_not_get_there() -> None:
+    world = World()
+    write_due(world, [failed(server("s2", id_=ID_A)), left(server("s3", id_=ID_B))])
+    assert nodes.get_node(world.state.read(), "s2")[1] is None
+    assert nodes.get_node(world.state.read(), "s3")[1] is None
+
+
+def test_who_leaves_or_lives_elsewhere_is_let_be() -> None:
+    world, other = World(), server("s2", id_=ID_A)
+    write_due(world, [alive(other)])
+    elsewhere = alive(server("s3", id_=ID_B, datacenter="dc2"))
+    assert write_due(world, [PoolMember(other, Status.LEAVING, 0.0), elsewhere]) == []
+    assert write_due(world, [left(other)]) == []
+
+
+def test_a_name_that_lives_under_a_new_id_is_not_failed_under_the_old_one() -> None:
+    world = World()
+    old, new = server("s2", id_=ID_A), server("s2", id_=ID_B)
+    write_due(world, [alive(old)])
+    assert {one.id for one in due(world.state.read(), ME, [failed(old), alive(new)])} == {ID_B}

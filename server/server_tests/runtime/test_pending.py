@@ -1,0 +1,35 @@
+"""Who waits for the log, and what they are told when leadership is lost."""
+
+import asyncio
+
+import pytest
+
+from proconsul.raft.messages import Index, Term
+from proconsul.runtime.pending import LeadershipLostError, PendingWrites
+
+
+async def test_what_is_committed_when_leadership_is_lost_is_answered_when_it_is_applied() -> None:
+    writes = PendingWrites()
+    committed, unknown = writes.add(Index(7), Term(2)), writes.add(Index(8), Term(2))
+    writes.fail(LeadershipLostError, beyond=7)
+    assert isinstance(unknown.exception(), LeadershipLostError)
+    writes.applied([(7, 2, "its result"), (8, 3, "another's")])
+    assert await committed == "its result"
+
+
+async def test_an_entry_of_another_leader_in_its_place_is_no_answer() -> None:
+    writes = PendingWrites()
+    waiting = writes.add(Index(7), Term(2))
+    writes.applied([(7, 3, "another's")])
+    with pytest.raises(LeadershipLostError):
+        await waiting
+
+
+async def test_those_who_wait_fail_each_with_an_error_of_its_own() -> None:
+    writes = PendingWrites()
+    waiting = [writes.add(Index(index), Term(1)) for index in (1, 2)]
+    writes.fail(LeadershipLostError)
+    first, second = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(first, LeadershipLostError)
+    assert first is not second
+    assert not len(writes)
