@@ -47,7 +47,8 @@ def next_step(
 ) -> Step:
     """What to do about the members of this datacenter that are alive; `me` leads.
 
-    The change is one that `raft.membership.changed` accepts, and never removes `me`.
+    The change is one that `raft.membership.changed` accepts, and never adds or removes `me`: all
+    that changes of this server is its address.
     """
     known = [one for one in members if one.server.datacenter == datacenter]
     alive = [one.server for one in known if one.status is Status.ALIVE]
@@ -64,6 +65,9 @@ def next_step(
             return Step(change, why, tuple(refused))
         if why:
             refused.append(Refused(server.node, why))
+    if any(server.id == me.id for server in configuration.servers):
+        change, why = situation.place(me.id, me.address, "this server")
+        return Step(change, why, tuple(refused))
     return Step(None, "", tuple(refused))
 
 

@@ -14,6 +14,7 @@ from proconsul.runtime.logs import logger
 from proconsul.runtime.raft_driver import RaftDriver
 
 HAND_OVER_S = 10.0  # the driver's own limit is an election timeout
+NEXT_LEADER_S = 1.0  # the others may all be stopping, too
 LEAVE_S = 15.0
 LOOK_AGAIN_S = 0.01
 
@@ -28,12 +29,15 @@ async def hand_over(driver: RaftDriver) -> None:
     try:
         async with asyncio.timeout(HAND_OVER_S):
             await driver.transfer()
+        async with asyncio.timeout(NEXT_LEADER_S):
             # As long as this server listens it can pass on what it was asked meanwhile.
             while node.leader is None:  # noqa: ASYNC110 - for a moment, once in a life
                 await asyncio.sleep(LOOK_AGAIN_S)
         log.info("leadership was handed over: leader=%s", node.leader.id)
-    except (ProconsulError, TimeoutError) as failure:
-        log.warning("the others have to elect a leader by themselves: %s", failure or "too late")
+    except ProconsulError as failure:
+        log.warning("leadership was not handed over: %s", failure)
+    except TimeoutError:
+        log.warning("leadership was not handed over: no other server took it in time")
 
 
 async def leave(

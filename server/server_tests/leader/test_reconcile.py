@@ -167,9 +167,17 @@ def test_two_servers_with_one_id_are_left_until_one_is_gone() -> None:
 # ---------------------------------------------------------------- ourselves
 
 
-def test_the_leader_is_left_as_it_is() -> None:
-    members = [alive(server("s1", host=8)), alive(server("s2"))]
-    assert step(members, raft("s1@9", "s2")).change is None
+def test_the_leader_moves_too_when_all_others_are_placed() -> None:
+    members = [alive(server("s1")), alive(server("s2"))]
+    found = step(members, raft("s1@9", "s2"))
+    assert found.change == AddNonvoter(ServerId("s1"), ServerAddress("10.0.0.1:8300"))
+    configuration, done = settle(members, raft("s1@9", "s2@7"))
+    assert shown(configuration) == ["s1@1", "s2@2"]  # voters both, as before
+    assert done == ["put s2", "put s1"]
+
+
+def test_a_leader_that_was_removed_does_not_add_itself() -> None:
+    assert step([alive(server("s1"))], raft("s2")).change is None
 
 
 def test_one_that_claims_the_address_of_the_leader_is_left() -> None:
