@@ -260,7 +260,6 @@ class Agent:
         self.process = AgentProcess(
             loaded=self._loaded,
             node_id=self.node_id,
-            member=self.member,
             local=self.local,
             driver=self.driver,
             snapshots=self.rpc.snapshots,

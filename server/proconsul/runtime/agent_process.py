@@ -11,7 +11,7 @@ from proconsul.config.schema import LoadedConfig
 from proconsul.config.schema import Telemetry as TelemetryConfig
 from proconsul.endpoints.context import Context
 from proconsul.errors import RpcError
-from proconsul.leader.pool import PoolMember, ServerMember, Status
+from proconsul.leader.pool import PoolMember
 from proconsul.rpc.snapshot_stream import SnapshotOp, SnapshotRequest
 from proconsul.runtime import host_info, logs, self_description
 from proconsul.runtime.agent_tokens import KINDS, AgentTokens
@@ -37,27 +37,6 @@ class Company(Protocol):
         """Take a failed one for left. Raises RpcError if there is none of that name."""
 
 
-class Alone:
-    """The company of a server that meets nobody."""
-
-    def __init__(self, member: ServerMember, serf_lan_port: int) -> None:
-        self._me = PoolMember(member, Status.ALIVE, 0.0)
-        self._gate = Gate(serf_lan_port, frozenset({member.address}))
-
-    def members(self) -> list[PoolMember]:
-        """This server."""
-        return [self._me]
-
-    async def join(self, address: str) -> int:
-        """Only ourselves can be joined."""
-        return await join(address, self._gate)
-
-    async def force_leave(self, node: str, *, prune: bool) -> None:
-        """This server lives, and others are not known."""
-        if node != self._me.server.node:
-            raise RpcError(f"agent: No node found with name '{node}'")
-
-
 class AgentProcess:
     """Members, logs, snapshots, reload and the end of this process."""
 
@@ -66,7 +45,6 @@ class AgentProcess:
         *,
         loaded: LoadedConfig,
         node_id: str,
-        member: ServerMember,
         local: LocalAgent,
         driver: RaftDriver,
         snapshots: SnapshotHandler,
@@ -75,14 +53,13 @@ class AgentProcess:
         tokens: AgentTokens,
         reload: Callable[[], Awaitable[None]],
         leave: Callable[[], None],
-        company: Company | None = None,
+        company: Company,
     ) -> None:
         """`reload` reads the configuration again; `leave` begins to leave, then ends."""
         self.loaded = loaded  # replaced at a reload
         self.node_id = node_id
         self.local = local
-        self._member = member
-        self._company = company or Alone(member, loaded.config.ports.serf_lan)
+        self._company = company
         self._driver = driver
         self._snapshots = snapshots
         self._tokens = tokens

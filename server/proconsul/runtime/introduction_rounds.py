@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from proconsul.errors import RpcError
-from proconsul.runtime.join_addresses import JoinAddresses, Resolved
+from proconsul.runtime.join_addresses import JoinAddresses, Resolved, host_and_port
+from proconsul.runtime.joining import dial_complaint
 from proconsul.runtime.logs import logger
 from proconsul.runtime.retry_join import RetryJoin
 from proconsul.runtime.rpc_client import RemoteError, RpcTransportError
@@ -111,7 +112,7 @@ class Rounds:
             await self._introduce(address)
         except RpcTransportError as failure:
             log.debug("%s does not answer: %s", address, failure)
-            return _Outcome(answered=False, complaint=str(failure))
+            return _Outcome(False, complaint=dial_complaint(address, failure.__cause__))
         except RpcError as failure:
             text = failure.text if isinstance(failure, RemoteError) else str(failure)
             if _UNKNOWN_METHOD in text:
@@ -135,7 +136,8 @@ class Rounds:
                 if outcome.answered:
                     reached.add(address)
                 else:
-                    complaints.append(f"Failed to join {address}: {outcome.complaint}")
+                    host, _ = host_and_port(address, 0)
+                    complaints.append(f"Failed to join {host}: {outcome.complaint}")
         self._retry.tried(reached, complaints, self._loop.time())
 
 

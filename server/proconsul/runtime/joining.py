@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from proconsul.errors import RpcError
 from proconsul.runtime.join_addresses import host_and_port
 from proconsul.runtime.rpc_client import RpcTransportError
-from proconsul.wire.golang import list_of_errors
+from proconsul.wire.golang import join_host_port, list_of_errors
 
 DIAL_S = 10.0
 _NO_POOL = "there is no gossip pool yet: only a server of this kind can be joined, at its RPC port"
@@ -102,14 +102,18 @@ def _name_server() -> str:
 
 
 async def _complaint(host: str, port: int) -> str:
-    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         async with asyncio.timeout(DIAL_S):
             _, writer = await asyncio.open_connection(host, port)
-    except TimeoutError:
-        return f"dial tcp {shown}: i/o timeout"
     except OSError as failure:
-        number = failure.errno or errno.EIO
-        return f"dial tcp {shown}: connect: {os.strerror(number).lower()}"
+        return dial_complaint(join_host_port(host, port), failure)
     writer.close()
     return _NO_POOL
+
+
+def dial_complaint(address: str, failure: BaseException | None) -> str:
+    """As Go tells that nobody could be reached."""
+    if not isinstance(failure, OSError) or isinstance(failure, TimeoutError):
+        return f"dial tcp {address}: i/o timeout"
+    number = failure.errno or errno.EIO
+    return f"dial tcp {address}: connect: {os.strerror(number).lower()}"

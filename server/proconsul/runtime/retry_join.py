@@ -58,7 +58,9 @@ class RetryJoin:
         log.warning("(LAN) couldn't join: number_of_nodes=0 error=%r", problem)
         if 0 < self._joining.retry_max_attempts <= self._attempts:
             self.is_over = True
-            raise JoinError("agent: max join LAN retry exhausted, exiting")
+            exhausted = "agent: max join LAN retry exhausted, exiting"
+            log.error('Retry join failed: error="%s"', exhausted)
+            raise JoinError(exhausted)
         log.warning(
             "Join cluster failed, will retry: cluster=LAN retry_interval=%gs",
             self._joining.retry_interval_s,

@@ -7,6 +7,7 @@ as what it is, an error that says so, and is never answered with "No cluster lea
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from proconsul.endpoints.context import Context
@@ -46,6 +47,7 @@ class Forwarder:
         self._client = client
         self._leaves = leaves
         self._reply_types: dict[str, Any] = {}
+        self._changed = asyncio.Event()  # set, and replaced, when another server leads
         self._waiting: dict[str, set[asyncio.Future[Any]]] = {}  # by the address that was asked
 
     async def call(self, name: str, request: Any) -> Any:
@@ -57,8 +59,15 @@ class Forwarder:
             if world.now_s() >= until_s:
                 raise NoLeaderError
             part = world.die(JITTER_STEPS) / JITTER_STEPS
-            await asyncio.sleep(part * hold_s / JITTER_FRACTION)
+            await self._wait_for_leader(part * hold_s / JITTER_FRACTION)
         return answer
+
+    async def _wait_for_leader(self, at_most_s: float) -> None:
+        """Until another server leads, or the time is over: whoever led may have the call back."""
+        changed = self._changed
+        with suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
+                await changed.wait()
 
     async def _attempt(self, name: str, method: Method, request: Any) -> Any:
         """The reply, or _NOT_YET if nothing was done and it may be made again."""
@@ -118,6 +127,8 @@ class Forwarder:
 
         It may be frozen or cut off, and its connections would stay open for minutes.
         """
+        self._changed.set()
+        self._changed = asyncio.Event()
         address = self._context.log.leader_address()
         for earlier in self._waiting.keys() - {address}:
             asyncio.get_running_loop().call_later(LAST_WORD_S, self._give_up, earlier)

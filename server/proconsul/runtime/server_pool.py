@@ -42,6 +42,7 @@ LIMITS = ClientLimits(dial_s=ANSWER_S, call_s=ANSWER_S)
 """For a client of the pool's own: what it gives up must not take other calls with it."""
 
 log = logger("server")
+agent_log = logger("")
 
 
 class ServerPool:
@@ -97,14 +98,14 @@ class ServerPool:
         texts = self._joining.start_join
         if not texts:
             return
-        log.info("(LAN) joining: lan_addresses=[%s]", ", ".join(texts))
+        agent_log.info("(LAN) joining: lan_addresses=[%s]", ", ".join(texts))
         results = await asyncio.gather(*(reach(text, self._gate(), self._meet) for text in texts))
         reached = sum(count for count, _ in results)
         complaints = [complaint for _, told in results for complaint in told]
         if not reached:
-            log.warning("(LAN) couldn't join: number_of_nodes=0")
+            agent_log.warning("(LAN) couldn't join: number_of_nodes=0")
             raise JoinError(list_of_errors(complaints))
-        log.info("(LAN) joined: number_of_nodes=%d", reached)
+        agent_log.info("(LAN) joined: number_of_nodes=%d", reached)
 
     def start(self) -> None:
         """Begin to meet others, and to found a cluster as soon as that may be.

@@ -46,6 +46,9 @@ class Operation:
     returned: int = NEVER
     outcome: Outcome = Outcome.OPEN
     met: str = NOTHING
+    blind: bool = False  # it was not told what it met: that of a real server's writes
+    lost: bool = False  # of a blind check-and-set: it met something else than was expected
+    in_default_mode: bool = False  # of a get: the leader's lease may stand for a majority's word
 
 
 class Verdict(Enum):
@@ -74,6 +77,10 @@ def judge(history: Iterable[Operation]) -> Judgement:
     for key, operations in sorted(by_key.items()):
         relevant = relevant_of(operations)
         verdict = explain(relevant)
+        if verdict is Verdict.NO and any(one.lost for one in relevant):
+            # Why a check-and-set lost may be a write that nobody met.
+            relevant = possible_of(operations)
+            verdict = explain(relevant)
         if verdict is Verdict.NO:
             return Judgement(verdict, key, relevant)
         if verdict is Verdict.TOO_LONG:
@@ -100,9 +107,24 @@ def relevant_of(operations: Sequence[Operation]) -> list[Operation]:
     return sorted(relevant, key=lambda one: one.invoked)
 
 
+def possible_of(operations: Sequence[Operation]) -> list[Operation]:
+    """All that happened or may have, by their beginning."""
+    return sorted(
+        (
+            one
+            for one in operations
+            if one.outcome is Outcome.DONE
+            or (one.outcome is not Outcome.REFUSED and one.kind is not Kind.GET)
+        ),
+        key=lambda one: one.invoked,
+    )
+
+
 def step(operation: Operation, value: str) -> str | None:
     """The value after the operation, or None if it cannot have met this one."""
-    if operation.outcome is Outcome.DONE and operation.met != value:
+    if operation.lost:
+        return None if value == operation.expected else value
+    if operation.outcome is Outcome.DONE and operation.met != value and not operation.blind:
         return None
     if operation.kind is Kind.GET:
         return value

@@ -1,0 +1,109 @@
+"""Is a cluster of real processes linearizable while its servers are killed, frozen and cut off?
+
+    python -m server_tests.cluster.lin_run --seconds 60
+
+Clients read and write a few keys through all servers (load.py) while faults happen (nemesis.py);
+then all is healed, every key is read through every server, and the history is judged. The last
+line says what came of it; the exit code is 0 only for `yes` and nothing lost.
+
+`--external CHECKER` lets another program be the clients and the judge: it is run with
+`--addrs A,B,C` and what follows `--`, while the faults happen.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from server_tests.cluster.load import Load
+from server_tests.cluster.nemesis import FAULTS, Nemesis
+from server_tests.cluster.network import enter_isolation
+from server_tests.cluster.servers import OURS, PORT, Cluster, real_consul
+from server_tests.sim.history import Judgement, Verdict, judge
+
+MODULE = "server_tests.cluster.lin_run"
+
+
+def say(text: str) -> None:
+    """A line, now."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def run(cluster: Cluster, asked: argparse.Namespace) -> bool:
+    """Whether nothing was found."""
+    load = Load(cluster.servers, asked.seed, asked.reads)
+    nemesis = Nemesis(cluster, asked.seed, asked.faults)
+    load.start(asked.clients)
+    nemesis.run(asked.seconds)
+    load.stop()
+    load.read_all()
+    lost = load.lost(cluster.leader())
+    judgement = judge(load.history)
+    say(f"faults: {nemesis.told()}")
+    say(f"clients: errors {dict(load.errors)}")
+    _show(judgement)
+    count = len(load.history) + len(load.acknowledged)
+    say(
+        f"linearizable: {judgement.verdict.value}, ops {count}, "
+        f"acknowledged writes lost {len(lost)}"
+    )
+    return judgement.verdict is Verdict.YES and not lost
+
+
+def _show(judgement: Judgement) -> None:
+    if judgement.verdict is not Verdict.YES:
+        say(f"key {judgement.key}:")
+        for one in judgement.operations:
+            say(f"  {one}")
+
+
+def run_external(cluster: Cluster, asked: argparse.Namespace) -> bool:
+    """The same by another program; whether it ended with 0."""
+    addresses = ",".join(f"{one.place.client_address}:{PORT}" for one in cluster.servers)
+    nemesis = Nemesis(cluster, asked.seed, asked.faults)
+    command = [sys.executable, asked.external, "--addrs", addresses, *asked.rest]
+    checker = subprocess.Popen(command)
+    nemesis.run(asked.seconds)
+    say(f"faults: {nemesis.told()}")
+    return checker.wait() == 0
+
+
+def parsed() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--servers", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--clients", type=int, default=6)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--multiplier", type=int, default=1)
+    parser.add_argument("--reads", choices=("consistent", "default"), default="consistent")
+    parser.add_argument("--faults", type=lambda text: text.split(","), help=", ".join(FAULTS))
+    parser.add_argument("--launcher", default="proconsul", help="module that is the server")
+    parser.add_argument("--real", action="store_true", help="the Consul of CONSUL_REAL")
+    parser.add_argument("--external", default=os.environ.get("LIN_CHECK"), help="a checker")
+    parser.add_argument("rest", nargs="*", help="behind --: for the checker")
+    asked = parser.parse_args()
+    asked.reads = "?consistent" if asked.reads == "consistent" else ""
+    return asked
+
+
+def main() -> None:
+    """Run it."""
+    asked = parsed()
+    enter_isolation(MODULE)
+    program = real_consul() if asked.real else (*OURS[:-1], asked.launcher)
+    with tempfile.TemporaryDirectory() as folder:
+        cluster = Cluster(asked.servers, Path(folder), program, asked.multiplier)
+        try:
+            cluster.start()
+            good = run_external(cluster, asked) if asked.external else run(cluster, asked)
+        finally:
+            cluster.close()
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()
