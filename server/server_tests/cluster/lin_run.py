@@ -34,10 +34,10 @@ def say(text: str) -> None:
 
 def run(cluster: Cluster, asked: argparse.Namespace) -> bool:
     """Whether nothing was found."""
-    load = Load(cluster.servers, asked.seed, asked.reads)
+    load = Load(cluster.servers, asked.seed, asked.reads, asked.epoch)
     nemesis = Nemesis(cluster, asked.seed, asked.faults)
     load.start(asked.clients)
-    nemesis.run(asked.seconds)
+    nemesis.run(asked.seconds, asked.rounds)
     load.stop()
     load.read_all()
     lost = load.lost(cluster.leader())
@@ -66,7 +66,7 @@ def run_external(cluster: Cluster, asked: argparse.Namespace) -> bool:
     nemesis = Nemesis(cluster, asked.seed, asked.faults)
     command = [sys.executable, asked.external, "--addrs", addresses, *asked.rest]
     checker = subprocess.Popen(command)
-    nemesis.run(asked.seconds)
+    nemesis.run(asked.seconds, asked.rounds)
     say(f"faults: {nemesis.told()}")
     return checker.wait() == 0
 
@@ -76,6 +76,8 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--servers", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--rounds", type=int, default=0, help="of all faults, not --seconds")
+    parser.add_argument("--epoch", type=float, default=1.0, help="seconds for which keys are used")
     parser.add_argument("--clients", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--multiplier", type=int, default=1)

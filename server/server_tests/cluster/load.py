@@ -20,8 +20,8 @@ from server_tests.sim.history import Kind, Operation, Outcome
 from server_tests.sim.kv import NOTHING
 
 KEYS = 4
-EPOCH_S = 1.0  # after which other keys are used
 TIMEOUT_S = 5.0
+STAY_S = (0.3, 1.5)  # how long a client stays with one server
 REST_S = 0.02  # after a failure
 
 
@@ -36,6 +36,7 @@ class Load:
     servers: list[Server]
     seed: int
     reads: str  # what stands behind a read's path: "?consistent", or "" for the default mode
+    epoch_s: float = 1.0  # after which other keys are used
     history: list[Operation] = field(default_factory=list)
     acknowledged: set[str] = field(default_factory=set)  # keys of their own, written once
     errors: Counter[str] = field(default_factory=Counter)
@@ -68,7 +69,7 @@ class Load:
 
     def epoch(self) -> int:
         """Which keys are in use."""
-        return int((time.monotonic() - self._began_s) / EPOCH_S)
+        return int((time.monotonic() - self._began_s) / self.epoch_s)
 
     def rest(self) -> None:
         """After a failure."""
@@ -90,19 +91,25 @@ class Load:
 
 
 class _Client:
-    """One connection at a time, to one server after the other."""
+    """Asks one server for a while, then the next."""
 
     def __init__(self, load: Load, number: int) -> None:
         self._load = load
         self._number = number
         self._dice = random.Random(load.seed * 1000 + number)
-        self._place = number
-        self._connection: http.client.HTTPConnection | None = None
+        self._place = number % len(load.servers)
+        self._move_s = time.monotonic() + self._dice.uniform(*STAY_S)
+        # Kept: what is asked on an open connection is what a server reads first when it wakes.
+        self._connections: dict[int, http.client.HTTPConnection] = {}
         self._seen: dict[str, tuple[str, int]] = {}  # by key: value and ModifyIndex
 
     def run(self) -> None:
         """To the end of the load."""
         while not self._load.is_over:
+            if time.monotonic() >= self._move_s:
+                # A frozen server must be asked while it stands, not only before.
+                self._move_s = time.monotonic() + self._dice.uniform(*STAY_S)
+                self.go_to(self._place + 1)
             key = f"e{self._load.epoch()}-k{self._dice.randrange(KEYS)}"
             what = self._dice.random()
             if what < 0.45:
@@ -116,31 +123,27 @@ class _Client:
 
     def go_to(self, place: int) -> None:
         """Ask that server from now on."""
-        self._drop()
-        self._place = place
-
-    def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._place = place % len(self._load.servers)
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-        """Raises _RefusedError, OSError, HTTPException."""
-        if self._connection is None:
-            servers = self._load.servers
-            address = servers[self._place % len(servers)].place.client_address
+        """Raises _RefusedError, OSError, HTTPException; then the next one goes elsewhere."""
+        connection = self._connections.get(self._place)
+        if connection is None:
+            address = self._load.servers[self._place].place.client_address
             connection = http.client.HTTPConnection(address, PORT, timeout=TIMEOUT_S)
             try:
                 connection.connect()
             except OSError as failure:
-                self._place += 1
+                self.go_to(self._place + 1)
                 raise _RefusedError from failure
-            self._connection = connection
+            self._connections[self._place] = connection
         try:
-            self._connection.request(method, path, body)
-            response = self._connection.getresponse()
+            connection.request(method, path, body)
+            response = connection.getresponse()
             answer = response.status, response.read()
         except (OSError, http.client.HTTPException):
+            connection.close()
+            del self._connections[self._place]
             self.go_to(self._place + 1)
             raise
         if b"No cluster leader" in answer[1]:

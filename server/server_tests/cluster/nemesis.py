@@ -23,10 +23,15 @@ class Nemesis:
         self._die = random.Random(seed)
         self._names = faults or list(FAULTS)
 
-    def run(self, seconds: float) -> None:
-        """One fault after the other for so long, then all is healed. `counts` says what it did."""
-        until_s = time.monotonic() + seconds
-        while time.monotonic() < until_s:
+    def run(self, seconds: float, rounds: int = 0) -> None:
+        """One fault after the other for so long, then all is healed. `counts` says what it did.
+
+        With `rounds` each fault fires as often as that, however long it takes.
+        """
+        until_s = time.monotonic() + (1e9 if rounds else seconds)
+        round_ = 0
+        while time.monotonic() < until_s and (not rounds or round_ < rounds):
+            round_ += 1
             for name in self._die.sample(self._names, len(self._names)):
                 self._rest(REST_S)
                 if time.monotonic() >= until_s:
