@@ -16,7 +16,7 @@ comma := ,
 stop = { echo 'make: $(1)' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run fmt check test test-slow sim kill-test lin-test failover diff-test ci clean lock
+.PHONY: help setup run run3 fmt check test test-slow sim kill-test lin-test failover diff-test ci clean lock
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,13 @@ setup: $(STAMP)  ## make .venv and install everything, with hashes checked
 run: setup  ## start a durable server on loopback; RUN_FLAGS adds flags
 	@echo 'make run: RUN_FLAGS adds flags, as in: make run RUN_FLAGS=-http-port=8510'
 	@exec $(BIN)/proconsul agent -server -bootstrap-expect=1 -data-dir=$(DATA) -bind=127.0.0.1 -client=127.0.0.1 $(RUN_FLAGS)
+
+run3: setup  ## start three servers on 127.0.0.1 to .3, which are one cluster; ^C ends them
+	@trap 'trap - INT TERM; kill -INT 0; wait' INT TERM; for number in 1 2 3; do \
+	  $(BIN)/proconsul agent -server -bootstrap-expect=3 -node=s$$number -data-dir=$(DATA)-$$number \
+	    -bind=127.0.0.$$number -client=127.0.0.$$number \
+	    -retry-join=127.0.0.1 -retry-join=127.0.0.2 -retry-join=127.0.0.3 $(RUN_FLAGS) & \
+	done; wait
 
 fmt: setup  ## format the code
 	$(BIN)/ruff format server
