@@ -19,6 +19,7 @@ from proconsul.model.operator import (
     OperatorHealthReply,
     RaftConfigurationResponse,
     RaftRemovePeerRequest,
+    RaftTransferLeaderRequest,
 )
 from proconsul.model.query import DCSpecificRequest
 from proconsul.wire.golang import format_duration
@@ -57,6 +58,19 @@ async def raft_peer(api: Api, request: Request) -> Reply:
         ),
     )
     return NOTHING
+
+
+async def raft_transfer_leader(api: Api, request: Request) -> Reply:
+    """`POST /v1/operator/raft/transfer-leader`, to `?id` if one is named (Consul 1.15)."""
+    await api.call(
+        "Operator.RaftTransferLeader",
+        RaftTransferLeaderRequest(
+            datacenter=parse_datacenter(request, api.facts.datacenter),
+            id=request.query.first("id"),
+            token=parse_token(request),
+        ),
+    )
+    return Reply({"Success": True})
 
 
 async def autopilot_configuration(api: Api, request: Request) -> Reply:

@@ -76,6 +76,7 @@ SERVED: list[Route[ApiHandler]] = [
     Route("/v1/kv/", ("GET", "PUT", "DELETE"), kv),
     Route("/v1/operator/raft/configuration", ("GET",), operator.raft_configuration),
     Route("/v1/operator/raft/peer", ("DELETE",), operator.raft_peer),
+    Route("/v1/operator/raft/transfer-leader", ("POST",), operator.raft_transfer_leader),
     Route("/v1/operator/autopilot/configuration", ("GET", "PUT"), operator.autopilot_configuration),
     Route("/v1/operator/autopilot/health", ("GET",), operator.autopilot_health),
     Route("/v1/session/create", ("PUT",), session.create),

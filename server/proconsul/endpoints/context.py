@@ -125,6 +125,9 @@ class Log(Protocol):
     def server_health(self) -> OperatorHealthReply:
         """Autopilot's judgement of the servers; empty where it does not run."""
 
+    async def transfer_leadership(self, server_id: str) -> None:
+        """Have that voter lead, or whichever is furthest for "". Raises RpcError, NoLeaderError."""
+
     async def remove_peer(self, server_id: str, address: str) -> None:
         """Take a server out of the configuration, by ID or by address; committed when it returns.
 

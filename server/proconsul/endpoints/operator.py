@@ -10,6 +10,7 @@ from proconsul.model.operator import (
     OperatorHealthReply,
     RaftConfigurationResponse,
     RaftRemovePeerRequest,
+    RaftTransferLeaderRequest,
 )
 from proconsul.model.query import DCSpecificRequest
 from proconsul.store import autopilot
@@ -33,6 +34,12 @@ async def raft_remove_peer_by_address(context: Context, request: RaftRemovePeerR
     """`Operator.RaftRemovePeerByAddress`."""
     check_datacenter(context, request.datacenter)
     await context.log.remove_peer("", request.address)
+
+
+async def raft_transfer_leader(context: Context, request: RaftTransferLeaderRequest) -> None:
+    """`Operator.RaftTransferLeader`: another leads when it answers (Consul has it since 1.15)."""
+    check_datacenter(context, request.datacenter)
+    await context.log.transfer_leadership(request.id)
 
 
 async def autopilot_get_configuration(
@@ -62,6 +69,7 @@ METHODS = {
     "Operator.RaftGetConfiguration": Method(DCSpecificRequest, raft_get_configuration, read=True),
     "Operator.RaftRemovePeerByID": Method(RaftRemovePeerRequest, raft_remove_peer_by_id),
     "Operator.RaftRemovePeerByAddress": Method(RaftRemovePeerRequest, raft_remove_peer_by_address),
+    "Operator.RaftTransferLeader": Method(RaftTransferLeaderRequest, raft_transfer_leader),
     "Operator.AutopilotGetConfiguration": Method(
         DCSpecificRequest, autopilot_get_configuration, read=True
     ),

@@ -89,3 +89,10 @@ class RaftRemovePeerRequest(WriteRequest, frozen=True, kw_only=True):
     datacenter: str = ""
     address: str = ""
     id: str = ""
+
+
+class RaftTransferLeaderRequest(WriteRequest, frozen=True, kw_only=True):
+    """Have another server lead: that of an ID, or whichever is furthest."""
+
+    datacenter: str = ""
+    id: str = ""

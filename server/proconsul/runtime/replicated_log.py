@@ -16,7 +16,7 @@ from proconsul.model.operator import (
     ServerStats,
 )
 from proconsul.raft.membership import RemoveServer
-from proconsul.raft.messages import Peer, Server, Suffrage
+from proconsul.raft.messages import Peer, Server, ServerId, Suffrage
 from proconsul.runtime.logs import logger
 from proconsul.runtime.member_changes import demand_change
 from proconsul.runtime.raft_driver import RaftDriver
@@ -136,6 +136,10 @@ class ReplicatedLog:
     def server_health(self) -> OperatorHealthReply:
         """Of all servers of the configuration, by autopilot; empty on a follower."""
         return self._health()
+
+    async def transfer_leadership(self, server_id: str) -> None:
+        """Have that voter lead, or whichever is furthest for "". Raises RpcError."""
+        await self._driver.transfer(ServerId(server_id) if server_id else None)
 
     async def remove_peer(self, server_id: str, address: str) -> None:
         """Take a server out of the configuration; it may be this one. Committed at the end.

@@ -133,6 +133,18 @@ def test_a_stop_hands_the_leadership_over_and_leaves_the_membership(
     cluster.until_all_follow()
 
 
+def test_an_operator_moves_the_leadership(cluster: LoopbackCluster) -> None:
+    leader, target = cluster.leader(), cluster.followers()[0]
+    ids = {server["Node"]: server["ID"] for server in leader.servers()}
+    path = "/v1/operator/raft/transfer-leader"
+    assert target.put(f"{path}?id={ids[target.name]}", method="POST") == {"Success": True}
+    assert cluster.leader() is target
+    refused = target.ask("POST", f"{path}?id=nobody")
+    assert refused.status == 500
+    assert b"leadership can only go to another voter" in refused.body
+    cluster.until_all_follow()
+
+
 def test_without_a_majority_nobody_takes_writes_and_stale_reads_go_on(
     cluster: LoopbackCluster,
 ) -> None:
