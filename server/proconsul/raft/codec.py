@@ -147,6 +147,8 @@ def encode_request(request: Request, *, snapshot_size: int = 0) -> bytes:
             fields = _install_fields(request, snapshot_size)
         case TimeoutNow():
             fields = {"ProtocolVersion": PROTOCOL_VERSION}
+            if request.term is not None:
+                fields["Term"] = request.term  # ours alone; others skip it
         case _:
             assert_never(request)
     return bytes([kind_of(request)]) + _pack(dict(sorted(fields.items())))
@@ -250,7 +252,8 @@ def _decode_request(kind: RpcKind, body: Body, token: Token) -> Request:
         case RpcKind.INSTALL_SNAPSHOT:
             return _decode_install(body, token)
         case RpcKind.TIMEOUT_NOW:
-            return TimeoutNow(token=token)
+            told = b"Term" in body
+            return TimeoutNow(token=token, term=Term(_number(body, b"Term")) if told else None)
     assert_never(kind)
 
 

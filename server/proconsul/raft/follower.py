@@ -20,7 +20,7 @@ from proconsul.raft.messages import (
 )
 from proconsul.raft.state import State
 
-GONE_MARGIN_TICKS = 3  # servers' ticks do not begin together; see `_knows_another_leader`
+GONE_MARGIN_TICKS = 2  # servers' ticks do not begin together; see `_knows_another_leader`
 
 
 def step_append(state: State, message: AppendEntries) -> None:
@@ -121,8 +121,9 @@ def step_leader_gone(state: State, message: LeaderGone) -> None:
     others = sorted(state.membership.voters - {leader.id})
     place = others.index(state.me.id) if state.me.id in others else len(others)
     settings = state.settings
-    soon = settings.lease_ticks + GONE_MARGIN_TICKS + place * settings.stagger_ticks
-    state.timeout_ticks = min(state.timeout_ticks, soon)
+    # From now on, if it is that late already: else all would stand in one tick.
+    soon = max(settings.promise_ticks + GONE_MARGIN_TICKS, state.silent_ticks + 1)
+    state.timeout_ticks = min(state.timeout_ticks, soon + place * settings.stagger_ticks)
 
 
 def step_vote(state: State, message: RequestVote) -> None:
@@ -165,13 +166,19 @@ def _knows_another_leader(state: State, message: RequestVote | PreVote) -> bool:
         return False
     settings = state.settings
     # Of one that seems gone all that counts is its lease.
-    after = settings.lease_ticks + 1 if state.leader_seems_gone else settings.election_ticks
+    after = settings.promise_ticks if state.leader_seems_gone else settings.election_ticks
     return state.role is Role.LEADER or state.silent_ticks < after
 
 
 def step_timeout_now(state: State, message: TimeoutNow) -> None:
-    """Stand at once: the leader hands over to us (thesis, 3.10)."""
+    """Stand at once: the leader hands over to us (thesis, 3.10).
+
+    Voters will not look whether they hear a leader. So it must be the one that gave its lease up
+    for this: not one of another term, whose word was long on its way.
+    """
     state.reply(TimeoutNowReply(token=message.token))
+    if message.term not in (None, state.term):
+        return state.ignore(message, "it was sent in another term")
     if state.leadership is not None or not state.may_stand:
         return state.ignore(message, "this server leads already, or has no vote")
     state.set_leader(None)

@@ -271,7 +271,7 @@ def _tell_transfer_target(state: State, leadership: Leadership) -> None:
     if leadership.followers[transfer.target].match_index == state.log.last_index:
         transfer.told = leadership.was_handing_over = True
         server = state.membership.by_id[transfer.target]
-        state.send(server, TimeoutNow(token=state.next_token()))
+        state.send(server, TimeoutNow(token=state.next_token(), term=state.term))
 
 
 def _tick_transfer(state: State, leadership: Leadership) -> None:

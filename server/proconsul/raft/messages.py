@@ -187,9 +187,14 @@ class InstallReply(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class TimeoutNow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The leader asks for an election at once (thesis, 3.10). It carries no term on the wire."""
+    """The leader asks for an election at once (thesis, 3.10).
+
+    HashiCorp's tell no term: of theirs one that comes late, when somebody else leads already,
+    cannot be told from a new one.
+    """
 
     token: Token
+    term: Term | None = None  # of the leader that hands over
 
 
 class TimeoutNowReply(msgspec.Struct, frozen=True, gc=False, kw_only=True):

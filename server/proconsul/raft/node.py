@@ -13,7 +13,7 @@ Terms are settled here, then the role is asked: follower.py, candidate.py, leade
 
 from proconsul.raft import candidate, follower, leader
 from proconsul.raft.codec import encode_configuration
-from proconsul.raft.effects import Effects, Install, RefusedError, WriteNumber
+from proconsul.raft.effects import Effects, Install, RefusedError, Role, WriteNumber
 from proconsul.raft.membership import Change, check
 from proconsul.raft.messages import (
     AppendEntries,
@@ -49,8 +49,10 @@ class Node(State):
         """Begin. A server that decides alone does not wait for a timeout."""
         candidate.stand_if_alone(self)
 
-    def bootstrap(self, configuration: Configuration) -> None:
+    def bootstrap(self, configuration: Configuration, *, stand: bool = False) -> None:
         """Found a cluster: entry 1 of term 1 says who belongs to it (wire/raft.md, 9).
+
+        `stand`: this server alone founds it, so it need not wait for a timeout to lead it.
 
         Raises RefusedError when there is anything already, or the members make no cluster.
         """
@@ -60,6 +62,8 @@ class Node(State):
         self.set_hard_state(Term(1), None)
         self.append_own(EntryKind.CONFIGURATION, encode_configuration(configuration))
         candidate.stand_if_alone(self)
+        if stand and self.role is Role.FOLLOWER and self.may_stand:
+            candidate.stand(self, "it founded the cluster", transfer=False)
 
     def step(self, message: Input) -> None:
         """A message came in."""
@@ -88,6 +92,10 @@ class Node(State):
             return True
         if isinstance(reply, PreVoteReply) and reply.term <= self.term + 1:
             return True  # HashiCorp's echo the term that was asked for, one above ours
+        if self.leadership is None and self.candidacy is None:
+            # Late: of a candidacy before we followed. To take its term would be to forget what we
+            # promised the leader by our answers.
+            return False
         if reply.term > self.term:
             self.become_follower(reply.term, None, "a reply has a higher term")
         return reply.term == self.term

@@ -59,6 +59,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stagger_ticks: int = 2  # between the candidacies of servers that lost their leader together
     probe_pause_ticks_max: int = 64  # the longest wait between tries to reach a follower
 
+    @property
+    def promise_ticks(self) -> int:
+        """Who has answered a leader votes for nobody else before so many ticks of its own."""
+        return min(self.lease_ticks + 1, self.election_ticks)
+
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """What the disk held at the start.
@@ -131,8 +136,7 @@ class State:
         self._last_token = 0
         self.last_read = 0
         # Who ran before may have answered a leader just now, whose lease rests on it.
-        owing_ticks = min(settings.lease_ticks + 1, settings.election_ticks)
-        self._owing_ticks = owing_ticks if stored.hard_state.term else 0
+        self._owing_ticks = settings.promise_ticks if stored.hard_state.term else 0
         self.draw_timeout()
 
     def _noting_configurations(
@@ -202,13 +206,15 @@ class State:
         """Whether reads may rest on a lease, if there is one (raft/lease.py).
 
         Not before what earlier leaders acknowledged is applied, nor once another server was told
-        that it may stand: those it asks do not look whether they hear a leader.
+        that it may stand: those it asks do not look whether they hear a leader. Nor once we have
+        no vote: who is then the only voter need ask nobody.
         """
         leadership = self.leadership
         return (
             leadership is not None
             and leadership.transfer is None
             and not leadership.was_handing_over
+            and self.membership.is_voter(self.me.id)
             and self.applied_index >= leadership.first_index
         )
 

@@ -10,7 +10,6 @@ from proconsul.api.process import Figure, Member, MetricsSettings
 from proconsul.config.schema import LoadedConfig
 from proconsul.config.schema import Telemetry as TelemetryConfig
 from proconsul.endpoints.context import Context
-from proconsul.errors import RpcError
 from proconsul.leader.pool import PoolMember
 from proconsul.rpc.snapshot_stream import SnapshotOp, SnapshotRequest
 from proconsul.runtime import host_info, logs, self_description

@@ -27,7 +27,7 @@ from proconsul.raft.effects import (
     TransferEnded,
     WriteNumber,
 )
-from proconsul.raft.lease import Lease
+from proconsul.raft.lease import Lease, duration_s
 from proconsul.raft.membership import Change
 from proconsul.raft.messages import (
     AppendEntries,
@@ -104,7 +104,7 @@ class RaftDriver:
         self._carrier: Carrier | None = None
         self._installer: Installer | None = None
         self._is_installing = False
-        self._lease = Lease(settings.lease_ticks * TICK_S)
+        self._lease = Lease(duration_s(settings, TICK_S))
         self._contact_s: float | None = None  # when the leader was heard last
         self._transfers = PendingTransfers()
         self.me = me
@@ -145,8 +145,8 @@ class RaftDriver:
         self._turn()
 
     def bootstrap(self, configuration: Configuration) -> None:
-        """Found a cluster in an empty log. Raises RefusedError in any other."""
-        self.node.bootstrap(configuration)
+        """Found a cluster in an empty log, and stand. Raises RefusedError in any other."""
+        self.node.bootstrap(configuration, stand=True)
         self._schedule()
 
     def stop(self) -> None:

@@ -23,6 +23,7 @@ from proconsul.raft.messages import (
     ServerId,
     Suffrage,
     Term,
+    TimeoutNow,
     Token,
 )
 
@@ -184,3 +185,13 @@ def test_the_answer_of_a_follower_says_nothing_more_than_hashicorps() -> None:
         "Success": True,
         "Term": 4,
     }
+
+
+def test_the_word_to_take_over_says_of_which_term_it_is() -> None:
+    request = TimeoutNow(token=TOKEN, term=Term(9))
+    encoded = codec.encode_request(request)
+    unpacker = codec.unpacker(1 << 20)
+    unpacker.feed(encoded[1:])
+    assert codec.decode_request(encoded[0], unpacker.unpack(), TOKEN) == request
+    kind, body, _ = read(GOLDEN / "TimeoutNow.01.req.bin")
+    assert codec.decode_request(kind, body, TOKEN) == TimeoutNow(token=TOKEN, term=None)

@@ -5,7 +5,8 @@ Commands: `servers NAMES...` (new world), `bootstrap NAMES...`, `tick NAME count
 `drop` (the same, silently), `lose` (the same, and the one who asked is told), `settle`,
 `elect NAME`, `crash NAME`, `compact NAME keep=N`, `restore NAME DATA...`, `read NAME`,
 `add NAME voter|nonvoter WHO`, `remove NAME WHO`, `transfer NAME [to=]`, `show NAMES...`,
-`ask NAME vote|pre-vote|append ...` (a message out of the blue).
+`ask NAME vote|pre-vote|append|timeout-now ...` (a message out of the blue), `gone NAME from=WHO`
+(the transport tells it that the connection with that leader broke).
 """
 
 from collections.abc import Callable
@@ -34,6 +35,7 @@ from proconsul.raft.messages import (
     Index,
     InstallReply,
     InstallSnapshot,
+    LeaderGone,
     PreVote,
     PreVoteReply,
     Reply,
@@ -181,10 +183,19 @@ class Stage:
             f"state={b' '.join(self.world.machines[name].state).decode() or '-'}"
         )
 
+    def do_gone(self, command: Command) -> str:
+        name = command.arguments[0]
+        self.world[name].step(LeaderGone(leader=peer(command.options["from"])))
+        return told(name, self.world.take(name))
+
     def do_ask(self, command: Command) -> str:
         name, kind = command.arguments
         option = command.options
-        term = Term(int(option["term"]))
+        term = Term(int(option["term"])) if "term" in option else None
+        if kind == "timeout-now":
+            self.world[name].step(TimeoutNow(token=Token(0), term=term))
+            return told(name, self.world.take(name))
+        assert term is not None
         sender = peer(option["from"])
         last, _, last_term = option.get("last", "0/0").partition("/")
         token = Token(0)

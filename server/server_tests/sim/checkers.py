@@ -1,4 +1,4 @@
-"""The paper's five properties (figure 3), looked at after every step of every server.
+"""The paper's five properties (figure 3) and the lease's, looked at after every server's step.
 
 Each check costs the same however long the logs are. Log matching is kept by induction: every
 entry that any server ever held is remembered by index and term with the term before it, so two
@@ -97,6 +97,15 @@ class Watch:
             f"leader completeness: {me} leads in term {term} without {index} "
             f"of term {self._committed[index]}",
         )
+
+    def sole(self, node: Node, term: Term, reading: Sequence[tuple[Term, ServerId]]) -> None:
+        """What a lease says (raft/lease.py): nobody else is elected while it holds."""
+        for earlier, other in reading:
+            require(
+                earlier >= term or other == node.me.id,
+                f"lease: {node.me.id} is elected in term {term}, and {other} still reads by its "
+                f"lease of term {earlier}",
+            )
 
     def appended(self, node: Node, entries: Sequence[Entry]) -> None:
         """These are in a server's log now."""

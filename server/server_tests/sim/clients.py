@@ -31,6 +31,7 @@ class Client:
         patience_us: int,
         reads_only: bool,
         loyalty: float,
+        lease_reads: float,
         history: list[Operation],
     ) -> None:
         self.is_done = False
@@ -43,6 +44,7 @@ class Client:
         self._patience_us = patience_us
         self._kinds = (Kind.GET,) if reads_only else KINDS
         self._loyalty = loyalty
+        self._lease_reads = lease_reads
         self._history = history
         self._asked = 0
         self._leader: ServerId | None = None
@@ -52,7 +54,8 @@ class Client:
     def start(self) -> None:
         """Begin to ask, and go on until `is_done`.
 
-        `loyalty` is how likely it asks the one again that answered the last time.
+        `loyalty` is how likely it asks the one again that answered the last time, `lease_reads`
+        how likely it reads in the default mode.
         """
         self._agenda.after(self._die.randrange(self._think_us), self._ask)
 
@@ -71,6 +74,7 @@ class Client:
             f"{self._number}.{self._asked}",
             self._seen[key],
             self._agenda.steps,
+            in_default_mode=kind is Kind.GET and die.random() < self._lease_reads,
         )
         self._history.append(operation)
         self._agenda.after(self._delay_us(), lambda: self._arrive(server, operation))

@@ -20,6 +20,7 @@ WEIGHTS = {
     "new address": 5,
     "short reign": 5,
     "pause": 8,
+    "voters start anew": 6,
     "clock skew": 8,
     "partition": 8,
     "one-way partition": 8,
@@ -29,6 +30,7 @@ WEIGHTS = {
     "leader that hears late": 5,
     "leader with strangers": 3,
     "connection reset": 10,
+    "heartbeats reset": 8,
     "slow link": 6,
     "slow disk": 6,
     "full disk": 3,
@@ -38,9 +40,11 @@ WEIGHTS = {
     "bad snapshot": 3,
     "compaction": 30,
     "member added": 9,
-    "member promoted": 9,
+    "member promoted": 20,
     "member removed": 7,
     "transfer": 8,
+    "transfer unheard": 6,
+    "transfer heard late": 6,
 }
 
 # What a seed likes; of the other faults it leaves some alone and favours some.
@@ -49,6 +53,15 @@ MOODS: dict[str, tuple[str, ...]] = {
     "short reigns": ("short reign",),
     "bad power": ("power loss", "blackout", "slow disk"),
     "old leaders": ("leader that hears late", "isolated leader"),
+    "leases": (
+        "heartbeats reset",
+        "voters start anew",
+        "transfer unheard",
+        "transfer heard late",
+        "leader that hears late",
+        "isolated leader",
+        "pause",
+    ),
     "restless members": (
         "member added",
         "member promoted",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from proconsul.raft.membership import AddNonvoter, AddVoter, Change, RemoveServer
 from proconsul.raft.messages import Configuration, ServerAddress, Suffrage
+from server_tests.sim.servers import SimServer
 from server_tests.sim.stage import Faulty, Stage
 
 
@@ -17,6 +18,8 @@ class MemberFaults(Faulty):
             "member promoted": lambda: self._change(self._promotion),
             "member removed": lambda: self._change(self._removal),
             "transfer": self._transfer,
+            "transfer unheard": self._transfer_unheard,
+            "transfer heard late": self._transfer_heard_late,
         }
 
     def _change(self, choose: Callable[[Configuration], Change | None]) -> bool:
@@ -56,6 +59,55 @@ class MemberFaults(Faulty):
         leader = self._leader()
         if leader is None:
             return False
+        return self._hand_over(leader)
+
+    def _transfer_unheard(self) -> bool:
+        """Nobody is heard by the leader once it has told the other one to stand."""
+        leader = self._leader()
+        if leader is None or not self._hand_over(leader):
+            return False
+        network = self._stage.network
+        links = {(one, leader.id) for one in self._stage.servers if one != leader.id}
+
+        def cut() -> None:
+            if not self._stage.is_calm and leader.is_up and leader.node.is_leader:
+                network.set_cut(links)
+                self._for_some_time(end)
+
+        def end() -> None:
+            if network.cut is links:
+                network.set_cut(set())
+
+        self._stage.agenda.after(self._die.randrange(1, 2 * self._stage.round_us), cut)
+        return True
+
+    def _transfer_heard_late(self) -> bool:
+        """What the leader tells its successor is held up until another one leads, which is not
+        told of it."""
+        leader = self._leader()
+        if leader is None or not self._hand_over(leader):
+            return False
+        network, term, links = self._stage.network, leader.node.term, self._cut_off(leader)
+
+        def cut() -> None:
+            if not self._stage.is_calm:
+                network.set_cut(links)
+                self._once(look, arrive)
+
+        def look() -> bool:
+            newer = self._leader()
+            return newer is not None and newer.node.term > term and newer.node.may_hold_a_lease
+
+        def arrive() -> None:
+            newer = self._leader()
+            if newer is not None and network.cut is links:
+                network.set_cut({(one, newer.id) for one in self._stage.servers if one != newer.id})
+                self._for_some_time(lambda: network.set_cut(set()))
+
+        self._stage.agenda.after(self._die.randrange(1, 2 * self._stage.round_us), cut)
+        return True
+
+    def _hand_over(self, leader: SimServer) -> bool:
         others = [one.id for one in leader.node.configuration.servers if one.id != leader.id]
         target = self._die.choice(others) if others and self._die.random() < 0.5 else None
         return leader.ask(lambda node: node.transfer(target))

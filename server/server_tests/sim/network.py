@@ -6,6 +6,8 @@ with both, never with neither. When a connection breaks, all that waits on it is
 who asked, although the other side may have done it, or does it later: what was under way may
 still arrive (`late`), after newer requests on the connection that took its place.
 
+Whoever had a leader's heartbeats on a connection that breaks is told so.
+
 A cut link holds back what travels over it, as TCP does: when it heals in time all arrives, else
 the one who asked gives up.
 """
@@ -20,9 +22,11 @@ import msgspec
 
 from proconsul.raft.messages import (
     AppendEntries,
+    Input,
     InstallSnapshot,
+    LeaderGone,
     Lost,
-    Message,
+    Peer,
     Reply,
     Request,
     ServerId,
@@ -63,7 +67,7 @@ class Endpoint(Protocol):
     is_up: bool
     life: int
 
-    def hear(self, message: Message, body: Body | None = None) -> None:
+    def hear(self, message: Input, body: Body | None = None) -> None:
         """Something came in; `body` is what travelled with an InstallSnapshot."""
 
 
@@ -107,6 +111,7 @@ class Network:
         self.counts = {"late request": 0, "lost request": 0, "held message": 0}
         self._connections: dict[tuple[ServerId, ServerId, Path], Connection] = {}
         self._broken_with_held: list[Connection] = []
+        self._led: dict[ServerId, tuple[Connection, Peer]] = {}  # where the newest heartbeat came
         self._questions: dict[Token, tuple[Connection, Token]] = {}
         self._last_token = 0
 
@@ -152,11 +157,11 @@ class Network:
 
     # ---------------------------------------------------------------- what the world does
 
-    def gone(self, server: Endpoint) -> None:
-        """A server's process ended: its connections break."""
+    def gone(self, server: Endpoint, *, silently: bool) -> None:
+        """A server's process ended: its connections break. Nobody says so if its machine did."""
         for connection in list(self._connections.values()):
             if server in (connection.asker, connection.answerer):
-                self.break_off(connection)
+                self.break_off(connection, silently=silently)
 
     def reset_one(self) -> bool:
         """Break some connection on which somebody waits; False if there is none."""
@@ -164,6 +169,17 @@ class Network:
         if busy:
             self.break_off(self.die.choice(busy))
         return bool(busy)
+
+    def reset_heartbeats(self, leader: Endpoint) -> bool:
+        """Break the connections for the heartbeats of one who lives; False if it has none."""
+        mine = [
+            connection
+            for (asker, _, path), connection in self._connections.items()
+            if asker == leader.id and path is Path.HEARTBEATS and connection.is_open
+        ]
+        for connection in mine:
+            self.break_off(connection)
+        return bool(mine)
 
     def set_cut(self, links: set[Link]) -> None:
         """Have exactly these links cut; what the others held arrives."""
@@ -179,11 +195,13 @@ class Network:
                     while direction.held:  # in front of all that is on its way
                         direction.held.popleft()()
 
-    def break_off(self, connection: Connection) -> None:
-        """Whoever waits on it hears that no reply will come."""
+    def break_off(self, connection: Connection, *, silently: bool = False) -> None:
+        """Whoever waits on it hears that no reply will come, the other side that it ended."""
         if not connection.is_open:
             return
         connection.is_open = False
+        if not silently:
+            self._tell_led(connection)
         connection.lingers = self.die.random() < 0.5
         connection.back.held.clear()
         if not connection.lingers:
@@ -198,6 +216,21 @@ class Network:
                 asker.hear(Lost(token=token))
 
     # ---------------------------------------------------------------- within
+
+    def _tell_led(self, connection: Connection) -> None:
+        """Tell a follower that the connection with its leader's heartbeats has ended."""
+        led, leader = self._led.get(connection.answerer.id, (None, None))
+        if led is not connection or leader is None:
+            return
+        link = (connection.asker.id, connection.answerer.id)
+
+        def come() -> None:
+            answerer = connection.answerer
+            lives = answerer.is_up and answerer.life == connection.answerer_life
+            if lives and link not in self.cut and self._led[answerer.id][0] is connection:
+                answerer.hear(LeaderGone(leader=leader))
+
+        self.agenda.after(self.delay_us(link), come)
 
     def delay_us(self, link: Link) -> int:
         """How long something takes over a link: mostly about the same, at times far longer."""
@@ -263,6 +296,8 @@ class Network:
         self._last_token += 1
         token = Token(self._last_token)
         if connection.is_open:
+            if isinstance(request, AppendEntries) and request.is_heartbeat:
+                self._led[answerer.id] = (connection, request.leader)
             self._questions[token] = (connection, request.token)
             connection.order.append(token)
         answerer.hear(replace(request, token=token), body)

@@ -25,6 +25,7 @@ class NetworkFaults(Faulty):
             "leader that hears late": self._late_leader,
             "leader with strangers": self._leader_with_strangers,
             "connection reset": stage.network.reset_one,
+            "heartbeats reset": self._heartbeats_reset,
             "slow link": self._slow_link,
         }
 
@@ -76,8 +77,22 @@ class NetworkFaults(Faulty):
         leader = self._leader()
         if leader is None:
             return False
-        others = [name for name in self._stage.servers if name != leader.id]
-        return self._cut({pair for b in others for pair in ((leader.id, b), (b, leader.id))})
+        return self._cut(self._cut_off(leader))
+
+    def _heartbeats_reset(self) -> bool:
+        """All who follow are told that the leader is gone. It lives; at times it is cut off, too,
+        as soon as they know."""
+        leader = self._leader()
+        if leader is None or not self._stage.network.reset_heartbeats(leader):
+            return False
+        if self._die.random() < 0.5:
+
+            def cut() -> None:
+                if not self._stage.is_calm:
+                    self._cut(self._cut_off(leader), 15 * self._stage.tick_us)
+
+            self._stage.agenda.after(2 * self._stage.network.typical_us, cut)
+        return True
 
     def _deaf_leader(self) -> bool:
         """It can be heard, and hears nobody."""

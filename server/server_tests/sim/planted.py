@@ -1,8 +1,8 @@
 """Bugs, each planted into the core on purpose: a checker that does not find them checks nothing.
 
 Each is a context: within it the raft core is wrong in one way, afterwards it is right again. The
-first seven are those that a Raft in this world is most likely to have; the others are kept because
-they are as easy to write.
+first seven are those that a Raft in this world is most likely to have, the last seven those of its
+leases; the others are kept because they are as easy to write.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +13,7 @@ import msgspec
 
 from proconsul.raft import follower, leader
 from proconsul.raft.effects import Persist
+from proconsul.raft.lease import Lease
 from proconsul.raft.log import Log
 from proconsul.raft.membership import Membership
 from proconsul.raft.messages import (
@@ -20,13 +21,18 @@ from proconsul.raft.messages import (
     Entry,
     HardState,
     Index,
+    LeaderGone,
     Lost,
     Peer,
+    PreVote,
     Reply,
+    RequestVote,
+    TimeoutNow,
 )
 from proconsul.raft.progress import Leadership
 from proconsul.raft.quorum import agreed
 from proconsul.raft.state import State
+from server_tests.sim.servers import SimServer
 
 
 @contextmanager
@@ -229,6 +235,79 @@ def reply_of_an_earlier_request_counts_for_all() -> AbstractContextManager[None]
     return swapped(leader, "step_outcome", wrong)
 
 
+def lease_without_a_clock() -> AbstractContextManager[None]:
+    """Who was confirmed once believes that it leads until somebody says otherwise."""
+    return swapped(Lease, "holds", lambda self, now_s: self._until_s > 0)
+
+
+def lease_from_the_answer() -> AbstractContextManager[None]:
+    """The lease lasts from the moment when the answers came."""
+    right = Lease.confirmed
+
+    def wrong(self: SimServer) -> None:
+        before = self._lease._until_s
+        right(self._lease, self.node.confirmed_round)
+        if self._lease._until_s != before:
+            self._lease._until_s = self.clock.now_us() + self._lease._duration_s
+
+    return swapped(SimServer, "_renew_lease", wrong)
+
+
+def lease_survives_a_transfer() -> AbstractContextManager[None]:
+    """A leader reads by its lease although it told another server that it may stand."""
+
+    def wrong(self: State) -> bool:
+        leadership = self.leadership
+        return leadership is not None and self.applied_index >= leadership.first_index
+
+    return swapped(State, "may_hold_a_lease", property(wrong))
+
+
+def lease_before_the_first_entry() -> AbstractContextManager[None]:
+    """A new leader reads by its lease before it has applied all that others acknowledged."""
+    return swapped(State, "may_hold_a_lease", property(lambda self: self.is_leader))
+
+
+def votes_at_once_after_a_reset() -> AbstractContextManager[None]:
+    """Whoever is told that the leader is gone stands and votes without waiting for its lease."""
+    right_gone, right_knows = follower.step_leader_gone, follower._knows_another_leader
+
+    def wrong_gone(state: State, message: LeaderGone) -> None:
+        right_gone(state, message)
+        if state.leader_seems_gone:
+            state.timeout_ticks = state.silent_ticks + 1
+
+    def wrong_knows(state: State, message: RequestVote | PreVote) -> bool:
+        return right_knows(state, message) and not state.leader_seems_gone
+
+    return both(
+        swapped(follower, "step_leader_gone", wrong_gone),
+        swapped(follower, "_knows_another_leader", wrong_knows),
+    )
+
+
+def votes_at_once_after_a_restart() -> AbstractContextManager[None]:
+    """Who has just been started votes, whatever it may have promised before."""
+    return swapped(State, "may_owe_a_lease", False)
+
+
+def transfer_of_an_earlier_term() -> AbstractContextManager[None]:
+    """A server stands although the leader which told it so has been replaced since."""
+    right = follower.step_timeout_now
+
+    def wrong(state: State, message: TimeoutNow) -> None:
+        right(state, msgspec.structs.replace(message, term=None))
+
+    return swapped(follower, "step_timeout_now", wrong)
+
+
+@contextmanager
+def both(one: AbstractContextManager[None], other: AbstractContextManager[None]) -> Iterator[None]:
+    """Two changes that make one bug."""
+    with one, other:
+        yield
+
+
 PLANTED: tuple[Callable[[], AbstractContextManager[None]], ...] = (
     vote_not_persisted,
     vote_by_address,
@@ -246,4 +325,11 @@ PLANTED: tuple[Callable[[], AbstractContextManager[None]], ...] = (
     configuration_survives_its_entry,
     two_changes_at_once,
     reply_of_an_earlier_request_counts_for_all,
+    lease_without_a_clock,
+    lease_from_the_answer,
+    lease_survives_a_transfer,
+    lease_before_the_first_entry,
+    votes_at_once_after_a_reset,
+    votes_at_once_after_a_restart,
+    transfer_of_an_earlier_term,
 )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from proconsul.raft.messages import ServerId
+from server_tests.sim.clock import TRUE_RATES, WILD_RATES
 from server_tests.sim.network import Link
 from server_tests.sim.servers import SimServer
 from server_tests.sim.stage import Faulty, Stage
@@ -24,6 +25,7 @@ class ProcessFaults(Faulty):
             "new address": self._new_address,
             "short reign": self._short_reign,
             "pause": self._pause,
+            "voters start anew": self._voters_start_anew,
             "clock skew": self._clock_skew,
             "slow disk": self._slow_disk,
             "full disk": self._full_disk,
@@ -37,7 +39,8 @@ class ProcessFaults(Faulty):
     def heal(self) -> None:
         """All that is not lost comes back, and is as it should be."""
         for server in self._stage.servers.values():
-            server.clock_rate = 1.0
+            server.clock.set_rate(1.0)
+            server.tick_lag = 1.0
             if server.is_up and server.id in self._failing:
                 server.stop(power_lost=False)
             self._soothe(server)
@@ -164,9 +167,36 @@ class ProcessFaults(Faulty):
 
         return self._hit_one(do)
 
+    def _voters_start_anew(self) -> bool:
+        """One of them does not hear the leader; when it is about to stand, the others, who have
+        heard it, are killed and come back at once, and the leader is cut off from all of them."""
+        leader = self._leader()
+        others = [one for one in self._running() if one is not leader]
+        if leader is None or not others:
+            return False
+        network, tick_us = self._stage.network, self._stage.tick_us
+        deaf = self._die.choice(others)
+        network.set_cut({(leader.id, deaf.id), (deaf.id, leader.id)})
+
+        def look() -> bool:
+            return deaf.is_up and deaf.node.timeout_ticks - deaf.node.silent_ticks <= 2
+
+        def forget() -> None:
+            network.set_cut(self._cut_off(leader))
+            self._stage.agenda.after(20 * tick_us, lambda: network.set_cut(set()))
+            for server in others:
+                if server is not deaf and server.is_up:
+                    server.stop(power_lost=False)
+                    self.restart(server)
+
+        self._once(look, forget)
+        return True
+
     def _clock_skew(self) -> bool:
         def do(server: SimServer) -> None:
-            server.clock_rate = self._die.choice((0.5, 0.7, 0.9, 1.0, 1.1, 1.5, 2.0))
+            true = self._stage.has_true_clocks
+            server.clock.set_rate(self._die.choice(TRUE_RATES if true else WILD_RATES))
+            server.tick_lag = self._die.choice((1.0, 1.0, 1.5, 2.0))
 
         return self._hit_one(do)
 

@@ -19,13 +19,16 @@ from proconsul.raft.effects import (
     Send,
     WriteNumber,
 )
+from proconsul.raft.lease import Lease, duration_s
 from proconsul.raft.messages import (
+    AppendEntries,
     Configuration,
     Entry,
     EntryKind,
     Index,
+    Input,
     InstallSnapshot,
-    Message,
+    LeaderGone,
     Peer,
     ReadId,
     Reply,
@@ -37,6 +40,7 @@ from proconsul.raft.messages import (
     VoteReply,
 )
 from proconsul.raft.node import Node, Stored
+from server_tests.sim.clock import Clock
 from server_tests.sim.history import Kind, Operation, Outcome
 from server_tests.sim.kv import Body, Kv
 from server_tests.sim.stores import DeadDiskError, Store, keep_snapshot
@@ -59,7 +63,8 @@ class SimServer:
         self.is_rotten = False  # damaged, and perhaps nobody has noticed yet
         self.is_paused = False
         self.life = 0
-        self.clock_rate = 1.0
+        self.tick_lag = 1.0  # how much later than they should its ticks come
+        self.clock = Clock(around.agenda)
         self.sync_factor = 1
         self.applies_slowly = False
         self.fails_install = False
@@ -69,9 +74,9 @@ class SimServer:
         self._reset_volatile()
 
     def _reset_volatile(self) -> None:
-        self._inbox: deque[tuple[Message | Callable[[], None], Body | None]] = deque()
+        self._inbox: deque[tuple[Input | Callable[[], None], Body | None]] = deque()
         self._turn_due = False
-        self._tick_waits = False
+        self._lease = Lease(duration_s(self._around.settings, self._around.pace.tick_us))
         self._waiting: list[Persist] = []
         self._in_flight: list[Persist] = []
         self._to_apply: deque[Sequence[Entry]] = deque()
@@ -131,7 +136,7 @@ class SimServer:
         self.is_up = False
         self._retained = None if power_lost else self.kv
         self.store.end([*self._in_flight, *self._waiting], power_lost=power_lost)
-        self._around.network.gone(self)
+        self._around.network.gone(self, silently=power_lost)
         self._reset_volatile()
 
     def pause(self) -> None:
@@ -146,7 +151,7 @@ class SimServer:
 
     # ---------------------------------------------------------------- what comes in
 
-    def hear(self, message: Message, body: Body | None = None) -> None:
+    def hear(self, message: Input, body: Body | None = None) -> None:
         """Something for the next turn."""
         if self.is_up:
             self._inbox.append((message, body))
@@ -169,16 +174,11 @@ class SimServer:
         self._around.agenda.after(delay_us, happen)
 
     def _schedule_tick(self) -> None:
-        self._later(int(self._around.pace.tick_us * self.clock_rate), self._tick)
+        lasting_us = self._around.pace.tick_us * self.clock.rate * self.tick_lag
+        self._later(int(lasting_us), lambda: self.hear_call(self._tick))
 
     def _tick(self) -> None:
-        self._schedule_tick()
-        if not self._tick_waits:  # a timer of a paused process fires once
-            self._tick_waits = True
-            self.hear_call(self._do_tick)
-
-    def _do_tick(self) -> None:
-        self._tick_waits = False
+        self._schedule_tick()  # only now: a timer of a paused process fires once
         self.node.tick()
 
     def _schedule_turn(self) -> None:
@@ -204,15 +204,22 @@ class SimServer:
             return
         self._around.watch.look(self.node)
 
-    def _step(self, message: Message | Callable[[], None], body: Body | None) -> None:
+    def _step(self, message: Input | Callable[[], None], body: Body | None) -> None:
         if callable(message):
             message()
             return
         if isinstance(message, RequestVote):
             self._candidates[message.token] = message.candidate.id
-        elif body is not None:
+        elif isinstance(message, InstallSnapshot) and body is not None:
             self._bodies[message.token] = body
+        elif isinstance(message, LeaderGone):
+            self._around.count("told that the leader is gone")
         self.node.step(message)
+        if not isinstance(message, (AppendEntries, InstallSnapshot)):
+            self._renew_lease()
+
+    def _renew_lease(self) -> None:
+        self._lease.confirmed(self.node.confirmed_round)
 
     def _do(self, effects: Effects) -> None:
         around = self._around
@@ -221,6 +228,7 @@ class SimServer:
             self._waiting.append(effects.persist)
             if not self._in_flight:
                 self._begin_sync()
+        self._lease.asked(self.node.round, self.clock.now_us())
         for send in effects.send:
             self._send(send)
         for reply in effects.replies:
@@ -258,9 +266,11 @@ class SimServer:
         around.network.answer(reply)
 
     def _role_changed(self, event: RoleChanged) -> None:
+        self._lease.end()
         if event.role is Role.LEADER:
             self._around.count("elected")
             self._around.watch.elected(self.node, event.term)
+            self._around.watch.sole(self.node, event.term, self._around.lease_holders())
             # In a while, for the turn is not over.
             self._around.agenda.after(0, lambda: self._around.elected(self.id))
             return
@@ -385,6 +395,12 @@ class SimServer:
     def serve(self, operation: Operation, tell: Answer) -> None:
         """A client's operation."""
         try:
+            if operation.in_default_mode and self.node.is_leader:
+                may = self.may_read_by_lease()
+                self._around.count("read by lease" if may else "read without a lease")
+                if may:
+                    tell(Outcome.DONE, self.kv.get(operation.key))
+                    return
             if operation.kind is Kind.GET:
                 self._reads[self.node.read()] = (operation.key, tell)
                 return
@@ -396,6 +412,12 @@ class SimServer:
             tell(Outcome.REFUSED, "")
         else:
             self._writes[index] = (self.node.term, tell)
+
+    def may_read_by_lease(self) -> bool:
+        """Whether it would answer a read in the default mode without asking the others."""
+        if not (self.is_up and self.node.may_hold_a_lease):
+            return False
+        return self.node.is_only_voter or self._lease.holds(self.clock.now_us())
 
     def ask(self, do: Callable[[Node], object]) -> bool:
         """Have the node do something; False if it refuses."""

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from proconsul.raft.messages import Configuration, ServerId, Suffrage
+from proconsul.raft.node import Settings
 from server_tests.sim.agenda import Agenda
-from server_tests.sim.network import Network
+from server_tests.sim.network import Link, Network
 from server_tests.sim.servers import SimServer
 
 
@@ -17,7 +18,9 @@ class Stage(Protocol):
     die: random.Random
     network: Network
     servers: dict[ServerId, SimServer]
+    settings: Settings
     tick_us: int
+    has_true_clocks: bool  # they run as real ones do, so that leases may rest on them
     round_us: int  # about what it takes to have an entry on two disks
     mood: str
     is_calm: bool  # no more faults: everything is healed
@@ -48,6 +51,24 @@ class Faulty:
     def _leader(self) -> SimServer | None:
         leading = [one for one in self._running() if one.node.is_leader]
         return max(leading, key=lambda one: one.node.term, default=None)
+
+    def _once(self, look: Callable[[], bool], do: Callable[[], None], looks: int = 100) -> None:
+        """Do it as soon as something is so, if that is soon enough."""
+
+        def again() -> None:
+            if self._stage.is_calm:
+                return
+            if look():
+                do()
+            elif looks:
+                self._once(look, do, looks - 1)
+
+        self._stage.agenda.after(self._stage.tick_us // 2, again)
+
+    def _cut_off(self, server: SimServer) -> set[Link]:
+        """All its links, both ways."""
+        others = [name for name in self._stage.servers if name != server.id]
+        return {pair for one in others for pair in ((server.id, one), (one, server.id))}
 
     def _hit_one(self, do: Callable[[SimServer], None]) -> bool:
         running = self._running()

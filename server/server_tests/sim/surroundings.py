@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from proconsul.raft.messages import ServerId
+from proconsul.raft.messages import ServerId, Term
 from proconsul.raft.node import Settings
 from server_tests.sim.agenda import Agenda
 from server_tests.sim.checkers import Watch
@@ -35,3 +35,4 @@ class Surroundings:
     trace: Callable[[str], None]
     count: Callable[[str], None]
     elected: Callable[[ServerId], None]
+    lease_holders: Callable[[], list[tuple[Term, ServerId]]]  # who would read without asking now

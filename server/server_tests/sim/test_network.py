@@ -10,8 +10,9 @@ from proconsul.raft.messages import (
     Entry,
     EntryKind,
     Index,
+    Input,
+    LeaderGone,
     Lost,
-    Message,
     Peer,
     ServerAddress,
     ServerId,
@@ -32,9 +33,9 @@ class Ear:
         self.id = ServerId(name)
         self.is_up = True
         self.life = 1
-        self.heard: list[Message] = []
+        self.heard: list[Input] = []
 
-    def hear(self, message: Message, body: Body | None = None) -> None:
+    def hear(self, message: Input, body: Body | None = None) -> None:
         """Keep it."""
         self.heard.append(message)
 
@@ -119,7 +120,7 @@ def test_nothing_comes_twice_and_nothing_is_forgotten_whatever_breaks() -> None:
                 pair.answer_all()
         pair.answer_all()
         pair.run(3 * PATIENCE_US)
-        outcomes = [one.token for one in pair.here.heard]
+        outcomes = [one.token for one in pair.here.heard if not isinstance(one, LeaderGone)]
         assert sorted(outcomes) == list(range(1, 30))
         assert len(set(pair.there.indexes)) == len(pair.there.indexes)
         late += pair.network.counts["late request"]
@@ -132,3 +133,32 @@ def test_nobody_answers_for_a_server_that_is_down() -> None:
     pair.ask(1)
     pair.run()
     assert pair.here.heard == [Lost(token=Token(1))]
+
+
+def follower_told(pair: Pair) -> list[LeaderGone]:
+    pair.run()
+    return [one for one in pair.there.heard if isinstance(one, LeaderGone)]
+
+
+def test_a_follower_is_told_when_the_connection_with_its_leaders_heartbeats_ends() -> None:
+    pair = Pair(1)
+    leader = Peer(pair.here.id, ServerAddress("here:8300"))
+    heartbeat = AppendEntries(token=Token(1), term=Term(1), leader=leader)
+    pair.network.ask(pair.here, pair.there.id, heartbeat, None)
+    pair.ask(2)
+    pair.run()
+    assert pair.network.reset_heartbeats(pair.here)
+    assert follower_told(pair) == [LeaderGone(leader=leader)]
+    pair.network.gone(pair.here, silently=False)  # the connection for entries is none of them
+    assert len(follower_told(pair)) == 1
+
+
+@pytest.mark.parametrize("silently", [True, False])
+def test_a_process_that_ends_is_noticed_and_a_machine_is_not(silently: bool) -> None:
+    pair = Pair(1)
+    leader = Peer(pair.here.id, ServerAddress("here:8300"))
+    heartbeat = AppendEntries(token=Token(1), term=Term(1), leader=leader)
+    pair.network.ask(pair.here, pair.there.id, heartbeat, None)
+    pair.run()
+    pair.network.gone(pair.here, silently=silently)
+    assert bool(follower_told(pair)) is not silently

@@ -24,9 +24,12 @@ CONSEQUENCES = (
     "lost request",
     "operation done",
     "operation unknown",
+    "read by lease",
+    "read without a lease",
     "seeds on the real log",
     "snapshot installed",
     "sync failed",
+    "told that the leader is gone",
     "torn write",
     "write found no room",
 )

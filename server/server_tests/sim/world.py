@@ -10,11 +10,12 @@ from collections import Counter
 from dataclasses import dataclass
 from zlib import crc32
 
-from proconsul.raft.messages import Configuration, Server, ServerAddress, ServerId
+from proconsul.raft.messages import Configuration, Server, ServerAddress, ServerId, Term
 from proconsul.raft.node import Settings
 from server_tests.sim.agenda import Agenda
 from server_tests.sim.checkers import Watch
 from server_tests.sim.clients import KEYS, Client
+from server_tests.sim.clock import TRUE_RATES
 from server_tests.sim.faults import MOODS, Faults
 from server_tests.sim.history import Kind, Operation, Outcome, Verdict, judge
 from server_tests.sim.kv import NOTHING
@@ -68,15 +69,19 @@ class World:
         self._traced = traced
         self.uses_wal = seed % WAL_EVERY == 0
         self.mood = die.choice(("any", *MOODS))
+        leases = self.mood == "leases"
+        self.has_true_clocks = leases or die.random() < 0.6
         self.settings = settings = self._draw_settings()
-        typical_us = die.choice((200, 1_000, 4_000))
+        typical_us = die.choice((200, 1_000) if leases else (200, 1_000, 4_000))
         patience_us = TICK_US * (60 if self.mood == "old leaders" else die.choice((3, 10, 30)))
         self.network = Network(self.agenda, die, typical_us, patience_us)
         self.watch = Watch()
         pace = Pace(
             tick_us=TICK_US,
-            turn_us=die.choice((2, 300, 3_000)),
-            sync_us=die.choice((1_500, 6_000) if self.uses_wal else (100, 1_500, 6_000)),
+            turn_us=die.choice((2, 300) if leases else (2, 300, 3_000)),
+            sync_us=die.choice(
+                (1_500, 6_000) if self.uses_wal and not leases else (100, 1_500, 6_000)
+            ),
             apply_us=die.choice((1_000, 15_000)),
             snapshot_us=die.choice((1_000, 60_000)),
         )
@@ -91,16 +96,19 @@ class World:
             trace=self.trace,
             count=self.count,
             elected=lambda server: self.faults.elected(self.servers[server]),
+            lease_holders=self._lease_holders,
         )
         founders, others = die.choice((3, 3, 3, 5, 5, 1, 2, 4)), die.choice((0, 1, 2))
         if self.mood == "restless members":
             founders, others = die.choice((1, 2, 3, 3)), 2
-        if self.mood == "short reigns":
+        if self.mood in ("short reigns", "leases"):
             founders, others = die.choice((3, 3, 5)), 0
         self.servers: dict[ServerId, SimServer] = {}
         for number in range(1, founders + others + 1):
             name = f"s{number}"
             server = SimServer(name, f"{name}:8300", self._make_store(), around)
+            if self.has_true_clocks:
+                server.clock.set_rate(die.choice(TRUE_RATES))
             self.servers[server.id] = server
             self.network.endpoints[server.id] = server
         self._founders = list(self.servers)[:founders]
@@ -111,10 +119,11 @@ class World:
                 self.servers,
                 self.agenda,
                 die,
-                think_us=die.choice((10_000, 40_000)),
+                think_us=4_000 if leases else die.choice((10_000, 40_000)),
                 typical_us=typical_us,
                 patience_us=TICK_US * die.choice((4, 20)),
                 reads_only=number == 0,
+                lease_reads=die.choice((0.5, 0.9)) if self.has_true_clocks else 0.0,
                 loyalty=0.98 if number % 2 == 0 else die.choice((0.2, 0.95)),
                 history=self.history,
             )
@@ -125,9 +134,11 @@ class World:
     def _draw_settings(self) -> Settings:
         die = self.die
         brief = self.mood == "short reigns"  # figure 8 of the paper needs small steps
-        old = self.mood == "old leaders"
+        old, leases = self.mood == "old leaders", self.mood == "leases"
         election_ticks = die.choice((4, 4, 6) if old else (4, 6, 10))
         lease_ticks = 30 if old else die.choice((3, election_ticks, 4 * election_ticks))
+        if leases:  # long ones, so that there is time to break them
+            election_ticks, lease_ticks = 12, die.choice((6, 9, 12))
         return Settings(
             heartbeat_ticks=die.choice((1, 2)),
             election_ticks=election_ticks,
@@ -157,6 +168,12 @@ class World:
         if self._traced:
             self.lines.append(f"{self.agenda.now_us:>9} {line}")
             del self.lines[:-TRACE_LINES_MAX]
+
+    def _lease_holders(self) -> list[tuple[Term, ServerId]]:
+        if not self.has_true_clocks:
+            return []
+        reading = [one for one in self.servers.values() if one.may_read_by_lease()]
+        return [(one.node.term, one.id) for one in reading]
 
     def may_lose(self, server: SimServer) -> bool:
         """Whether every majority that any log knows of can do without this server."""
