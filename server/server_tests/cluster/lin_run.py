@@ -6,11 +6,13 @@ Clients read and write a few keys through all servers (load.py) while faults hap
 then all is healed, every key is read through every server, and the history is judged. The last
 line says what came of it; the exit code is 0 only for `yes` and nothing lost.
 
-`--external CHECKER` lets another program be the clients and the judge: it is run with
-`--addrs A,B,C` and what follows `--`, while the faults happen.
+`--external CHECKER` (or LIN_CHECK in the environment) lets another program be the clients and the
+judge: it is run with `--addrs A,B,C --seconds S --reads MODE` and what follows `--`, while the
+faults happen. No fault begins later than S, so every one that is counted met its clients.
 """
 
 import argparse
+import math
 import os
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from server_tests.cluster.load import Load
 from server_tests.cluster.nemesis import FAULTS, Nemesis
 from server_tests.cluster.network import enter_isolation
 from server_tests.cluster.servers import OURS, PORT, Cluster, real_consul
+from server_tests.process import die_with_the_tests
 from server_tests.sim.history import Judgement, Verdict, judge
 
 MODULE = "server_tests.cluster.lin_run"
@@ -34,10 +37,11 @@ def say(text: str) -> None:
 
 def run(cluster: Cluster, asked: argparse.Namespace) -> bool:
     """Whether nothing was found."""
-    load = Load(cluster.servers, asked.seed, asked.reads, asked.epoch)
+    query = {"consistent": "?consistent", "default": ""}[asked.reads]
+    load = Load(cluster.servers, asked.seed, query, asked.epoch, asked.pause)
     nemesis = Nemesis(cluster, asked.seed, asked.faults)
     load.start(asked.clients)
-    nemesis.run(asked.seconds, asked.rounds)
+    nemesis.run(math.inf if asked.rounds else asked.seconds, asked.rounds)
     load.stop()
     load.read_all()
     lost = load.lost(cluster.leader())
@@ -64,11 +68,17 @@ def run_external(cluster: Cluster, asked: argparse.Namespace) -> bool:
     """The same by another program; whether it ended with 0."""
     addresses = ",".join(f"{one.place.client_address}:{PORT}" for one in cluster.servers)
     nemesis = Nemesis(cluster, asked.seed, asked.faults)
-    command = [sys.executable, asked.external, "--addrs", addresses, *asked.rest]
-    checker = subprocess.Popen(command)
-    nemesis.run(asked.seconds, asked.rounds)
-    say(f"faults: {nemesis.told()}")
-    return checker.wait() == 0
+    options = ["--addrs", addresses, "--seconds", str(asked.seconds), "--reads", asked.reads]
+    checker = subprocess.Popen(
+        [sys.executable, asked.external, *options, *asked.rest],
+        preexec_fn=die_with_the_tests,  # noqa: PLW1509 - one system call, no lock
+    )
+    try:
+        nemesis.run(asked.seconds, asked.rounds)
+        say(f"faults: {nemesis.told()}")
+        return checker.wait() == 0
+    finally:
+        checker.kill()
 
 
 def parsed() -> argparse.Namespace:
@@ -76,9 +86,15 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--servers", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--rounds", type=int, default=0, help="of all faults, not --seconds")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=0,
+        help="of all faults, however long it takes; with --external within --seconds",
+    )
     parser.add_argument("--epoch", type=float, default=1.0, help="seconds for which keys are used")
-    parser.add_argument("--clients", type=int, default=6)
+    parser.add_argument("--clients", type=int, default=12)
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds between operations")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--multiplier", type=int, default=1)
     parser.add_argument("--reads", choices=("consistent", "default"), default="consistent")
@@ -87,9 +103,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--real", action="store_true", help="the Consul of CONSUL_REAL")
     parser.add_argument("--external", default=os.environ.get("LIN_CHECK"), help="a checker")
     parser.add_argument("rest", nargs="*", help="behind --: for the checker")
-    asked = parser.parse_args()
-    asked.reads = "?consistent" if asked.reads == "consistent" else ""
-    return asked
+    return parser.parse_args()
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from server_tests.sim.kv import NOTHING
 
 KEYS = 4
 TIMEOUT_S = 5.0
-STAY_S = (0.3, 1.5)  # how long a client stays with one server
+STAY_S = (0.3, 1.5)  # how long a client that wanders stays with one server
 REST_S = 0.02  # after a failure
 
 
@@ -37,6 +37,7 @@ class Load:
     seed: int
     reads: str  # what stands behind a read's path: "?consistent", or "" for the default mode
     epoch_s: float = 1.0  # after which other keys are used
+    pause_s: float = 0.0  # of each client after each operation
     history: list[Operation] = field(default_factory=list)
     acknowledged: set[str] = field(default_factory=set)  # keys of their own, written once
     errors: Counter[str] = field(default_factory=Counter)
@@ -71,9 +72,10 @@ class Load:
         """Which keys are in use."""
         return int((time.monotonic() - self._began_s) / self.epoch_s)
 
-    def rest(self) -> None:
-        """After a failure."""
-        self._stop.wait(REST_S)
+    def rest(self, seconds: float) -> None:
+        """Between two operations."""
+        if seconds:
+            self._stop.wait(seconds)
 
     def lost(self, server: Server) -> set[str]:
         """Acknowledged writes that a consistent read does not find any more."""
@@ -91,13 +93,18 @@ class Load:
 
 
 class _Client:
-    """Asks one server for a while, then the next."""
+    """Every other one asks one server for a while, then the next; the rest stay as they can.
+
+    Who wanders comes to a frozen server and is stuck there. If all did, nobody would write
+    through the others meanwhile, and the frozen one, when it wakes, could tell nobody lies.
+    """
 
     def __init__(self, load: Load, number: int) -> None:
         self._load = load
         self._number = number
         self._dice = random.Random(load.seed * 1000 + number)
         self._place = number % len(load.servers)
+        self._wanders = number // len(load.servers) % 2 == 1
         self._move_s = time.monotonic() + self._dice.uniform(*STAY_S)
         # Kept: what is asked on an open connection is what a server reads first when it wakes.
         self._connections: dict[int, http.client.HTTPConnection] = {}
@@ -106,7 +113,7 @@ class _Client:
     def run(self) -> None:
         """To the end of the load."""
         while not self._load.is_over:
-            if time.monotonic() >= self._move_s:
+            if self._wanders and time.monotonic() >= self._move_s:
                 # A frozen server must be asked while it stands, not only before.
                 self._move_s = time.monotonic() + self._dice.uniform(*STAY_S)
                 self.go_to(self._place + 1)
@@ -118,8 +125,7 @@ class _Client:
                 went_well = self._write(key, cas=what >= 0.65)
             else:
                 went_well = self._write_own()
-            if not went_well:
-                self._load.rest()
+            self._load.rest(self._load.pause_s if went_well else REST_S)
 
     def go_to(self, place: int) -> None:
         """Ask that server from now on."""

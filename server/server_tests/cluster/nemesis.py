@@ -26,9 +26,9 @@ class Nemesis:
     def run(self, seconds: float, rounds: int = 0) -> None:
         """One fault after the other for so long, then all is healed. `counts` says what it did.
 
-        With `rounds` each fault fires as often as that, however long it takes.
+        With `rounds` no fault fires more often than that. No fault begins after `seconds`.
         """
-        until_s = time.monotonic() + (1e9 if rounds else seconds)
+        until_s = time.monotonic() + seconds
         round_ = 0
         while time.monotonic() < until_s and (not rounds or round_ < rounds):
             round_ += 1
@@ -57,6 +57,12 @@ class Nemesis:
     def anybody(self) -> Server:
         """Whoever."""
         return self._die.choice(self._cluster.servers)
+
+    def cut_one_link(self) -> None:
+        """The leader and one other lose sight of each other; all else is as it was."""
+        leader = self.leader()
+        others = [server for server in self._cluster.servers if server is not leader]
+        leader.cut_from(self._die.choice(others))
 
     def minority(self) -> list[Server]:
         """As many as can fail at once."""
@@ -87,6 +93,7 @@ FAULTS: dict[str, Fault] = {
     "leader frozen": lambda nemesis: nemesis.leader().pause(),
     "leader cut off": lambda nemesis: nemesis.leader().cut(),
     "leader stopped": lambda nemesis: nemesis.leader().stop(),
+    "one link cut": Nemesis.cut_one_link,
     "anybody killed": lambda nemesis: nemesis.anybody().kill(),
     "anybody frozen": lambda nemesis: nemesis.anybody().pause(),
     "anybody restarted": lambda nemesis: nemesis.anybody().stop(),

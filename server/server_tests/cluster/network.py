@@ -1,8 +1,10 @@
 """A network of servers that can be cut, so that packets vanish and no reset comes.
 
 Each server has a network namespace of its own with two links: one to the other servers, over a
-bridge, and one to the clients. Cutting takes the first off the bridge. All of it lies in the
-namespace of this process (`isolated`), so it is gone when the process is.
+bridge, and one to the clients. Cutting takes the first off the bridge; cutting a pair has each of
+the two send its packets for the other to a machine that does not exist. All of it lies in the
+namespace of this process (`isolated`), and what holds a server's namespace open dies with the
+thread that made it: nothing is left when the process is gone, however that came.
 """
 
 import os
@@ -11,12 +13,15 @@ import subprocess
 import sys
 import time
 
+from server_tests.process import die_with_the_tests
+
 SERVERS = "10.77.0"
 CLIENTS = "10.78"  # .<server>.1 is the clients' end, .2 the server's
 UNSHARE = ["unshare", "--net"]
 AS_ROOT = ["unshare", "--user", "--map-root-user", "--net"]
 READY_S = 10.0
 INSIDE = "PROCONSUL_TEST_NETWORK"
+NOBODY = "02:00:00:00:00:ff"  # a link address that no server has
 
 
 class NoNetworkError(Exception):
@@ -75,7 +80,10 @@ class Place:
         self.address = f"{SERVERS}.{number}"  # for other servers
         self.client_address = f"{CLIENTS}.{number}.2"
         self._link = f"server{number}"
-        self._holder = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+        self._holder = subprocess.Popen(
+            ["unshare", "--net", "sleep", "infinity"],
+            preexec_fn=die_with_the_tests,  # noqa: PLW1509 - one system call, no lock
+        )
         self._wait_for_namespace()
         self._connect(self._link, "eth0", f"{self.address}/24", "")
         _run("ip", "link", "set", self._link, "master", "servers")
@@ -111,6 +119,17 @@ class Place:
     def heal(self) -> None:
         """They pass again."""
         _run("ip", "link", "set", self._link, "master", "servers")
+
+    def cut_from(self, other: "Place") -> None:
+        """No packet passes between these two; each still reaches everybody else."""
+        for one, its_peer in ((self, other), (other, self)):
+            entry = (its_peer.address, "lladdr", NOBODY, "dev", "eth0", "nud", "permanent")
+            _run(*one.prefix, "ip", "neighbour", "replace", *entry)
+
+    def heal_from(self, other: "Place") -> None:
+        """They pass again; the two must have been cut from each other."""
+        for one, its_peer in ((self, other), (other, self)):
+            _run(*one.prefix, "ip", "neighbour", "delete", its_peer.address, "dev", "eth0")
 
     def close(self) -> None:
         """It ends with this process, too."""

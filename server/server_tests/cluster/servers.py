@@ -41,6 +41,7 @@ class Server:
         self._command = command  # with all flags
         self._process: subprocess.Popen[bytes] | None = None
         self._is_paused = False
+        self._cut_from: list[Server] = []
 
     @property
     def is_up(self) -> bool:
@@ -90,6 +91,12 @@ class Server:
         self.place.cut()
         self.is_cut = True
 
+    def cut_from(self, other: "Server") -> None:
+        """Cut the link to one other server; `heal` of this one joins it again."""
+        if other not in self._cut_from:
+            self.place.cut_from(other.place)
+            self._cut_from.append(other)
+
     def heal(self) -> None:
         """Run as if nothing had been: started, awake, connected."""
         self.start()
@@ -97,6 +104,8 @@ class Server:
         if self.is_cut:
             self.place.heal()
             self.is_cut = False
+        while self._cut_from:
+            self.place.heal_from(self._cut_from.pop().place)
 
     def wipe(self) -> None:
         """Lose its disk; it must not run."""

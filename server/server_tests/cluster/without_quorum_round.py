@@ -11,11 +11,11 @@ from proconsul.errors import NoLeaderError
 from proconsul.runtime.replicated_log import ReplicatedLog
 
 
-async def _believe(self: ReplicatedLog) -> None:
+async def believe(self: ReplicatedLog) -> None:
     if not self.is_leader():
         raise NoLeaderError
 
 
 if __name__ == "__main__":
-    ReplicatedLog.confirm_leadership = _believe  # type: ignore[method-assign]
+    ReplicatedLog.confirm_leadership = believe  # type: ignore[method-assign]
     sys.exit(main())
