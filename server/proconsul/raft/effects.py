@@ -156,7 +156,8 @@ class AbandonedSnapshotError(Exception):
         super().__init__(
             f"the snapshot here at index {snapshot.index}, term {snapshot.term}, that was restored "
             f"or made from peers.json, is not in the log of the leader "
-            f"{leader.id or leader.address}: a majority never took it. This server cannot go on from it. Move its data directory "
-            "away and let it join anew; then restore again what a user had restored."
+            f"{leader.id or leader.address}: a majority never took it. This server cannot go on "
+            "from it. Move its data directory away and let it join anew; then restore again what "
+            "a user had restored."
         )
         self.snapshot = snapshot
