@@ -14,7 +14,6 @@ it recovers once more, to the same end.
 
 import os.path
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -140,7 +139,7 @@ def _put_in_place(storage: Storage, snapshot: SnapshotMeta, time_ms: int) -> Non
     applied = replicated.applied_index
     if applied == snapshot.index:
         with replicated.held() as held:
-            _write(files, snapshot, held.chunks(), time_ms)
+            files.write(snapshot, time_ms, held.chunks())
         return
     # A state with entries that no majority may have must not be seen before the snapshot is there.
     with replicated.replacement(snapshot.index) as new:
@@ -148,7 +147,7 @@ def _put_in_place(storage: Storage, snapshot: SnapshotMeta, time_ms: int) -> Non
             new.fill(held.chunks())
         for entries in _entries(storage.wal, applied + 1):
             new.apply(entries)
-        _write(files, snapshot, new.chunks(), time_ms)
+        files.write(snapshot, time_ms, new.chunks())
 
 
 def _entries(wal: WalFiles, first: int) -> Iterator[list[Entry]]:
@@ -156,20 +155,6 @@ def _entries(wal: WalFiles, first: int) -> Iterator[list[Entry]]:
         records = wal.read(first, wal.last_index, READ_BYTES)
         yield [entry_of(record) for record in records]
         first = records[-1].index + 1
-
-
-def _write(
-    files: SnapshotFiles, snapshot: SnapshotMeta, chunks: Iterator[bytes], time_ms: int
-) -> None:
-    writer = files.create(snapshot, time_ms)
-    try:
-        for piece in chunks:
-            writer.write(piece)
-        writer.finish()
-    except BaseException:
-        with suppress(OSError):  # the next start removes what is left aside
-            writer.abort()
-        raise
 
 
 def _described(configuration: Configuration) -> str:

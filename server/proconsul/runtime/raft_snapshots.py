@@ -104,15 +104,7 @@ class RaftSnapshots:
             log.info("snapshot complete up to index=%d", meta.index)
 
     def _write(self, meta: SnapshotMeta, chunks: Iterator[bytes]) -> None:
-        writer = self._files.create(meta, time.time_ns() // 1_000_000)
-        try:
-            for piece in chunks:
-                writer.write(piece)
-            writer.finish()
-        except BaseException:
-            with suppress(OSError):  # the next start removes what is left aside
-                writer.abort()
-            raise
+        self._files.write(meta, time.time_ns() // 1_000_000, chunks)
 
     async def save(self) -> tuple[int, AsyncIterator[bytes]]:
         """(index, archive) of the state as it is now, for `GET /v1/snapshot`. Raises RpcError."""

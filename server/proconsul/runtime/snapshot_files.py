@@ -10,7 +10,8 @@ a second a gigabyte, and can be checked by hand with `sha256sum -c`.
 import hashlib
 import os.path
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 import msgspec
@@ -130,6 +131,18 @@ class SnapshotFiles:
         while self._is_taken(name := f"{meta.term}-{meta.index}-{now_ms}"):
             now_ms += 1
         return SnapshotWriter(self, self._disk, self._directory, name, meta)
+
+    def write(self, meta: SnapshotMeta, now_ms: int, pieces: Iterable[bytes]) -> None:
+        """Write a whole one. Raises OSError, and what `pieces` does, with nothing kept."""
+        writer = self.create(meta, now_ms)
+        try:
+            for piece in pieces:
+                writer.write(piece)
+            writer.finish()
+        except BaseException:
+            with suppress(OSError):  # the next start removes what is left aside
+                writer.abort()
+            raise
 
     def open(self, snapshot: StoredSnapshot) -> "SnapshotReader":
         """Read its state. Raises SnapshotDamagedError."""
