@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 
 from server_tests.cluster.load import Load
-from server_tests.cluster.nemesis import FAULTS, Nemesis
+from server_tests.cluster.nemesis import FAULT_S, FAULTS, Nemesis
 from server_tests.cluster.network import enter_isolation
 from server_tests.cluster.servers import OURS, PORT, Cluster, real_consul
 from server_tests.process import die_with_the_tests
@@ -35,11 +35,17 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
+def nemesis_of(cluster: Cluster, asked: argparse.Namespace) -> Nemesis:
+    """As it was asked for."""
+    lasting_s = (asked.lasting, asked.lasting) if asked.lasting else FAULT_S
+    return Nemesis(cluster, asked.seed, asked.faults, lasting_s)
+
+
 def run(cluster: Cluster, asked: argparse.Namespace) -> bool:
     """Whether nothing was found."""
     query = {"consistent": "?consistent", "default": ""}[asked.reads]
-    load = Load(cluster.servers, asked.seed, query, asked.epoch, asked.pause)
-    nemesis = Nemesis(cluster, asked.seed, asked.faults)
+    load = Load(cluster.servers, asked.seed, query, asked.epoch)
+    nemesis = nemesis_of(cluster, asked)
     load.start(asked.clients)
     nemesis.run(math.inf if asked.rounds else asked.seconds, asked.rounds)
     load.stop()
@@ -67,7 +73,7 @@ def _show(judgement: Judgement) -> None:
 def run_external(cluster: Cluster, asked: argparse.Namespace) -> bool:
     """The same by another program; whether it ended with 0."""
     addresses = ",".join(f"{one.place.client_address}:{PORT}" for one in cluster.servers)
-    nemesis = Nemesis(cluster, asked.seed, asked.faults)
+    nemesis = nemesis_of(cluster, asked)
     options = ["--addrs", addresses, "--seconds", str(asked.seconds), "--reads", asked.reads]
     checker = subprocess.Popen(
         [sys.executable, asked.external, *options, *asked.rest],
@@ -94,7 +100,7 @@ def parsed() -> argparse.Namespace:
     )
     parser.add_argument("--epoch", type=float, default=1.0, help="seconds for which keys are used")
     parser.add_argument("--clients", type=int, default=12)
-    parser.add_argument("--pause", type=float, default=0.0, help="seconds between operations")
+    parser.add_argument("--lasting", type=float, help="of each fault, seconds; else by chance")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--multiplier", type=int, default=1)
     parser.add_argument("--reads", choices=("consistent", "default"), default="consistent")

@@ -16,8 +16,15 @@ Fault = Callable[["Nemesis"], None]
 class Nemesis:
     """Runs in the main thread: servers die with the thread that started them."""
 
-    def __init__(self, cluster: Cluster, seed: int, faults: "list[str] | None" = None) -> None:
-        """`faults`: names of FAULTS; all of them in turn without."""
+    def __init__(
+        self,
+        cluster: Cluster,
+        seed: int,
+        faults: "list[str] | None" = None,
+        fault_s: tuple[float, float] = FAULT_S,
+    ) -> None:
+        """`faults`: names of FAULTS; all of them in turn without. `fault_s`: how long they last."""
+        self._fault_s = fault_s
         self.counts: Counter[str] = Counter()
         self._cluster = cluster
         self._die = random.Random(seed)
@@ -38,7 +45,7 @@ class Nemesis:
                     break
                 FAULTS[name](self)
                 self.counts[name] += 1
-                self._rest(FAULT_S)
+                self._rest(self._fault_s)
                 for server in self._cluster.servers:
                     server.heal()
         self._cluster.heal()
