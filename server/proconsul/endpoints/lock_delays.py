@@ -9,6 +9,7 @@ from proconsul.store.events import SessionDestroyed
 from proconsul.wire.golang import SECOND
 
 DELAY_S_MAX = 60.0
+SPARE_LENGTH = 1024
 
 
 class LockDelays:
@@ -16,6 +17,10 @@ class LockDelays:
 
     def __init__(self) -> None:
         self._free_at_s: dict[str, float] = {}
+        self._expire_at_length = SPARE_LENGTH
+
+    def __len__(self) -> int:
+        return len(self._free_at_s)
 
     def destroyed(self, event: SessionDestroyed, now_s: float) -> None:
         """Remember the keys that the session held."""
@@ -24,6 +29,9 @@ class LockDelays:
             return
         for key in event.keys:
             self._free_at_s[key] = now_s + delay_s
+        if len(self._free_at_s) > self._expire_at_length:  # nobody asks a follower about them
+            self.expire(now_s)
+            self._expire_at_length = 2 * len(self._free_at_s) + SPARE_LENGTH
 
     def delayed(self, key: str, now_s: float) -> bool:
         """Whether the key may not be locked now."""

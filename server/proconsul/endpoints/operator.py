@@ -1,6 +1,6 @@
 """`Operator.*`: the raft configuration and autopilot, as operators see and set them."""
 
-from proconsul.endpoints.blocking import check_datacenter
+from proconsul.endpoints.blocking import check_datacenter, require_leadership
 from proconsul.endpoints.context import Context
 from proconsul.endpoints.methods import Method
 from proconsul.fsm.commands import MessageType
@@ -49,6 +49,8 @@ async def autopilot_get_configuration(
     check_datacenter(context, request.datacenter)
     if request.require_consistent:
         await context.log.confirm_leadership()
+    else:
+        await require_leadership(context, stale=request.allow_stale)
     _, config = autopilot.autopilot_config(context.state.read(), None)
     return config or AutopilotConfig()
 

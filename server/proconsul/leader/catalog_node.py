@@ -37,13 +37,30 @@ def due(
     failed = [
         one.server for one in others if one.status is Status.FAILED and one.server.node not in names
     ]
-    commands = [registration(state, server) for server in alive]
-    commands += [failure(state, server) for server in failed]
-    return [command for command in commands if command is not None]
+    commands = [command for server in alive for command in registration(state, server)]
+    failures = (failure(state, server) for server in failed)
+    return commands + [command for command in failures if command is not None]
 
 
-def registration(state: ReadTransaction, member: ServerMember) -> RegisterRequest | None:
-    """What to write so that the catalog shows this member alive; None if it does."""
+def registration(state: ReadTransaction, member: ServerMember) -> list[RegisterRequest]:
+    """What to write, in this order, so that the catalog shows this member alive; [] if it does.
+
+    A name in the catalog that belongs to another ID is kept for it as long as that lives. Where
+    the name lives under a new one, it does not: it lost its disk and was back before anybody
+    missed it, or the state came from a snapshot of other servers.
+    """
+    wanted = _registration(state, member)
+    if wanted is None:
+        return []
+    _, node = nodes.get_node(state, member.node)
+    if node is None or node.id in ("", member.node_id):
+        return [wanted]
+    if not _has_check(state, member.node) or _has_status(state, member.node, "critical"):
+        return [wanted]
+    return [_critical(member.datacenter, node.node, node.id, node.address), wanted]
+
+
+def _registration(state: ReadTransaction, member: ServerMember) -> RegisterRequest | None:
     service = _consul_service(member)
     _, node = nodes.get_node(state, member.node)
     if (
@@ -77,13 +94,17 @@ def failure(state: ReadTransaction, member: ServerMember) -> RegisterRequest | N
     _, node = nodes.get_node(state, member.node)
     if node is None or _has_status(state, member.node, "critical"):
         return None
+    return _critical(member.datacenter, member.node, member.node_id, member.address)
+
+
+def _critical(datacenter: str, node: str, node_id: str, address: str) -> RegisterRequest:
     return RegisterRequest(
-        datacenter=member.datacenter,
-        node=member.node,
-        id=member.node_id,
-        address=member.address,
+        datacenter=datacenter,
+        node=node,
+        id=node_id,
+        address=address,
         check=HealthCheck(
-            node=member.node,
+            node=node,
             check_id=SERF_HEALTH,
             name=SERF_HEALTH_NAME,
             status="critical",
@@ -114,6 +135,10 @@ def _consul_service(member: ServerMember) -> NodeService:
 def _service_is_current(state: ReadTransaction, node: str, wanted: NodeService) -> bool:
     _, service = services.node_service(state, node, CONSUL_SERVICE)
     return service is not None and service.meta == wanted.meta and service.port == wanted.port
+
+
+def _has_check(state: ReadTransaction, node: str) -> bool:
+    return checks.node_check(state, None, node, SERF_HEALTH)[1] is not None
 
 
 def _has_status(state: ReadTransaction, node: str, status: str) -> bool:

@@ -4,18 +4,12 @@ A restart reads the state only if it can be trusted: it was closed cleanly, or t
 not been booted since it was written, so that what was written is what is read. Else it is wiped,
 and the caller builds it anew from snapshot and log.
 
-Keys. LMDB's end at 511 bytes, Consul's do not. A key (the table's name and a NUL before it)
-longer than `_HEAD` bytes is stored as its first `_HEAD` bytes and a hash of the whole; the whole
-stands in the row. Keys with one head are neighbours, but in the order of their hashes: scans
-put them right, a head's worth at a time.
-
 Room. The map is address space and grows between transactions; the file keeps some room ahead,
 so that applying what the log has taken seldom fails for want of disk. When it does, the
 transaction is undone and StateFullError raised: the same may be tried again.
 """
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -24,10 +18,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import lmdb
 
+from proconsul.runtime.lmdb_views import LmdbBatch, LmdbView
 from proconsul.store.engine import StateFullError
 
 MAP_BYTES: Final = 8 << 30  # address space, not memory or disk
@@ -37,136 +32,11 @@ RESERVE_BYTES: Final = 64 << 20  # of disk, ahead of what is used
 PROBE_BYTES: Final = 64 << 20  # a disk that cannot give this is full
 READERS_MAX: Final = 1024
 
-_KEY_MAX: Final = 511
-_HASH_BYTES: Final = 24
-_HEAD: Final = _KEY_MAX - _HASH_BYTES
-_LENGTH_BYTES: Final = 4
-
 _DATA: Final = "data.mdb"
 _TRUST: Final = "trust.json"
 _CURRENT: Final = "current"  # holds the name of the folder whose state counts
 _FOLDER: Final = "state-"
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-
-
-# ---------------------------------------------------------------- keys
-
-
-def _prefixed(table: str, key: bytes) -> bytes:
-    return table.encode() + b"\0" + key
-
-
-def _stored_key(whole: bytes) -> bytes:
-    if len(whole) <= _HEAD:
-        return whole
-    return whole[:_HEAD] + hashlib.blake2b(whole, digest_size=_HASH_BYTES).digest()
-
-
-def _stored_value(whole: bytes, value: bytes) -> bytes:
-    if len(whole) <= _HEAD:
-        return value
-    return len(whole).to_bytes(_LENGTH_BYTES, "big") + whole + value
-
-
-def _split(row: bytes) -> tuple[bytes, bytes]:
-    """(whole key, value) of a row whose key did not fit."""
-    end = _LENGTH_BYTES + int.from_bytes(row[:_LENGTH_BYTES], "big")
-    return row[_LENGTH_BYTES:end], row[end:]
-
-
-# ---------------------------------------------------------------- views
-
-
-class LmdbView:
-    """One state, as long as its transaction lives."""
-
-    def __init__(self, txn: lmdb.Transaction) -> None:
-        self._txn = txn
-
-    def close(self) -> None:
-        """End the transaction; the view refuses from now on."""
-        self._txn.abort()
-
-    def get(self, table: str, key: bytes) -> bytes | None:
-        """The value, or None."""
-        whole = _prefixed(table, key)
-        if len(whole) <= _HEAD:
-            return cast("bytes | None", self._txn.get(whole))
-        row = self._txn.get(_stored_key(whole))
-        if row is None:
-            return None
-        found_key, value = _split(cast("bytes", row))
-        assert found_key == whole, "two keys with one hash of 192 bits"
-        return value
-
-    def scan(self, table: str, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """(key, value) of all keys that start with `prefix`, in byte order."""
-        return self._scan(table, prefix, b"")
-
-    def keys(self, table: str, prefix: bytes = b"", start: bytes = b"") -> Iterator[bytes]:
-        """The keys of `scan`, from the first one that is >= `start`."""
-        return (key for key, _ in self._scan(table, prefix, start))
-
-    def _scan(self, table: str, prefix: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
-        wanted = _prefixed(table, prefix)
-        first = max(wanted, _prefixed(table, start))
-        cut = len(table.encode()) + 1
-        cursor = self._txn.cursor()
-        more = cursor.set_range(first[:_HEAD])
-        while more:
-            stored, value = cast("tuple[bytes, bytes]", cursor.item())
-            if not stored.startswith(wanted[:_HEAD]):
-                return
-            if len(stored) <= _HEAD:
-                if stored >= first:
-                    yield stored[cut:], value
-                more = cursor.next()
-                continue
-            group, more = _same_head(cursor, stored[:_HEAD])
-            for whole, group_value in group:
-                if whole >= first and whole.startswith(wanted):
-                    yield whole[cut:], group_value
-
-
-def _same_head(cursor: lmdb.Cursor, head: bytes) -> tuple[list[tuple[bytes, bytes]], bool]:
-    """The long keys with one head, in order, and whether the cursor stands on something behind."""
-    group = []
-    more = True
-    while more:
-        stored, row = cast("tuple[bytes, bytes]", cursor.item())  # no buffers were asked for
-        if len(stored) <= _HEAD or not stored.startswith(head):
-            break
-        group.append(_split(row))
-        more = cursor.next()
-    group.sort()
-    return group, more
-
-
-class LmdbBatch(LmdbView):
-    """The write transaction, or one within it."""
-
-    def __init__(self, env: lmdb.Environment, txn: lmdb.Transaction) -> None:
-        super().__init__(txn)
-        self._env = env
-
-    def put(self, table: str, key: bytes, value: bytes) -> None:
-        """Set a value."""
-        whole = _prefixed(table, key)
-        if len(whole) <= _HEAD:
-            self._txn.put(whole, value)
-        else:
-            self._txn.put(_stored_key(whole), _stored_value(whole, value))
-
-    def delete(self, table: str, key: bytes) -> bool:
-        """Remove a key; False if it was not there."""
-        found: bool = self._txn.delete(_stored_key(_prefixed(table, key)))
-        return found
-
-    @contextmanager
-    def child(self) -> Iterator["LmdbBatch"]:
-        """A nested transaction: kept when the block ends, undone when it raises."""
-        with lmdb.Transaction(self._env, parent=self._txn, write=True) as txn:
-            yield LmdbBatch(self._env, txn)
 
 
 # ---------------------------------------------------------------- one environment
@@ -182,7 +52,10 @@ def _names(failure: lmdb.Error, *codes: int) -> bool:
 class _Store:
     """An LMDB environment in a folder of its own; closed when its last reader has left."""
 
-    def __init__(self, folder: Path, map_bytes: int, reserve_bytes: int) -> None:
+    def __init__(
+        self, folder: Path, map_bytes: int, reserve_bytes: int, *, in_the_making: bool = False
+    ) -> None:
+        """`in_the_making`: its one transaction may end on another thread; then `publish` it."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder = folder
         self._map_bytes = map_bytes
@@ -193,10 +66,24 @@ class _Store:
         self._overflowed = False
         self._reserved_to = 0  # bytes of the file whose blocks are ours
         self._newest: LmdbView | None = None
-        self.env = lmdb.Environment(
-            str(folder), map_size=map_bytes, sync=False, metasync=False, max_readers=READERS_MAX
-        )
+        # LMDB's lock belongs to the thread that took it; nobody else can write here: it needs none.
+        self.env = self._open(lock=not in_the_making)
         self._make_room()
+
+    def _open(self, *, lock: bool) -> lmdb.Environment:
+        return lmdb.Environment(
+            str(self.folder),
+            map_size=self._map_bytes,
+            sync=False,
+            metasync=False,
+            max_readers=READERS_MAX,
+            lock=lock,
+        )
+
+    def publish(self) -> None:
+        """It was in the making, and is for readers and writers from now on."""
+        self.env.close()
+        self.env = self._open(lock=True)
 
     def newest(self) -> LmdbView:
         """The view that all short readers share until the next commit."""
@@ -227,9 +114,20 @@ class _Store:
     @contextmanager
     def write(self) -> Iterator[LmdbBatch]:
         self._make_room()
+        with self.telling_of_room():
+            batch = LmdbBatch(self.env, lmdb.Transaction(self.env, write=True))
+            try:
+                yield batch
+                batch.commit()
+            finally:
+                batch.close()  # does nothing to what was committed
+        self._release_newest()
+
+    @contextmanager
+    def telling_of_room(self) -> Iterator[None]:
+        """Raise StateFullError where LMDB says in some way that there is no room."""
         try:
-            with lmdb.Transaction(self.env, write=True) as txn:
-                yield LmdbBatch(self.env, txn)
+            yield
         except lmdb.MapFullError as failure:
             self._overflowed = True
             raise StateFullError(str(self.folder), str(failure)) from failure
@@ -237,7 +135,6 @@ class _Store:
             if self._lacks_room(failure):
                 raise StateFullError(str(self.folder), str(failure)) from failure
             raise
-        self._release_newest()
 
     def _make_room(self) -> None:
         """Grow the map and the file ahead of the next transaction, where that is possible."""
@@ -326,6 +223,7 @@ class LmdbEngine:
         self._device = path.stat().st_dev
         self._damaged = False
         self._store: _Store
+        self._making: tuple[_Store, LmdbBatch] | None = None
 
     @classmethod
     def open(
@@ -421,17 +319,33 @@ class LmdbEngine:
         """
         old = self._store
         number = int(old.folder.name.removeprefix(_FOLDER)) + 1
-        new = _Store(self._path / f"{_FOLDER}{number}", self._map_bytes, self._reserve_bytes)
+        folder = self._path / f"{_FOLDER}{number}"
+        new = _Store(folder, self._map_bytes, self._reserve_bytes, in_the_making=True)
         try:
             with new.write() as batch:
+                self._making = new, batch
                 yield batch
+            new.publish()
             _write_durably(self._path / _CURRENT, new.folder.name.encode())
         except BaseException:
             new.retire()
             raise
+        finally:
+            self._making = None
         self._store = new
         self._damaged = False
         old.retire()
+
+    def settle(self) -> None:
+        """Commit what is written in the block of `replace`, which may take seconds.
+
+        For another thread, while the loop goes on; the block only puts it in place then. Nothing
+        more can be written in it. Raises StateFullError.
+        """
+        assert self._making is not None, "for the block of `replace`"
+        store, batch = self._making
+        with store.telling_of_room():
+            batch.commit()
 
     def wipe(self) -> None:
         """Replace the state by an empty one."""

@@ -13,6 +13,8 @@ from proconsul.errors import NoLeaderError, RpcError
 from proconsul.raft.effects import ReadAnswer, TransferEnded
 from proconsul.raft.messages import Index, ReadId, Term
 
+RESTORE_HOLD_S = 60.0  # how long writes wait for a user's snapshot to be restored
+
 
 class LeadershipLostError(RpcError):
     """The write may or may not have been committed: its leader lost its place meanwhile."""
@@ -29,6 +31,17 @@ class WriteWaitsError(RpcError):
             f"no space left for the log under {path}: the write is not acknowledged; it waits in "
             "line and may still be applied when there is room"
         )
+
+
+async def wait_until_restored(is_open: asyncio.Event) -> None:
+    """Hold a write back while a user's snapshot is being restored. Raises RpcError: not taken."""
+    if is_open.is_set():
+        return
+    try:
+        async with asyncio.timeout(RESTORE_HOLD_S):
+            await is_open.wait()
+    except TimeoutError:
+        raise RpcError("write refused: a snapshot is being restored") from None
 
 
 @dataclass(slots=True)

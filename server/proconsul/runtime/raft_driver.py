@@ -48,6 +48,7 @@ from proconsul.raft.node import Node, Settings, Stored
 from proconsul.runtime.applying import Applying, StateWaitsError
 from proconsul.runtime.chunked_writes import append_in_chunks
 from proconsul.runtime.clock import lasting_s
+from proconsul.runtime.giving_way import give_way
 from proconsul.runtime.log_writer import (
     Compaction,
     LogWriter,
@@ -62,6 +63,7 @@ from proconsul.runtime.pending import (
     PendingTransfers,
     PendingWrites,
     WriteWaitsError,
+    wait_until_restored,
 )
 from proconsul.runtime.raft_ports import Carrier, Hooks, Installer
 from proconsul.runtime.state_machine import Applied, ReplicatedState
@@ -69,7 +71,6 @@ from proconsul.runtime.wal_files import WalFiles
 
 # Fine enough that servers which lose their leader together seldom stand in the same tick.
 TICK_S = 0.02
-RESTORE_HOLD_S = 60.0  # how long writes wait for a user's snapshot to be restored
 
 log = logger("raft")
 
@@ -191,7 +192,7 @@ class RaftDriver:
         Raises RpcError with the FSM's words if it refused; NoLeaderError, DiskFullError,
         StateWaitsError: nothing was taken; LeadershipLostError, WriteWaitsError: unknown.
         """
-        await self._wait_for_restore()
+        await wait_until_restored(self._open)
         if chunking.needs_cutting(data):
             value = await append_in_chunks(data, self._append)
         else:
@@ -200,18 +201,9 @@ class RaftDriver:
             raise RpcError(value.text)
         return value
 
-    async def _wait_for_restore(self) -> None:
-        if self._open.is_set():
-            return
-        try:
-            async with asyncio.timeout(RESTORE_HOLD_S):
-                await self._open.wait()
-        except TimeoutError:
-            raise RpcError("write refused: a snapshot is being restored") from None
-
     async def barrier(self) -> None:
         """All that is committed now is applied when this returns."""
-        await self._wait_for_restore()
+        await wait_until_restored(self._open)
         await self._append(EntryKind.BARRIER, b"", b"")
 
     async def change(self, change: Change) -> None:
@@ -456,11 +448,14 @@ class RaftDriver:
                 self._hooks.log("DEBUG", str(event))
 
     def _apply_slice(self) -> None:
+        had_room = self._applying.full is None
         done = self._applying.apply_slice()
         if done is None:
             full = self._applying.full
             assert full is not None, "a slice is only put off for want of room"
             self._writes.fail(lambda: StateWaitsError(full, taken=True))
+            if had_room:
+                self._give_way()
             return
         last, applied = done
         self._applied(last, applied)
@@ -493,6 +488,11 @@ class RaftDriver:
             "ERROR",
             f"no space left for the log under {self._log_path}: writes are refused until there is",
         )
+        self._give_way()
+
+    def _give_way(self) -> None:
+        give_way(self.node, self._hooks.log)
+        self._schedule()
 
     def servers(self) -> tuple[Server, ...]:
         """The members of the latest configuration."""

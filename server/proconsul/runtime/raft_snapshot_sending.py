@@ -4,6 +4,7 @@ It is closed after the answer, as HashiCorp's senders do (wire/raft.md, 2).
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -58,6 +59,7 @@ class SnapshotSender:
         self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[InstallSnapshot] = deque()
+        self._told = ""  # why the last one failed
         self._task: asyncio.Task[None] | None = None
 
     def send(self, request: InstallSnapshot) -> None:
@@ -81,13 +83,19 @@ class SnapshotSender:
             outcome: Reply | Lost = Lost(token=request.token)
             try:
                 outcome = await self._install(request)
+                self._told = ""
             except (OSError, ProconsulError, CodecError) as failure:
-                reason = str(failure) or "i/o timeout"
-                log.warning("cannot send a snapshot to %s: %s", self.server.id, reason)
+                self._tell(str(failure) or "i/o timeout")
             except Exception as failure:
                 log.error("an error in the server itself", exc_info=failure)
             self._deliver(outcome)
         self._task = None
+
+    def _tell(self, reason: str) -> None:
+        """Once: who is away for a day is tried every second."""
+        level = logging.DEBUG if reason == self._told else logging.WARNING
+        self._told = reason
+        log.log(level, "cannot send a snapshot to %s, will retry: %s", self.server.id, reason)
 
     async def _install(self, request: InstallSnapshot) -> Reply | Lost:
         body = await self._source.open(request.snapshot)

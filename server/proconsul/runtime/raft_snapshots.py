@@ -3,10 +3,12 @@
 The log is cut behind a snapshot only when that is durable. A user's snapshot becomes a raft
 snapshot beyond the end of the log (wire/raft.md section 9), verified before anything is touched.
 
-How a user's snapshot takes effect: the new state is made beside the old one; the snapshot becomes
-durable; the new state takes the old one's place; the log is reset behind the snapshot. From the
-second step on a crash ends with the new state. So what fails after it must remove the snapshot
-again, or the next start would bring back what the client was told had failed.
+How a user's snapshot takes effect: the new state is made beside the old one, and the snapshot is
+written; a majority is asked whether this server still leads; the snapshot becomes durable; the new
+state takes the old one's place; the log is reset behind the snapshot. Once it is durable a crash
+ends with the new state. So what fails after that must remove the snapshot again, or the next start
+would bring back what the client was told had failed; and a server that led no more by then could
+not go on at all, which is why it asks so late.
 """
 
 import asyncio
@@ -28,6 +30,7 @@ from proconsul.runtime.snapshot_files import SnapshotFiles
 from proconsul.runtime.state_machine import ReplicatedState
 
 WRITES_AHEAD_S = 30.0  # how long a restore waits for the writes in front of it
+LEADS_STILL_S = 10.0  # for a majority to say so; a leader that none answers steps down before
 
 log = logger("snapshot")
 
@@ -180,13 +183,25 @@ class RaftSnapshots:
         try:
             with self._replicated.replacement(meta.index) as new:
                 await in_thread(lambda: new.fill(state.chunks()), new.give_up)
-                await in_thread(lambda: self._write(meta, state.chunks()), state.give_up)
+                await in_thread(new.settle, new.give_up)
+                await self._keep(meta, state)
         except BaseException as failure:
             await self._undo(meta)
             if isinstance(failure, Exception):
                 raise RpcError(f"failed to restore snapshot: {failure}") from failure
             raise
         return new.events
+
+    async def _keep(self, meta: SnapshotMeta, state: Spool) -> None:
+        """Make it durable, if this server still leads when all that takes long is done."""
+        now_ms = time.time_ns() // 1_000_000
+        writer = await in_thread(
+            lambda: self._files.write_aside(meta, now_ms, state.chunks()), state.give_up
+        )
+        with writer.aborted_if_it_fails():
+            async with asyncio.timeout(LEADS_STILL_S):
+                await self._driver.confirm_leadership()
+            await in_thread(writer.finish, threading.Event())
 
     async def _undo(self, meta: SnapshotMeta) -> None:
         try:

@@ -49,10 +49,12 @@ class Reconciling:
         self._pool_changed.set()
 
     async def register_own_node(self) -> None:
-        """Put this server into the catalog, if it is not there. Raises ProconsulError."""
-        command = registration(self._context.state.read(), self._me)
-        if command is not None:
-            await self._write(command)
+        """Put this server into the catalog, if it is not there; failing is only told.
+
+        A refusal must not keep it from leading, and is tried again with all the others.
+        """
+        for command in registration(self._context.state.read(), self._me):
+            await self._try_to_write(command)
 
     async def run(self) -> None:
         """From the beginning of the leadership until cancelled at its end."""
@@ -126,10 +128,13 @@ class Reconciling:
             return
         for command in due(self._context.state.read(), self._me, members):
             if command.node in names:
-                try:
-                    await self._write(command)
-                except ProconsulError as failure:
-                    log.error("failed to reconcile member %s: %s", command.node, failure)
+                await self._try_to_write(command)
+
+    async def _try_to_write(self, command: RegisterRequest) -> None:
+        try:
+            await self._write(command)
+        except ProconsulError as failure:
+            log.error("failed to reconcile member %s: %s", command.node, failure)
 
     async def _write(self, command: RegisterRequest) -> None:
         assert command.check is not None, "what is due says how the node is"

@@ -44,6 +44,9 @@ class ClientLimits:
     query_default_s: float = 300.0  # of a blocking query that names no time
     query_max_s: float = 600.0
     idle_s: float = 120.0  # after which a connection is closed
+    # For the peer's kernel to acknowledge what was sent. TCP would try again in growing pauses,
+    # and sit in one of them for as long as a cut lasted after that is over.
+    unacknowledged_s: float = 5.0
     snapshot_silence_s: float = 60.0  # between two pieces of an archive
 
 
@@ -272,7 +275,8 @@ class RpcClient:
         return link
 
     async def _dial(self, address: str) -> _Link:
-        stream = await self._open(address, FirstByte.MULTIPLEX_V2)
+        unacknowledged_s = self._limits.unacknowledged_s
+        stream = await self._open(address, FirstByte.MULTIPLEX_V2, unacknowledged_s)
         connection = YamuxConnection(stream, is_client=True, on_stream=_refuse)
         return _Link(connection, asyncio.create_task(connection.run()))
 
@@ -287,10 +291,12 @@ class RpcClient:
             del self._links[address]
         link.connection.abort("idle")
 
-    async def _open(self, address: str, first: FirstByte) -> SocketStream:
+    async def _open(
+        self, address: str, first: FirstByte, unacknowledged_s: float = 0.0
+    ) -> SocketStream:
         try:
             async with asyncio.timeout(self._limits.dial_s):
-                return await dial(address, first, self.tls)
+                return await dial(address, first, self.tls, unacknowledged_s)
         except (OSError, ValueError) as failure:  # TimeoutError is an OSError
             reason = str(failure) or "i/o timeout"
             text = f"rpc error getting client: failed to get conn: dial tcp {address}: {reason}"
@@ -330,8 +336,13 @@ class RpcClient:
             stream.abort()
 
 
-async def dial(address: str, first: FirstByte, tls: ClientTls | None) -> SocketStream:
-    """A connection to an RPC port on which `first` was said. Raises OSError, ValueError."""
+async def dial(
+    address: str, first: FirstByte, tls: ClientTls | None, unacknowledged_s: float = 0.0
+) -> SocketStream:
+    """A connection to an RPC port on which `first` was said. Raises OSError, ValueError.
+
+    It fails when the peer acknowledges nothing for `unacknowledged_s`, or has no room; 0: never.
+    """
     loop = asyncio.get_running_loop()
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
@@ -341,6 +352,8 @@ async def dial(address: str, first: FirstByte, tls: ClientTls | None) -> SocketS
     try:
         dialled.setblocking(False)
         dialled.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        patience_ms = round(unacknowledged_s * 1000)
+        dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience_ms)
         await loop.sock_connect(dialled, where)
         if tls is None:
             stream = await open_on(dialled, is_server=False)

@@ -59,6 +59,8 @@ class Snapshots:
         leader = None if request.allow_stale else self._other_leader()
         if leader is not None:
             return await self._client.save_snapshot(leader, request)
+        if not (request.allow_stale or self._log.may_read_by_lease()):
+            await self._log.confirm_leadership()
         index, archive = await self._save()
         leading = self._log.is_leader()
         response = SnapshotResponse(

@@ -121,6 +121,7 @@ class SnapshotExchange:
             async with self._one_at_a_time:
                 with self._replicated.replacement(meta.index) as new:
                     await in_thread(lambda: new.fill(writer.read_back()), new.give_up)
+                    await in_thread(new.settle, new.give_up)
                     await in_thread(writer.finish, threading.Event())
                 self._driver.installed(install)
                 self._restored(new.events)

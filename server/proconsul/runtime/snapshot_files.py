@@ -11,7 +11,7 @@ import hashlib
 import os.path
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
 import msgspec
@@ -134,15 +134,19 @@ class SnapshotFiles:
 
     def write(self, meta: SnapshotMeta, now_ms: int, pieces: Iterable[bytes]) -> None:
         """Write a whole one. Raises OSError, and what `pieces` does, with nothing kept."""
+        writer = self.write_aside(meta, now_ms, pieces)
+        with writer.aborted_if_it_fails():
+            writer.finish()
+
+    def write_aside(
+        self, meta: SnapshotMeta, now_ms: int, pieces: Iterable[bytes]
+    ) -> "SnapshotWriter":
+        """The same without its end: it does not count before `finish` of what this returns."""
         writer = self.create(meta, now_ms)
-        try:
+        with writer.aborted_if_it_fails():
             for piece in pieces:
                 writer.write(piece)
-            writer.finish()
-        except BaseException:
-            with suppress(OSError):  # the next start removes what is left aside
-                writer.abort()
-            raise
+        return writer
 
     def open(self, snapshot: StoredSnapshot) -> "SnapshotReader":
         """Read its state. Raises SnapshotDamagedError."""
@@ -270,6 +274,16 @@ class SnapshotWriter:
         self._disk.fsync_dir(self._directory)
         self._files.prune()
         return stored
+
+    @contextmanager
+    def aborted_if_it_fails(self) -> Iterator[None]:
+        """Keep nothing when the block raises."""
+        try:
+            yield
+        except BaseException:
+            with suppress(OSError):  # the next start removes what is left aside
+                self.abort()
+            raise
 
     def abort(self) -> None:
         """Remove what was written."""

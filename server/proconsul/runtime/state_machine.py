@@ -58,7 +58,13 @@ CONSUL = Machine(apply, snapshot.write, snapshot.restore)
 
 
 class StateEngine(Engine, Protocol):
-    """An engine that can be closed."""
+    """An engine that can be closed, and whose replacement may be committed on another thread."""
+
+    def settle(self) -> None:
+        """Commit what is written in the block of `replace`; nothing more can be written in it.
+
+        For another thread, because it takes long. Raises StateFullError.
+        """
 
     def close(self) -> None:
         """Make the state last, so that the next start trusts it."""
@@ -87,10 +93,20 @@ class HeldState:
 class NewState:
     """A state in the making, that nobody sees; another thread may fill it."""
 
-    def __init__(self, txn: WriteTransaction, machine: Machine) -> None:
+    def __init__(
+        self,
+        txn: WriteTransaction,
+        machine: Machine,
+        applied_index: int,
+        commit: Callable[[], None],
+    ) -> None:
+        """`applied_index` is the last entry that is to be in it; `commit` ends the transaction."""
         self._txn = txn
         self._machine = machine
+        self._applied_index = applied_index
+        self._commit = commit
         self.give_up = threading.Event()
+        self.is_settled = False
 
     def fill(self, chunks: Iterable[bytes]) -> None:
         """Read a snapshot into it. Raises SnapshotError, StateFullError, GivenUpError."""
@@ -104,6 +120,19 @@ class NewState:
     def chunks(self) -> Iterator[bytes]:
         """The records of a snapshot of what it holds by now."""
         return self._machine.write(self._txn)
+
+    def settle(self) -> None:
+        """All is in it: commit it, on this thread, so that the loop need not wait for that.
+
+        Nothing more can be written to it or read of it. Raises StateFullError.
+        """
+        self.mark_applied()
+        self._commit()
+        self.is_settled = True
+
+    def mark_applied(self) -> None:
+        """Note which entries it holds."""
+        self._txn.set_applied(self._applied_index)
 
     @property
     def events(self) -> list[object]:
@@ -180,9 +209,10 @@ class ReplicatedState:
         When the block raises, this one stays. Everybody who waits is woken by the change.
         """
         with self.state.replace(applied_index) as txn:
-            new = NewState(txn, self._machine)
+            new = NewState(txn, self._machine, applied_index, self._engine.settle)
             yield new
-            txn.set_applied(applied_index)
+            if not new.is_settled:
+                new.mark_applied()
             self.waiting.state_replaced()
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from proconsul.leader.catalog_node import due
 from proconsul.leader.pool import PoolMember, Status
 from proconsul.model.catalog import RegisterRequest
+from proconsul.model.health import HealthCheck
 from proconsul.store import catalog, checks, nodes, services
 from server_tests.leader.pool_and_raft import alive, failed, left, server
 from server_tests.store.stories import ID_A, ID_B, World
@@ -106,4 +107,35 @@ def test_a_name_that_lives_under_a_new_id_is_not_failed_under_the_old_one() -> N
     world = World()
     old, new = server("s2", id_=ID_A), server("s2", id_=ID_B)
     write_due(world, [alive(old)])
-    assert {one.id for one in due(world.state.read(), ME, [failed(old), alive(new)])} == {ID_B}
+    write_due(world, [failed(old), alive(new)])
+    assert status_of(world, "s2")[0] == "passing"
+    assert write_due(world, [failed(old), alive(new)]) == []
+
+
+def test_a_name_that_lives_under_a_new_id_at_once_takes_the_place_of_the_old_one() -> None:
+    world = World()
+    write_due(world, [alive(server("s2", id_=ID_A))])
+    reborn = [alive(server("s2", id_=ID_B))]  # without its disk, and before anybody missed it
+    assert [(one.id, one.check and one.check.status) for one in write_due(world, reborn)] == [
+        (ID_A, "critical"),
+        (ID_B, "passing"),
+    ]
+    _, node = nodes.get_node(world.state.read(), "s2")
+    assert node is not None
+    assert node.id == ID_B
+    assert status_of(world, "s2") == ("passing", "Agent alive and reachable")
+    assert write_due(world, reborn) == []
+
+
+def test_this_server_takes_its_name_from_who_had_it_in_a_restored_state() -> None:
+    world = World()
+    world.apply(partial(catalog.register, request=_passing("s1", ID_A)))
+    write_due(world, [alive(ME)])
+    _, node = nodes.get_node(world.state.read(), "s1")
+    assert node is not None
+    assert node.id == ME.node_id
+
+
+def _passing(node: str, node_id: str) -> RegisterRequest:
+    check = HealthCheck(node=node, check_id="serfHealth", status="passing")
+    return RegisterRequest(datacenter="dc1", node=node, id=node_id, address="10.9.9.9", check=check)

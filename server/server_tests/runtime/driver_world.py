@@ -42,6 +42,9 @@ class Engine(MemoryEngine):
         self.is_full = False
         self.has_room_for_another = True  # beside the one that is there
 
+    def settle(self) -> None:
+        """It is in memory already."""
+
     def close(self) -> None:
         """Nothing to let go of."""
 

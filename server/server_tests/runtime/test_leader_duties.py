@@ -7,14 +7,16 @@ import random
 import pytest
 
 from proconsul.endpoints.coordinate_batch import BATCH_LENGTH_MAX, BATCHES_MAX
+from proconsul.errors import RpcError
 from proconsul.fsm.commands import MessageType, encode_command
 from proconsul.model.catalog import RegisterRequest
 from proconsul.model.coordinate import Coordinate, NetworkCoordinate
+from proconsul.model.health import HealthCheck
 from proconsul.model.session import Session, SessionRequest
 from proconsul.runtime import raft_driver
-from proconsul.store import autopilot, coordinates
-from server_tests.runtime.driver_world import ME, World, until_written
-from server_tests.runtime.leader_world import leader
+from proconsul.store import autopilot, catalog, coordinates
+from server_tests.runtime.driver_world import ME, World, begin, until_written
+from server_tests.runtime.leader_world import OTHER, leader
 from server_tests.sim.disk import SimDisk
 
 
@@ -31,6 +33,40 @@ async def test_a_new_leader_registers_itself_and_writes_the_first_autopilot_conf
         _, config = autopilot.autopilot_config(state, None)
         assert config is not None
         assert config.max_trailing_logs == 250
+
+
+async def test_a_leader_whose_name_another_has_in_the_catalog_leads_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    here = World(SimDisk(random.Random(1).randrange))
+    life = await begin(here)
+    for name, node_id in (("s1", OTHER.node_id), ("s0", ME.id)):  # as after a restore
+        held = RegisterRequest(
+            datacenter="dc1",
+            node=name,
+            id=node_id,
+            address="127.0.0.9",
+            check=HealthCheck(node=name, check_id="serfHealth", status="passing"),
+        )
+        await life.driver.propose(encode_command(MessageType.REGISTER, held))
+    await life.stop()
+    async with leader(here) as one:
+        assert one.serf_health("s1") == "passing"
+        made = await one.session("10s")
+        await asyncio.sleep(22)
+        assert made not in one.sessions()
+
+
+async def test_a_leader_that_cannot_register_itself_leads_all_the_same(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise RpcError("failed inserting node")
+
+    monkeypatch.setattr(catalog, "register", refused)
+    async with leader() as one:
+        assert one.serf_health("s1") is None
+        assert "failed to reconcile member s1: failed inserting node" in caplog.text
 
 
 # ---------------------------------------------------------------- sessions

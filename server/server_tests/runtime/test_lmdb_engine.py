@@ -3,6 +3,7 @@
 import json
 import resource
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -192,6 +193,28 @@ def test_a_replacement_that_fails_leaves_the_state_as_it_was(engine: LmdbEngine)
         batch.put("kvs", b"new", b"v")
         raise ZeroDivisionError
     assert list(engine.newest().keys("kvs")) == [b"old"]
+
+
+def test_a_replacement_may_be_committed_on_another_thread(tmp_path: Path) -> None:
+    engine, _ = opened(tmp_path)
+    put(engine, b"old")
+    with ThreadPoolExecutor(1) as thread:
+        with engine.replace() as batch:
+            thread.submit(batch.put, "kvs", b"new", b"v").result()
+            thread.submit(engine.settle).result()
+            assert list(engine.newest().keys("kvs")) == [b"old"]  # not yet
+        assert list(engine.newest().keys("kvs")) == [b"new"]
+        put(engine, b"newer")
+        with suppress(ZeroDivisionError), engine.replace() as batch:
+            batch.put("kvs", b"never", b"v")
+            thread.submit(engine.settle).result()
+            raise ZeroDivisionError
+    assert list(engine.newest().keys("kvs")) == [b"new", b"newer"]
+    engine.close()
+    engine, trusted = opened(tmp_path)
+    assert trusted
+    assert list(engine.newest().keys("kvs")) == [b"new", b"newer"]
+    engine.close()
 
 
 def test_wiping_leaves_an_empty_state(engine: LmdbEngine) -> None:

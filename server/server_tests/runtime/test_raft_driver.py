@@ -8,6 +8,17 @@ import pytest
 
 from proconsul.errors import DiskFullError, NoLeaderError, ProconsulError, RpcError
 from proconsul.fsm.commands import CommandError, UnknownCommandError
+from proconsul.raft.effects import Install, Send
+from proconsul.raft.membership import AddVoter
+from proconsul.raft.messages import (
+    AppendEntries,
+    AppendReply,
+    Reply,
+    ServerAddress,
+    ServerId,
+    TimeoutNow,
+    Token,
+)
 from proconsul.runtime.applying import SLICE_LENGTH_MAX, StateWaitsError
 from proconsul.runtime.pending import LeadershipLostError, WriteWaitsError
 from server_tests.runtime.driver_world import (
@@ -151,6 +162,49 @@ async def test_a_server_ends_in_order_while_its_disk_is_full() -> None:
 
 
 # ---------------------------------------------------------------- no room for the state
+
+
+class Obedience:
+    """A network with one follower, which has room, and takes everything."""
+
+    def __init__(self, life: Life) -> None:
+        self.is_to_lead = asyncio.Event()
+        self._driver = life.driver
+
+    def send(self, send: Send) -> None:
+        request = send.request
+        if isinstance(request, TimeoutNow):
+            self.is_to_lead.set()
+        if isinstance(request, AppendEntries):
+            taken = AppendReply(token=request.token, term=request.term, accepted=True)
+            asyncio.get_running_loop().call_soon(self._driver.deliver, taken)
+
+    def reply(self, reply: Reply) -> None:
+        pass
+
+    def install(self, install: Install) -> None:
+        pass
+
+    def drop(self, token: Token) -> None:
+        pass
+
+
+@pytest.mark.parametrize("what", ["log", "state"])
+async def test_a_leader_without_room_has_another_server_lead(what: str) -> None:
+    life = await begin(world())
+    network = Obedience(life)
+    life.driver.connect(network, network)
+    await life.driver.change(AddVoter(ServerId("other"), ServerAddress("127.0.0.2:8300")))
+    await life.put("colour", b"red")
+    assert not network.is_to_lead.is_set()
+    if what == "log":
+        await until_refused(life)
+    else:
+        life.world.engine.is_full = True
+        with pytest.raises(StateWaitsError):
+            await life.put("colour", b"blue")
+    await network.is_to_lead.wait()
+    await life.stop()
 
 
 async def test_what_finds_no_room_in_the_state_is_applied_when_there_is_some() -> None:

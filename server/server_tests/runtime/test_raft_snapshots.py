@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from proconsul.endpoints.context import Woken
-from proconsul.errors import ProconsulError, RpcError
+from proconsul.errors import NoLeaderError, ProconsulError, RpcError
 from proconsul.fsm.archive import ArchiveMeta, write_archive
 from proconsul.fsm.commands import MessageType, encode_command
 from proconsul.model.catalog import RegisterRequest
@@ -314,6 +314,22 @@ async def test_a_snapshot_that_cannot_be_taken_back_ends_the_server(
 
 def fails(_: object) -> None:
     raise OSError(errno.EIO, "I/O error")
+
+
+async def test_who_leads_no_more_when_all_is_written_restores_nothing_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = world()
+    life, archive = await with_another_archive(here)
+    with monkeypatch.context() as patched:
+        patched.setattr(life.driver, "confirm_leadership", nobody_agrees)
+        with pytest.raises(RpcError, match="failed to restore snapshot: No cluster leader"):
+            await life.snapshots.restore(upload(archive))
+    await unharmed(life)
+
+
+async def nobody_agrees() -> None:
+    raise NoLeaderError
 
 
 async def test_a_client_that_goes_while_it_uploads_leaves_everything_as_it_was() -> None:

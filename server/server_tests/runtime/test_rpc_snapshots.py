@@ -25,6 +25,8 @@ class View:
 
     leads: bool = False
     leader: str = ""
+    has_lease: bool = True
+    is_replaced: bool = False  # another server leads, as a majority would say
 
     def is_leader(self) -> bool:
         return self.leads
@@ -37,6 +39,13 @@ class View:
 
     def last_contact_ns(self) -> int:
         return 7_000_000
+
+    def may_read_by_lease(self) -> bool:
+        return self.has_lease
+
+    async def confirm_leadership(self) -> None:
+        if self.is_replaced:
+            raise NoLeaderError
 
 
 @dataclass
@@ -79,6 +88,17 @@ async def test_the_leader_saves_and_restores_its_own_state() -> None:
     response = await desk.snapshots().restore(RESTORE, some(b"new ", b"state"))
     assert response.error == ""
     assert desk.restored == [b"new state"]
+
+
+async def test_a_leader_without_a_lease_asks_before_it_saves() -> None:
+    desk = Desk(View(leads=True, has_lease=False)).snapshots()
+    response, _ = await desk.save(SAVE)
+    assert response.index == 9
+    replaced = Desk(View(leads=True, has_lease=False, is_replaced=True)).snapshots()
+    with pytest.raises(NoLeaderError):
+        await replaced.save(SAVE)
+    response, _ = await replaced.save(STALE)
+    assert response.index == 9
 
 
 async def test_another_server_passes_both_on_to_the_leader() -> None:
