@@ -19,7 +19,7 @@ stop = { echo 'make: $(1)' >&2; exit 1; }
 .PHONY: help setup run run3 fmt check test test-slow sim kill-test lin-test failover diff-test ci clean lock
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c '' 2>/dev/null || $(call stop,there is no $(PYTHON): install Python 3.11 or newer$(comma) or name it: make PYTHON=python3.12 ...)

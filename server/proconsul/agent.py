@@ -62,6 +62,7 @@ from proconsul.telemetry import Telemetry
 from proconsul.wire.golang import join_host_port
 
 SETTLE_S = 3.0  # a cluster of one needs far less to elect itself and to fill its catalog
+SETTLE_LOOK_S = 0.02
 STOP_GRACE_S = 2.0
 TELEMETRY_TICK_S = 1.0
 
@@ -392,19 +393,22 @@ class Agent:
         return self._failure
 
     @property
-    def leads(self) -> bool:
-        """Whether writes are taken now."""
-        return self.duties.ready.is_set()
+    def leader(self) -> str:
+        """Who takes writes now: "self", "other", or "" for nobody that is known."""
+        if self.duties.ready.is_set():
+            return "self"
+        return "other" if self.driver.node.leader is not None else ""
 
     async def settled(self) -> None:
-        """Until this server leads and is in the catalog, or is to end; SETTLE_S at most."""
+        """Until a leader is known and this server is in the catalog, or ends; SETTLE_S at most."""
         waits = {asyncio.ensure_future(wait) for wait in (self._settle(), self._stopping.wait())}
         _, late = await asyncio.wait(waits, timeout=SETTLE_S, return_when=asyncio.FIRST_COMPLETED)
         for wait in late:
             wait.cancel()
 
     async def _settle(self) -> None:
-        await self.duties.ready.wait()
+        while not self.leader:  # noqa: ASYNC110 - for a moment, once in a life
+            await asyncio.sleep(SETTLE_LOOK_S)
         await self.local.sync_changes()
 
     async def reload(self) -> None:
@@ -470,8 +474,8 @@ class Agent:
         if self._failure is not None:
             return
         if self._leaves:
+            await self.pool.leave()  # first: who is taken for alive is added again
             await leave(self.driver, self.call, self.config.datacenter)
-            await self.pool.leave()
         else:
             await hand_over(self.driver)
 

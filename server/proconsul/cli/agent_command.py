@@ -115,7 +115,7 @@ async def _serve(loaded: LoadedConfig, source: ConfigSource) -> int:
                     agent.node_id,
                     agent.rpc_address,
                     kept=not source.is_temporary,
-                    leads=agent.leads,
+                    leader=agent.leader,
                 )
             )
             sys.stdout.flush()

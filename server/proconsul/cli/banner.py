@@ -5,16 +5,18 @@ import os
 from proconsul import CONSUL_VERSION, __version__
 from proconsul.config.schema import Config, ListenAddress, UnixAddress
 
+FOLLOWS = ("", "    Another server leads; this one passes on what it is asked.")
 NO_LEADER = (
     "",
     "    There is no leader, so writes are refused. A server of its own needs -bootstrap-expect=1.",
 )
 
 
-def banner(config: Config, node_id: str, rpc_address: str, *, kept: bool, leads: bool) -> str:
+def banner(config: Config, node_id: str, rpc_address: str, *, kept: bool, leader: str) -> str:
     """The text, with an empty line in front and behind.
 
-    `kept` is whether the data outlives the process; a line to try stands there only if it works.
+    `leader` is "" for none, "self", or "other". `kept` is whether the data outlives the process; a
+    line to try stands there only if it works.
     """
     http = [_url("http", address) for address in config.listeners.http]
     https = [_url("https", address) for address in config.listeners.https]
@@ -28,7 +30,8 @@ def banner(config: Config, node_id: str, rpc_address: str, *, kept: bool, leads:
         f"          HTTP API: {', '.join(http + https) or 'off'}",
         f"     RPC (address): {rpc_address}",
         f"              Data: {_data(config, kept=kept)}",
-        *(_try(config.listeners.http) if leads else NO_LEADER),
+        *(NO_LEADER if not leader else _try(config.listeners.http)),
+        *(FOLLOWS if leader == "other" else ()),
         "",
         "",
     ]

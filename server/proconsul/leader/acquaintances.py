@@ -16,6 +16,8 @@ FAILED_AFTER_S = 5.0
 FORGOTTEN_AFTER_S = 72 * 3600.0  # Serf's reconnect_timeout, as Consul sets it
 MEMBERS_MAX = 128  # a datacenter has three to seven servers; the rest failed long ago
 
+RAFT_IDS_MAX = 64
+
 TEXT_MAX = 512  # characters of a name, an ID, an address, a version
 
 # A longer silence between two looks at the clock is our own: the process or the machine stood
@@ -52,6 +54,7 @@ class Acquaintances:
         is_back = known is not None and known.server == server and known.status is Status.ALIVE
         if known is not None and is_back:
             known.heard_s = now_s
+            known.server = server  # equal, but its raft may have other members
             return None
         namesake = self.with_id(server.node_id)
         if namesake is not None:
@@ -184,6 +187,7 @@ def identity_of(server: ServerMember) -> ServerIdentity:
         non_voter=server.non_voter,
         bootstrap=server.bootstrap,
         expect=server.expect,
+        raft_ids=list(server.raft_ids) or None,
     )
 
 
@@ -201,4 +205,5 @@ def member_of(identity: ServerIdentity) -> ServerMember:
         non_voter=identity.non_voter,
         bootstrap=identity.bootstrap,
         expect=identity.expect,
+        raft_ids=tuple((identity.raft_ids or ())[:RAFT_IDS_MAX]),
     )

@@ -1,13 +1,13 @@
 """The servers in the catalog: the node, service `consul`, check `serfHealth`.
 
 Sessions and clients rest on them. Texts and fields are those that a real leader writes for a
-member that is alive or failed (agent/consul/leader.go). Nobody is deregistered here.
+member that is alive or failed (agent/consul/leader.go). Who has left is taken out.
 """
 
 from collections.abc import Iterable
 
 from proconsul.leader.pool import PoolMember, ServerMember, Status
-from proconsul.model.catalog import NodeService, RegisterRequest, Weights
+from proconsul.model.catalog import DeregisterRequest, NodeService, RegisterRequest, Weights
 from proconsul.model.health import HealthCheck
 from proconsul.store import checks, nodes, services
 from proconsul.store.transaction import ReadTransaction
@@ -21,7 +21,7 @@ CONSUL_SERVICE = "consul"
 
 def due(
     state: ReadTransaction, me: ServerMember, members: Iterable[PoolMember]
-) -> list[RegisterRequest]:
+) -> list[RegisterRequest | DeregisterRequest]:
     """What to write so that the catalog shows how the servers of this datacenter are.
 
     `me` is this server, which is alive whatever the pool says.
@@ -37,9 +37,25 @@ def due(
     failed = [
         one.server for one in others if one.status is Status.FAILED and one.server.node not in names
     ]
-    commands = [command for server in alive for command in registration(state, server)]
-    failures = (failure(state, server) for server in failed)
-    return commands + [command for command in failures if command is not None]
+    left = [
+        one.server for one in others if one.status is Status.LEFT and one.server.node not in names
+    ]
+    commands: list[RegisterRequest | DeregisterRequest] = []
+    for server in alive:
+        commands += registration(state, server)
+    for wanted in (failure(state, server) for server in failed):
+        commands += [wanted] if wanted is not None else []
+    for gone in (departure(state, server) for server in left):
+        commands += [gone] if gone is not None else []
+    return commands
+
+
+def departure(state: ReadTransaction, member: ServerMember) -> DeregisterRequest | None:
+    """What takes a member out that has left; None if it is not there, or another has its name."""
+    _, node = nodes.get_node(state, member.node)
+    if node is None or node.id != member.node_id:
+        return None
+    return DeregisterRequest(datacenter=member.datacenter, node=member.node)
 
 
 def registration(state: ReadTransaction, member: ServerMember) -> list[RegisterRequest]:

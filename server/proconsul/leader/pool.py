@@ -4,7 +4,7 @@ The gossip pool fills it; as long as there is none, servers tell each
 other (runtime/server_pool.py).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
 
@@ -33,6 +33,8 @@ class ServerMember:
     serf_protocol: tuple[int, int, int]  # min, max, current
     non_voter: bool
     bootstrap: bool = False  # it founds a cluster by itself
+    # The IDs in its raft configuration when it was heard last; two that are equal may differ here.
+    raft_ids: tuple[str, ...] = field(default=(), compare=False)
     expect: int = 0  # bootstrap_expect: how many it waits for; 0: it only joins
 
 

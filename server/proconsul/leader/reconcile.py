@@ -101,9 +101,21 @@ class _Situation:
             return f"another server has the same ID {server.node_id}: give it a data directory anew"
         if self._claims[address_of(server)] > 1:
             return f"another server has the same address {address_of(server)}"
+        if self._is_of_another_cluster(server):
+            return (
+                "its data belong to another cluster, whose members are "
+                f"{', '.join(server.raft_ids)}: to have it join this one, give it an empty data "
+                "directory"
+            )
         if server.bootstrap and ServerId(server.node_id) not in self._by_id:
             return self._other_founder(server)
         return ""
+
+    def _is_of_another_cluster(self, server: ServerMember) -> bool:
+        """Two logs that were begun apart may agree in index and term, and hold different things."""
+        ids = server.raft_ids
+        is_known = ServerId(server.node_id) in self._by_id
+        return bool(ids) and not is_known and not any(ServerId(one) in self._by_id for one in ids)
 
     def _other_founder(self, server: ServerMember) -> str:
         """Two that founded a cluster each have logs that nothing can join."""

@@ -23,6 +23,7 @@ class ServerIdentity(GoStruct, frozen=True, kw_only=True):
     non_voter: bool = False
     bootstrap: bool = False
     expect: int = 0
+    raft_ids: list[str] | None = None  # the members of its raft; what others tell of it has none
 
 
 class IntroduceRequest(GoStruct, frozen=True, kw_only=True):

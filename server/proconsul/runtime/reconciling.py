@@ -13,7 +13,7 @@ from proconsul.fsm.commands import MessageType
 from proconsul.leader.catalog_node import due, registration
 from proconsul.leader.pool import Pool, PoolMember, ServerMember, Status
 from proconsul.leader.reconcile import Refused, next_step
-from proconsul.model.catalog import RegisterRequest
+from proconsul.model.catalog import DeregisterRequest, RegisterRequest
 from proconsul.runtime.logs import logger
 from proconsul.runtime.member_changes import is_settled, try_change
 from proconsul.runtime.raft_driver import RaftDriver
@@ -130,13 +130,17 @@ class Reconciling:
             if command.node in names:
                 await self._try_to_write(command)
 
-    async def _try_to_write(self, command: RegisterRequest) -> None:
+    async def _try_to_write(self, command: RegisterRequest | DeregisterRequest) -> None:
         try:
             await self._write(command)
         except ProconsulError as failure:
             log.error("failed to reconcile member %s: %s", command.node, failure)
 
-    async def _write(self, command: RegisterRequest) -> None:
+    async def _write(self, command: RegisterRequest | DeregisterRequest) -> None:
+        if isinstance(command, DeregisterRequest):
+            log.info("deregistering member: member=%s reason=left", command.node)
+            await self._context.log.propose(MessageType.DEREGISTER, command)
+            return
         assert command.check is not None, "what is due says how the node is"
         log.info(
             "member joined, marking health alive: member=%s"

@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from proconsul.config.schema import Joining
@@ -23,6 +24,7 @@ from proconsul.model.introduction import (
     IntroduceReply,
     IntroduceRequest,
     LeaveRequest,
+    ServerIdentity,
 )
 from proconsul.raft.messages import ServerAddress, ServerId
 from proconsul.runtime.founding import Founding, Raft
@@ -189,7 +191,7 @@ class ServerPool:
         if server != self._me:
             self._heard(server)
         return IntroduceReply(
-            server=identity_of(self._me),
+            server=self._identity(),
             has_peers=self._founding.has_peers,
             founding=self._founding.is_founding,
             others=[identity_of(each) for each in self._table.others_alive()],
@@ -214,6 +216,10 @@ class ServerPool:
         return news is not None
 
     # ------------------------------------------------------------ introductions
+
+    def _identity(self) -> ServerIdentity:
+        ids = tuple(server.id for server in self._raft.servers())
+        return identity_of(replace(self._me, raft_ids=ids))
 
     def _gate(self) -> Gate:
         return Gate(self._ports.serf_lan, frozenset({self._me.address}))
@@ -243,7 +249,7 @@ class ServerPool:
     async def _introduce(self, address: str) -> None:
         """Raises RpcTransportError; RpcError for who answers and is no member."""
         asked_s = self._loop.time()
-        request = IntroduceRequest(server=identity_of(self._me), has_peers=self._founding.has_peers)
+        request = IntroduceRequest(server=self._identity(), has_peers=self._founding.has_peers)
         try:
             reply: IntroduceReply = await self._call(
                 address, "Proconsul.Introduce", request, IntroduceReply

@@ -207,6 +207,12 @@ def test_who_leaves_is_no_member_any_more_until_it_comes_back(cluster: LoopbackC
     assert leaving.wait() == 0
     cluster.until(lambda: len(cluster.leader().servers()) == 2, "two members")
     assert leaving.name not in {server["Node"] for server in cluster.leader().servers()}
+    cluster.until(
+        lambda: (
+            leaving.name not in {one["Node"] for one in cluster.leader().get("/v1/catalog/nodes")}
+        ),
+        "the catalog lets it go",
+    )
     assert cluster.leader().put("/v1/kv/of-two", b"1") is True
     cluster.start(leaving)
     cluster.until(
@@ -232,3 +238,22 @@ def test_a_second_cluster_is_never_founded_beside_a_living_one(
         cluster.until(lambda: len(cluster.leader().servers()) == 3, "it is gone again")
     finally:
         newcomer.end(signal.SIGKILL)
+
+
+def test_a_server_with_another_clusters_data_is_not_mixed_in(
+    cluster: LoopbackCluster, tmp_path: Path
+) -> None:
+    stranger = Member("stranger", tmp_path, 168, "")
+    try:
+        stranger.start([], expect=1)
+        cluster.until(lambda: stranger.leads, "a cluster of its own")
+        stranger.put("/v1/kv/of-the-stranger", b"1")
+        stranger.end()
+        stranger.start(cluster.members, expect=1)
+        cluster.until(
+            lambda: "belong to another cluster" in cluster.leader().log.read_text(), "a refusal"
+        )
+        assert "stranger" not in {server["Node"] for server in cluster.leader().servers()}
+        assert len(stranger.get("/v1/kv/of-the-stranger")) == 1  # it goes on by itself
+    finally:
+        stranger.end(signal.SIGKILL)

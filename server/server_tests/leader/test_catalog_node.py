@@ -5,7 +5,7 @@ from functools import partial
 
 from proconsul.leader.catalog_node import due
 from proconsul.leader.pool import PoolMember, Status
-from proconsul.model.catalog import RegisterRequest
+from proconsul.model.catalog import DeregisterRequest, RegisterRequest
 from proconsul.model.health import HealthCheck
 from proconsul.store import catalog, checks, nodes, services
 from server_tests.leader.pool_and_raft import alive, failed, left, server
@@ -15,11 +15,14 @@ ME = server("s1", id_="11111111-0000-0000-0000-000000000000")
 
 
 def write_due(world: World, members: Iterable[PoolMember]) -> list[RegisterRequest]:
-    """Write what is due; what that was."""
+    """Write what is due; what of it registers."""
     commands = due(world.state.read(), ME, members)
     for command in commands:
-        world.apply(partial(catalog.register, request=command))
-    return commands
+        if isinstance(command, DeregisterRequest):
+            world.apply(partial(catalog.deregister, request=command))
+        else:
+            world.apply(partial(catalog.register, request=command))
+    return [command for command in commands if isinstance(command, RegisterRequest)]
 
 
 def status_of(world: World, node: str) -> tuple[str, str]:
@@ -95,12 +98,21 @@ def test_who_failed_before_it_was_in_the_catalog_does_not_get_there() -> None:
     assert nodes.get_node(world.state.read(), "s3")[1] is None
 
 
-def test_who_leaves_or_lives_elsewhere_is_let_be() -> None:
+def test_who_is_leaving_or_lives_elsewhere_is_let_be() -> None:
     world, other = World(), server("s2", id_=ID_A)
     write_due(world, [alive(other)])
     elsewhere = alive(server("s3", id_=ID_B, datacenter="dc2"))
     assert write_due(world, [PoolMember(other, Status.LEAVING, 0.0), elsewhere]) == []
+    assert nodes.get_node(world.state.read(), "s2")[1] is not None
+
+
+def test_who_has_left_is_taken_out_and_nobody_else_of_that_name() -> None:
+    world, other = World(), server("s2", id_=ID_A)
+    write_due(world, [alive(other)])
+    assert due(world.state.read(), ME, [left(server("s2", id_=ID_B))]) == []
     assert write_due(world, [left(other)]) == []
+    assert nodes.get_node(world.state.read(), "s2")[1] is None
+    assert due(world.state.read(), ME, [left(other)]) == []
 
 
 def test_a_name_that_lives_under_a_new_id_is_not_failed_under_the_old_one() -> None:

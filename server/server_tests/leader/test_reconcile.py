@@ -1,5 +1,7 @@
 """Who joins raft, moves, or gives way, by what the pool knows."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -235,3 +237,22 @@ def test_it_comes_to_an_end_and_never_removes_the_leader_nor_one_that_kept_its_a
     for old in before.servers:
         if old.address not in taken:
             assert by_id[old.id].suffrage is old.suffrage
+
+
+# ---------------------------------------------------------------- other clusters
+
+
+def test_a_server_whose_data_are_another_clusters_is_not_taken_in() -> None:
+    stranger = replace(server("s4"), raft_ids=("s4", "s5", "s6"))
+    members = [alive(server("s1")), alive(stranger)]
+    assert step(members, raft("s1")).change is None
+    assert (
+        "belong to another cluster, whose members are s4, s5, s6"
+        in (why_refused(members, raft("s1"))["s4"])
+    )
+
+
+def test_a_server_that_was_removed_and_knows_one_of_the_members_comes_back() -> None:
+    back = replace(server("s4"), raft_ids=("s1", "s2", "s4"))
+    change = step([alive(server("s1")), alive(back)], raft("s1")).change
+    assert change == AddNonvoter(ServerId("s4"), ServerAddress("10.0.0.4:8300"))
