@@ -244,7 +244,7 @@ def test_a_sync_that_fails_ends_it_and_the_write_is_not_acknowledged(tmp_path: P
             assert server.wait() == 1
         output = server.output.read_text()
         # Of the write, or of the next segment, which may be made just then.
-        assert "Input/output error" in output
+        assert "failed ([Errno 5] Input/output error)" in output
         assert "look for disk errors" in output
         assert "Traceback" not in output
         server.start()
