@@ -465,7 +465,7 @@ class Agent:
         await self._step("RPC client", self.client.close())
         await self._step("local agent", self.local.stop())
         await self._step("leader", self.duties.stop())
-        await self._step("tasks", asyncio.gather(*self._tasks, return_exceptions=True))
+        await self._step("tasks", self._end_tasks())
         await self._step("raft", asyncio.to_thread(self.driver.stop))
         await self._step("log", asyncio.to_thread(self.storage.wal.close))
         await self._step("state", asyncio.to_thread(self.storage.replicated.close))
@@ -478,6 +478,12 @@ class Agent:
             await leave(self.driver, self.call, self.config.datacenter)
         else:
             await hand_over(self.driver)
+
+    async def _end_tasks(self) -> None:
+        """Those, too, that began meanwhile: leadership may be won while all this ends."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _step(self, name: str, stopping: Awaitable[object]) -> None:
         try:
