@@ -397,7 +397,8 @@ class Agent:
         """Who takes writes now: "self", "other", or "" for nobody that is known."""
         if self.duties.ready.is_set():
             return "self"
-        return "other" if self.driver.node.leader is not None else ""
+        node = self.driver.node
+        return "other" if node.leader is not None and not node.is_leader else ""
 
     async def settled(self) -> None:
         """Until a leader is known and this server is in the catalog, or ends; SETTLE_S at most."""

@@ -144,5 +144,5 @@ class Process:
 
     async def members(self) -> dict[str, bool]:
         """Who belongs to the cluster in its eyes: whether it is a voter, by name."""
-        servers = (await self.ask("/config"))["Servers"]
+        servers = (await self.ask("/config"))["Servers"] or ()  # nobody has told it yet
         return {one["ID"]: one["Suffrage"] == 0 for one in servers}
