@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from proconsul.leader.bootstrap import rpc_address
 from proconsul.leader.pool import PoolMember, ServerMember, Status
 from proconsul.raft.membership import AddNonvoter, Change, RemoveServer
 from proconsul.raft.messages import Configuration, Peer, Server, ServerAddress, ServerId
-from proconsul.wire.golang import join_host_port
 
 RAFT_VERSION_MIN = 3  # the first that knows servers by ID
 
@@ -39,7 +39,7 @@ class Step:
 
 def address_of(server: ServerMember) -> ServerAddress:
     """`host:port` of its RPC port, as raft's configuration has it."""
-    return ServerAddress(join_host_port(server.address, server.rpc_port))
+    return ServerAddress(rpc_address(server))
 
 
 def next_step(
