@@ -4,50 +4,49 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from proconsul.api.event_desk import EventDesk
-from proconsul.api.routes import ROUTES
-from proconsul.api.surface import Api, Surface
+from proconsul.api.surface import Api
 from proconsul.config.schema import Config, LoadedConfig
 from proconsul.endpoints.context import Context
-from proconsul.endpoints.coordinate import UNMEASURED
 from proconsul.endpoints.coordinate_batch import CoordinateBatch
 from proconsul.endpoints.lock_delays import LockDelays
 from proconsul.endpoints.session_timers import SessionTimers
 from proconsul.endpoints.table import METHODS
 from proconsul.endpoints.user_events import WATCHED, UserEvents
-from proconsul.errors import ProconsulError
+from proconsul.gossip.effects import MemberChanged
 from proconsul.local.antientropy import Tokens
-from proconsul.model.coordinate import CoordinateUpdateRequest
 from proconsul.raft.messages import Peer, ServerAddress, ServerId
 from proconsul.runtime import agent_settings
+from proconsul.runtime.agent_life import AgentLife
 from proconsul.runtime.agent_process import AgentProcess
 from proconsul.runtime.agent_tokens import AgentTokens
 from proconsul.runtime.autopilot import Autopilot
 from proconsul.runtime.check_dial import default_tls
+from proconsul.runtime.coordinate_reports import CoordinateReports
 from proconsul.runtime.data_dir import DataDir
 from proconsul.runtime.departure import hand_over, leave
 from proconsul.runtime.disk import RealDisk
 from proconsul.runtime.founding import DriverRaft
-from proconsul.runtime.http_exchange import Deadlines
-from proconsul.runtime.http_server import HttpServer
-from proconsul.runtime.join_addresses import resolve_host
+from proconsul.runtime.http_front import HttpFront, certificate
+from proconsul.runtime.lan_pool import LanPool
 from proconsul.runtime.leader_duties import LeaderDuties
-from proconsul.runtime.listening import listen, require_bind_address
+from proconsul.runtime.listening import require_bind_address
 from proconsul.runtime.local_agent import LocalAgent
 from proconsul.runtime.local_files import LocalFiles
 from proconsul.runtime.logs import logger, set_level
 from proconsul.runtime.peers_recovery import recover_from_peers_file
+from proconsul.runtime.pool_events import PoolEvents
 from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.runtime.raft_ports import Hooks
 from proconsul.runtime.raft_snapshots import RaftSnapshots
 from proconsul.runtime.raft_transport import LIMITS, RaftTransport, raft_dial
 from proconsul.runtime.reloading import reloaded
 from proconsul.runtime.replicated_log import ReplicatedLog
-from proconsul.runtime.request_log import log_crash, log_failure, raft_line, with_lines
+from proconsul.runtime.request_log import log_failure, raft_line
 from proconsul.runtime.rpc_client import ClientLimits, RpcClient
 from proconsul.runtime.rpc_forwarding import Forwarder
 from proconsul.runtime.rpc_port import RpcPort
@@ -56,7 +55,7 @@ from proconsul.runtime.server_pool import ServerPool
 from proconsul.runtime.server_world import ServerWorld
 from proconsul.runtime.snapshot_exchange import SnapshotExchange
 from proconsul.runtime.storage import open_storage
-from proconsul.runtime.tls import server_context
+from proconsul.runtime.tls import ClientTls, rpc_outgoing
 from proconsul.store.autopilot import autopilot_config
 from proconsul.telemetry import Telemetry
 from proconsul.wire.golang import join_host_port
@@ -64,24 +63,17 @@ from proconsul.wire.golang import join_host_port
 SETTLE_S = 3.0  # a cluster of one needs far less to elect itself and to fill its catalog
 SETTLE_LOOK_S = 0.02
 STOP_GRACE_S = 2.0
-TELEMETRY_TICK_S = 1.0
 
 log = logger("")
 
 
-class Agent:
+class Agent(AgentLife):
     """One server with all its parts."""
 
     def __init__(self, loaded: LoadedConfig, reload: Callable[[], LoadedConfig]) -> None:
         """`reload` reads the configuration again, with the same flags."""
-        self.config: Config = loaded.config
-        self._loaded = loaded
-        self._read_config = reload
-        self._stopping = asyncio.Event()
-        self._failure: BaseException | None = None
-        self._leaves = False
+        super().__init__(loaded, reload)
         self._reloading = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
         self.telemetry = Telemetry()
         self.data = DataDir(self.config.data_dir)
 
@@ -117,18 +109,21 @@ class Agent:
             raise
         self.driver.start()
         try:
-            await self.pool.join_at_start()
+            self.lan.start()
+            await self.lan.joins.join_at_start()
             self.pool.start()
             await self.local.start(self._loaded.services, self._loaded.checks)
         except BaseException:
             await self.stop()
             raise
         self._run(self.snapshots.run())
-        self._run(self._keep_telemetry())
-        self._run(self._tell_coordinate())
+        self._run(self.process.keep_telemetry())
+        self._run(CoordinateReports(self.config, self.lan, self.call).run())
 
     def _build_raft(self) -> None:
-        self.client = RpcClient(ClientLimits(), None)
+        outgoing = self._outgoing(self.config)
+        self.client = RpcClient(ClientLimits(), outgoing)
+        self.pool_client = RpcClient(POOL_LIMITS, outgoing)
         kept = self.storage
         advertised = self.config.cluster.rpc_advertise
         self.rpc_address = join_host_port(advertised.host, advertised.port)
@@ -159,14 +154,21 @@ class Agent:
             self._restored,
         )
         self.member = agent_settings.own_member(self.config, self.node_id)
+        self.lan = LanPool(
+            self.config,
+            self.node_id,
+            agent_settings.server_tags(self.config, self.member),
+            telemetry=self.telemetry,
+            member_changed=self._member_changed,
+            event_heard=lambda event: self.pool_events.hear(event),  # noqa: PLW0108  # made later
+            fail=self.fail,
+        )
         self.pool = ServerPool(
             me=self.member,
-            joining=self.config.joining,
-            serf_lan_port=self.config.ports.serf_lan,
-            client=RpcClient(POOL_LIMITS, None),
+            lan=self.lan,
+            joins=self.lan.joins,
+            client=self.pool_client,
             raft=DriverRaft(self.driver),
-            resolve=resolve_host,
-            changed=lambda _: self.duties.pool_changed(),
             fail=self.fail,
         )
         self.transport = RaftTransport(
@@ -201,7 +203,8 @@ class Agent:
             session_timers=SessionTimers(),
             coordinates=CoordinateBatch(),
             user_events=UserEvents(),
-            introductions=self.pool,
+            company=self.pool,
+            lan=self.lan,
         )
         self.pilot = Autopilot(
             self.driver,
@@ -216,6 +219,7 @@ class Agent:
             self.driver,
             self.member,
             self.pool,
+            self.pool.raft_peers,
             self.pilot,
             agent_settings.first_autopilot(self.config),
             ready,
@@ -226,6 +230,7 @@ class Agent:
     def _connect_user_events(self) -> None:
         """Events that concern this agent's services are kept, and wake who waits for events."""
         events = self.context.user_events
+        self.pool_events = PoolEvents(events, self.config.node_name, self.local.request_full_sync)
         watchers = self.storage.replicated.state.watchers
         events.changed = lambda: watchers.fire({WATCHED})
         events.services = lambda: {
@@ -251,7 +256,7 @@ class Agent:
             files=LocalFiles(Path(config.data_dir)),
             call=self.call,
             tokens=lambda: Tokens(agent=tokens.get("agent"), user=tokens.get("default")),
-            cluster_size=lambda: len(self.pool.members()),
+            cluster_size=lambda: len(self.lan.all()),
             wall_s=time.time,
             dice=random.Random(),
             tls=default_tls,
@@ -269,7 +274,7 @@ class Agent:
             tokens=self.tokens,
             reload=self.reload,
             leave=lambda: self.request_stop(leave=True),
-            company=self.pool,
+            lan=self.lan,
         )
         self.api = Api(
             facts=self.context.facts,
@@ -285,15 +290,7 @@ class Agent:
                 new_uuid=self.world.new_uuid,
             ),
         )
-        surface = Surface(self.api, ROUTES)
-        self.http = HttpServer(
-            with_lines(surface.handle, self.world.now_s),
-            body_limit=lambda request: agent_settings.body_limit(self.config, request),
-            on_error=log_crash,
-            deadlines=Deadlines(),
-            tls_handshake_timeout_s=self.config.limits.https_handshake_timeout_s,
-        )
-        self._apply_http_settings()
+        self.http = HttpFront(self.api, self.config)
 
     def _build_rpc(self) -> None:
         self.rpc = RpcPort(
@@ -307,20 +304,19 @@ class Agent:
             self.telemetry,
         )
 
-    def _apply_http_settings(self) -> None:
-        self.http.connections_per_client_max = self.config.limits.http_max_conns_per_client
-        self.http.set_response_headers(tuple(self.config.http.response_headers.items()))
-
     async def _listen(self) -> None:
-        settings = agent_settings.tls_settings(self.config)
-        await listen(self.http, self.config, server_context(settings) if self._https else None)
+        await self.http.listen()
         await self.rpc.listen(self.config)
+        await self.lan.listen()
 
-    @property
-    def _https(self) -> bool:
-        return bool(self.config.listeners.https)
+    def _outgoing(self, config: Config) -> ClientTls | None:
+        return rpc_outgoing(config.tls, datacenter=self.config.datacenter, domain=config.dns.domain)
 
     # ---------------------------------------------------------------- running
+
+    def _member_changed(self, event: MemberChanged) -> None:
+        self.duties.pool_changed(event.member.name)
+        self.pool.changed()
 
     def _leadership(self, won: bool) -> None:
         self.telemetry.count("raft.state.leader" if won else "raft.state.follower")
@@ -336,62 +332,6 @@ class Agent:
         self.duties.restored()
         self.duties.store_events(events)
 
-    async def _tell_coordinate(self) -> None:
-        """This node's own coordinate, which without a gossip pool is never measured."""
-        interval_s = self.config.sync_coordinate_interval_min_s
-        while not self.config.disable_coordinates:
-            await asyncio.sleep(interval_s * (1 + random.random()))
-            await self.duties.ready.wait()
-            update = CoordinateUpdateRequest(
-                datacenter=self.config.datacenter, node=self.config.node_name, coord=UNMEASURED
-            )
-            try:
-                await self.call("Coordinate.Update", update)
-            except ProconsulError as failure:
-                log.warning("the own coordinate was not taken: %s", failure)
-
-    async def _keep_telemetry(self) -> None:
-        self.process.start()
-        try:
-            while True:
-                self.telemetry.roll(time.time())
-                self.process.measure()
-                await asyncio.sleep(TELEMETRY_TICK_S)
-        finally:
-            self.process.stop()
-
-    def _run(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("a task of the agent failed", exc_info=task.exception())
-
-    def fail(self, failure: BaseException) -> None:
-        """Something happened after which the process must not go on."""
-        if self._failure is None:
-            log.error("the server must stop: %s", failure)
-            self._failure = failure
-        self._stopping.set()
-
-    def request_stop(self, *, leave: bool = False) -> None:
-        """End `wait_for_end`; with `leave`, `stop` takes this server out of the cluster."""
-        self._leaves |= leave
-        self._stopping.set()
-
-    @property
-    def is_ending(self) -> bool:
-        """Whether `wait_for_end` is over."""
-        return self._stopping.is_set()
-
-    async def wait_for_end(self) -> BaseException | None:
-        """Until somebody asks for the end; what made it necessary, if anything did."""
-        await self._stopping.wait()
-        return self._failure
-
     @property
     def leader(self) -> str:
         """Who takes writes now: "self", "other", or "" for nobody that is known."""
@@ -402,10 +342,7 @@ class Agent:
 
     async def settled(self) -> None:
         """Until a leader is known and this server is in the catalog, or ends; SETTLE_S at most."""
-        waits = {asyncio.ensure_future(wait) for wait in (self._settle(), self._stopping.wait())}
-        _, late = await asyncio.wait(waits, timeout=SETTLE_S, return_when=asyncio.FIRST_COMPLETED)
-        for wait in late:
-            wait.cancel()
+        await self._until_settled(self._settle(), SETTLE_S)
 
     async def _settle(self) -> None:
         while not self.leader:  # noqa: ASYNC110 - for a moment, once in a life
@@ -419,26 +356,25 @@ class Agent:
         """
         async with self._reloading:
             read = await asyncio.to_thread(self._read_config)
-            tls = server_context(agent_settings.tls_settings(read.config)) if self._https else None
+            https = certificate(read.config)
+            outgoing = self._outgoing(read.config)
             self.rpc.reload(read.config)
+            self.client.tls = self.pool_client.tls = outgoing
             self._loaded, kept = reloaded(self._loaded, read)
             for warning in read.warnings:
                 log.warning("%s", warning)
             if kept:
                 log.warning("changed, but needs a restart: %s", ", ".join(sorted(kept)))
-            await self._apply(tls)
+            await self._apply(https)
             log.info("configuration reloaded")
 
-    async def _apply(self, tls: ssl.SSLContext | None) -> None:
+    async def _apply(self, https: ssl.SSLContext | None) -> None:
         config = self.config = self._loaded.config
         set_level(config.logging.level)
         self.api.facts = self.context.facts = agent_settings.facts_of(config, self.node_id)
-        self.api.settings = agent_settings.http_settings(config)
         self.process.loaded = self._loaded
         self.tokens.reconfigure(config.acl)
-        self._apply_http_settings()
-        if tls is not None:
-            await self.http.reload_tls(tls)
+        await self.http.reload(config, https)
         await self.local.reload_definitions(
             self._loaded.services,
             self._loaded.checks,
@@ -458,9 +394,10 @@ class Agent:
         await self._step("leadership", self._depart())  # with HTTP on: it goes to the next leader
         for task in list(self._tasks):
             task.cancel()
-        await self._step("HTTP", self.http.stop(STOP_GRACE_S))
+        await self._step("HTTP", self.http.stop())
         await self._step("RPC", self.rpc.stop(STOP_GRACE_S))
         await self._step("pool", self.pool.stop())
+        await self._step("gossip", self.lan.stop())
         await self._step("raft transport", self.transport.stop())
         await self._step("snapshots", self.exchange.stop())
         await self._step("RPC client", self.client.close())
@@ -475,19 +412,6 @@ class Agent:
         if self._failure is not None:
             return
         if self._leaves:
-            await self.pool.leave()  # first: who is taken for alive is added again
-            await leave(self.driver, self.call, self.config.datacenter)
+            await leave(self.driver, self.lan, self.call, self.config.datacenter)
         else:
             await hand_over(self.driver)
-
-    async def _end_tasks(self) -> None:
-        """Those, too, that began meanwhile: leadership may be won while all this ends."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _step(self, name: str, stopping: Awaitable[object]) -> None:
-        try:
-            await stopping
-        except Exception:
-            log.exception("stopping failed: part=%s", name)

@@ -7,7 +7,7 @@ from proconsul.api.failure import BadRequestError, HttpError, NotFoundError
 from proconsul.api.http import Request, Response
 from proconsul.api.parsing import decoded
 from proconsul.api.process import Member
-from proconsul.api.reply import NOTHING, Reply
+from proconsul.api.reply import NOTHING, NULL, Reply
 from proconsul.api.surface import Api
 from proconsul.errors import RpcError
 from proconsul.wire.golang import quote
@@ -46,7 +46,8 @@ async def members(api: Api, request: Request) -> Reply:
         raise BadRequestError("Cannot provide a segment with wan=true")
     if segment not in ("", ALL_SEGMENTS):
         raise RpcError("Network segments are not supported in this version of Consul")
-    return Reply([_member_json(member) for member in api.process.members(wan)])
+    # A client knows no pool of all datacenters, which is null.
+    return Reply([_member_json(member) for member in api.process.members(wan)] or NULL)
 
 
 def _member_json(member: Member) -> dict[str, Any]:

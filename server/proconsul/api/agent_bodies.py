@@ -14,3 +14,9 @@ class CheckUpdate(GoStruct, frozen=True, kw_only=True):
 
     status: str = ""
     output: str = ""
+
+
+class KeyringKey(GoStruct, frozen=True, kw_only=True):
+    """The body of writes to `/v1/operator/keyring`: a key in base64."""
+
+    key: str = ""

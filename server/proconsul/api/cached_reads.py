@@ -30,7 +30,7 @@ async def read_renewed(api: Api, method: str, request: QueryOptions) -> tuple[An
     if known:
         answer: QueryMeta = await read(api, method, _at_once(request))
         if answer.index > request.min_query_index:
-            return answer, _hit(0)
+            return answer, _hit(int(api.out_of_touch_s(method, request)))
     answer = await read(api, method, request)
     api.cached_reads.keep(key, api.now_s())
     return answer, MISS

@@ -54,8 +54,6 @@ LATER: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("/v1/agent/connect/authorize", ("POST",)),
     ("/v1/agent/connect/ca/roots", ("GET",)),
     ("/v1/agent/connect/ca/leaf/", ("GET",)),
-    ("/v1/config/", ("GET", "DELETE")),
-    ("/v1/config", ("PUT",)),
     ("/v1/connect/ca/configuration", ("GET", "PUT")),
     ("/v1/connect/ca/roots", ("GET",)),
     ("/v1/connect/intentions", ("GET", "POST")),
@@ -71,7 +69,6 @@ LATER: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("/v1/internal/ui/services", ("GET",)),
     ("/v1/internal/ui/gateway-services-nodes/", ("GET",)),
     ("/v1/internal/acl/authorize", ("POST",)),
-    ("/v1/operator/keyring", ("GET", "POST", "PUT", "DELETE")),
     ("/v1/query", ("GET", "POST")),
     ("/v1/query/", ()),
 )

@@ -163,8 +163,8 @@ class Process(Protocol):
     async def set_token(self, kind: str, token: str) -> bool:
         """Set one of the agent's tokens; False for an unknown kind."""
 
-    async def save_snapshot(self, stale: bool) -> tuple[int, AsyncIterator[bytes]]:
+    async def save_snapshot(self, stale: bool, token: str) -> tuple[int, AsyncIterator[bytes]]:
         """(index, archive bytes) of the whole state."""
 
-    async def restore_snapshot(self, archive: AsyncIterator[bytes]) -> None:
+    async def restore_snapshot(self, archive: AsyncIterator[bytes], token: str) -> None:
         """Replace the state; raises RpcError with the reason, the state then is as before."""

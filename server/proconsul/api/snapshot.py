@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 from proconsul.api.http import Request, Response
-from proconsul.api.options import parse_datacenter
+from proconsul.api.options import parse_datacenter, parse_token
 from proconsul.api.reply import NOTHING, Reply, meta_headers
 from proconsul.api.surface import Api
 from proconsul.errors import RpcError
@@ -17,10 +17,12 @@ async def snapshot(api: Api, request: Request) -> Reply | Response:
     if parse_datacenter(request, api.facts.datacenter) != api.facts.datacenter:
         raise RpcError("No path to datacenter")
     if request.method == "GET":
-        index, archive = await api.process.save_snapshot(request.query.has("stale"))
+        index, archive = await api.process.save_snapshot(
+            request.query.has("stale"), parse_token(request)
+        )
         headers = meta_headers(QueryMeta(index=index, known_leader=True))
         return Response(200, archive, [*headers, ARCHIVE_TYPE])
-    await api.process.restore_snapshot(request.stream or _nothing())
+    await api.process.restore_snapshot(request.stream or _nothing(), parse_token(request))
     return NOTHING
 
 

@@ -53,6 +53,8 @@ class Api:
     decoder: BodyDecoder = field(default_factory=lambda: BodyDecoder(SHAPES))
     cached_reads: CachedReads = field(default_factory=CachedReads)
     event_desk: EventDesk | None = None
+    # For how long an answer that `?cached` gives could not be renewed: a server's always can.
+    out_of_touch_s: Callable[[str, Any], float] = lambda method, request: 0.0
 
 
 ApiHandler = Callable[[Api, Request], Coroutine[Any, Any, Reply | Response]]

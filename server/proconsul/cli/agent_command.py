@@ -18,12 +18,14 @@ import uvloop
 
 from proconsul.agent import Agent
 from proconsul.cli.banner import banner
+from proconsul.client_agent import ClientAgent
 from proconsul.config.failure import ConfigError
 from proconsul.config.flags import AgentFlags, help_text, parse_agent_flags
 from proconsul.config.schema import LoadedConfig
 from proconsul.errors import ProconsulError
 from proconsul.runtime import logs
 from proconsul.runtime.config_files import load
+from proconsul.runtime.lan_pool import LanPool
 from proconsul.runtime.sd_notify import READY, RELOADING, STOPPING, notify
 
 SWITCH_INTERVAL_S = 0.0005
@@ -97,9 +99,9 @@ async def _serve(loaded: LoadedConfig, source: ConfigSource) -> int:
             "acl.enabled is set, but this server does not enforce ACLs yet: every request is "
             "allowed, whatever its token"
         )
-    if not config.server:
-        raise ConfigError("a client agent is not there yet: start a server with -server")
-    agent = Agent(loaded, source.read)
+    agent: Agent | ClientAgent = (
+        Agent(loaded, source.read) if config.server else ClientAgent(loaded, source.read, LanPool)
+    )
     Signals(agent).listen()
     with PidFile(config.pid_file):
         await agent.start()
@@ -149,7 +151,7 @@ def _named(key: str) -> Iterator[None]:
 class Signals:
     """What the process does when it is told to end or to reload."""
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: Agent | ClientAgent) -> None:
         self._agent = agent
         self._ending = False
         self._reloading: asyncio.Task[None] | None = None

@@ -1,4 +1,4 @@
-"""What a server tells whoever started it: where everything is, and a line to paste."""
+"""What an agent tells whoever started it: where everything is, and a line to paste."""
 
 import os
 
@@ -6,6 +6,10 @@ from proconsul import CONSUL_VERSION, __version__
 from proconsul.config.schema import Config, ListenAddress, UnixAddress
 
 FOLLOWS = ("", "    Another server leads; this one passes on what it is asked.")
+NO_SERVER = (
+    "",
+    "    No server is known yet, so most requests fail: -retry-join=ADDRESS says where to look.",
+)
 NO_LEADER = (
     "",
     "    There is no leader, so writes are refused. A server of its own needs -bootstrap-expect=1.",
@@ -20,6 +24,8 @@ def banner(config: Config, node_id: str, rpc_address: str, *, kept: bool, leader
     """
     http = [_url("http", address) for address in config.listeners.http]
     https = [_url("https", address) for address in config.listeners.https]
+    kind = f"     RPC (address): {rpc_address}" if config.server else "              Kind: client"
+    nobody = NO_LEADER if config.server else NO_SERVER
     lines = [
         "",
         "==> Proconsul is running",
@@ -28,10 +34,10 @@ def banner(config: Config, node_id: str, rpc_address: str, *, kept: bool, leader
         f"         Node name: {config.node_name}",
         f"        Datacenter: {config.datacenter}",
         f"          HTTP API: {', '.join(http + https) or 'off'}",
-        f"     RPC (address): {rpc_address}",
+        kind,
         f"              Data: {_data(config, kept=kept)}",
-        *(NO_LEADER if not leader else _try(config.listeners.http)),
-        *(FOLLOWS if leader == "other" else ()),
+        *(_try(config.listeners.http) if leader else nobody),
+        *(FOLLOWS if leader == "other" and config.server else ()),
         "",
         "",
     ]

@@ -25,29 +25,24 @@ ENTERPRISE = _names(
 
 IDLE = _names(
     """acl.default_policy acl.disabled_ttl acl.down_policy acl.enable_key_list_policy
-    acl.enable_token_replication acl.policy_ttl acl.role_ttl acl.token_ttl acl.tokens.agent_master
-    acl.tokens.master acl.tokens.replication acl_agent_master_token acl_default_policy
-    acl_disabled_ttl acl_down_policy acl_enable_key_list_policy acl_master_token
-    acl_replication_token acl_ttl addresses.dns addresses.grpc ae_interval alt_domain auto_config
-    auto_encrypt cache check_deregister_interval_min check_reap_interval config_entries
-    connect.ca_config connect.ca_provider connect.enable_mesh_gateway_wan_federation
-    connect.test_ca_leaf_root_change_spread consul disable_anonymous_signature
-    disable_host_node_id disable_keyring_file disable_remote_exec discovery_max_stale dns_config
-    domain enable_acl_replication enable_agent_tls_for_checks enable_central_service_config
-    enable_debug enable_syslog encrypt encrypt_verify_incoming encrypt_verify_outgoing gossip_lan
-    gossip_wan http_config.use_cache leave_on_terminate limits.rpc_handshake_timeout
-    limits.rpc_max_burst limits.rpc_max_conns_per_client limits.rpc_rate log_rotate_bytes
+    acl.enable_token_replication acl.policy_ttl acl.role_ttl acl.token_ttl
+    acl.tokens.agent_master acl.tokens.master acl.tokens.replication acl_agent_master_token
+    acl_default_policy acl_disabled_ttl acl_down_policy acl_enable_key_list_policy
+    acl_master_token acl_replication_token acl_ttl addresses.dns addresses.grpc ae_interval
+    alt_domain auto_config auto_encrypt cache check_deregister_interval_min check_reap_interval
+    config_entries connect.ca_config connect.ca_provider
+    connect.enable_mesh_gateway_wan_federation connect.test_ca_leaf_root_change_spread consul
+    disable_anonymous_signature disable_host_node_id disable_remote_exec discovery_max_stale
+    dns_config enable_acl_replication enable_agent_tls_for_checks enable_central_service_config
+    enable_debug enable_syslog gossip_wan http_config.use_cache log_rotate_bytes
     log_rotate_duration log_rotate_max_files performance.leave_drain_time ports.dns
     ports.expose_max_port ports.expose_min_port ports.grpc ports.proxy_max_port
     ports.proxy_min_port primary_gateways primary_gateways_interval protocol raft_protocol
-    reconnect_timeout reconnect_timeout_wan recursors rejoin_after_leave
-    retry_interval_wan retry_join_wan retry_max_wan revision segment_limit
-    segment_name_limit serf_lan serf_lan_allowed_cidrs serf_wan serf_wan_allowed_cidrs server_name
-    skip_leave_on_interrupt snapshot_agent start_join_wan sync_coordinate_interval_min
-    sync_coordinate_rate_target syslog_facility telemetry.dogstatsd_addr telemetry.dogstatsd_tags
-    telemetry.statsd_address telemetry.statsite_address tls_cipher_suites
-    tls_prefer_server_cipher_suites ui ui_content_path ui_dir verify_incoming_rpc verify_outgoing
-    verify_server_hostname version version_prerelease watches"""
+    reconnect_timeout_wan recursors retry_interval_wan retry_join_wan retry_max_wan revision
+    segment_limit segment_name_limit serf_wan serf_wan_allowed_cidrs server_name snapshot_agent
+    start_join_wan syslog_facility telemetry.dogstatsd_addr telemetry.dogstatsd_tags
+    telemetry.statsd_address telemetry.statsite_address ui ui_content_path ui_dir version
+    version_prerelease watches"""
 )
 """Keys whose value nobody acts on yet. A block stands for all that is in it."""
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from proconsul.config import cluster_settings
 from proconsul.config.failure import ConfigError
-from proconsul.config.schema import Config, ServiceDefinition
+from proconsul.config.schema import Config, ServiceDefinition, Tls
 from proconsul.config.services import meta_problem, service_problems
 from proconsul.config.settings import Settings
 
@@ -63,11 +63,7 @@ def check_start(config: Config, settings: Settings) -> None:
             f"Invalid log level: {settings.text('log_level')}. "
             f"Valid log levels are: [{' '.join(LOG_LEVELS)}]"
         )
-    if config.tls.min_version not in ("", *TLS_VERSIONS):
-        raise ConfigError(
-            f"TLSMinVersion: value {config.tls.min_version} not supported, "
-            f"please specify one of [{', '.join(TLS_VERSIONS)}]"
-        )
+    _check_tls(config.tls, settings)
     if config.encrypt and len(base64.b64decode(config.encrypt)) not in GOSSIP_KEY_BYTES:
         raise ConfigError(
             "Failed to configure keyring: encrypt: key size must be 16, 24 or 32 bytes; "
@@ -75,6 +71,28 @@ def check_start(config: Config, settings: Settings) -> None:
         )
     if config.node_id:
         _check_node_id(config.node_id)
+
+
+def _check_tls(tls: Tls, settings: Settings) -> None:
+    """What certificates there must be; what is in their files is seen when they are read."""
+    if tls.min_version not in ("", *TLS_VERSIONS):
+        raise ConfigError(
+            f"TLSMinVersion: value {tls.min_version} not supported, "
+            f"please specify one of [{', '.join(TLS_VERSIONS)}]"
+        )
+    has_authority = bool(tls.ca_file or tls.ca_path)
+    if tls.verify_outgoing and not has_authority:
+        raise ConfigError("VerifyOutgoing set, and no CA certificate provided!")
+    if not (tls.verify_incoming or tls.verify_incoming_rpc or tls.verify_incoming_https):
+        return
+    if not has_authority:
+        raise ConfigError("VerifyIncoming set but no CA certificates were provided")
+    gets_one = settings.flag("auto_encrypt.tls") or settings.flag("auto_config.enabled")
+    if not (tls.cert_file and tls.key_file) and not gets_one:
+        raise ConfigError(
+            "VerifyIncoming requires either a Cert and Key pair in the configuration file, "
+            "or auto_encrypt/auto_config be enabled"
+        )
 
 
 def _check_node_id(node_id: str) -> None:
@@ -236,6 +254,16 @@ def _check_connect(config: Config, settings: Settings) -> None:
 
 def _check_auto_config(config: Config, settings: Settings) -> None:
     """It does nothing yet, but what Consul refuses should not look as if it worked."""
+    if settings.flag("auto_config.authorization.enabled"):
+        if not config.server:
+            raise ConfigError(
+                "auto_config.authorization.enabled cannot be set to true for client agents"
+            )
+        if not config.tls.cert_file:
+            raise ConfigError(
+                "auto_config.authorization.enabled cannot be set without providing "
+                "a TLS certificate for the server"
+            )
     if not settings.flag("auto_config.enabled"):
         return
     if settings.flag("auto_encrypt.tls"):

@@ -35,7 +35,7 @@ from proconsul.model.catalog import (
     ServiceSpecificRequest,
 )
 from proconsul.model.query import DCSpecificRequest
-from proconsul.store import checks, gateway_services, nodes, services
+from proconsul.store import checks, gateway_dump, nodes, services
 from proconsul.store.transaction import ReadTransaction
 from proconsul.store.watch import WatchSet
 
@@ -205,7 +205,7 @@ async def gateway_services_of(
     check_datacenter(context, request.datacenter)
 
     def query(state: ReadTransaction, watch: WatchSet | None) -> tuple[int, list[GatewayService]]:
-        return gateway_services.services_of_gateway(state, watch, request.service_name)
+        return gateway_dump.served(state, watch, request.service_name)
 
     answer = await blocking_query(context, request, query)
     return answer.reply(IndexedGatewayServices, services=answer.value or None)

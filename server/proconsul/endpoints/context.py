@@ -14,13 +14,8 @@ from proconsul.endpoints.session_timers import SessionTimers
 from proconsul.endpoints.user_events import UserEvents
 from proconsul.errors import RpcError
 from proconsul.fsm.commands import MessageType, Request
-from proconsul.model.introduction import (
-    FoundReply,
-    FoundRequest,
-    IntroduceReply,
-    IntroduceRequest,
-    LeaveRequest,
-)
+from proconsul.model.founding import FoundReply, FoundRequest, IdentifyReply
+from proconsul.model.keyring import KeyringResponse
 from proconsul.model.operator import OperatorHealthReply, RaftConfigurationResponse, ServerStats
 from proconsul.store.transaction import ReadTransaction
 from proconsul.store.watch import WatchSet
@@ -52,6 +47,7 @@ class Facts:
     connect_enabled: bool
     coordinates_enabled: bool
     rpc_hold_timeout_s: float
+    auto_encrypt_allow_tls: bool = False  # agents may ask for certificates
 
 
 class World(Protocol):
@@ -135,33 +131,48 @@ class Log(Protocol):
         """
 
 
-class Introductions(Protocol):
-    """How this server meets others."""
+class Company(Protocol):
+    """This server among others (runtime/server_pool.py)."""
 
-    def introduce(self, request: IntroduceRequest) -> IntroduceReply:
-        """Take note of a server, and say who we are. RpcError: it cannot be a member."""
+    def identify(self) -> IdentifyReply:
+        """Who this server is."""
 
     def promise(self, request: FoundRequest) -> FoundReply:
         """Whether that server may found the cluster, as far as this one is concerned."""
 
-    def left(self, request: LeaveRequest) -> bool:
-        """Take note that a server has left."""
 
-
-class NoIntroductions:
+class NoCompany:
     """A server that meets nobody."""
 
-    def introduce(self, request: IntroduceRequest) -> IntroduceReply:
-        """Refuse."""
-        raise RpcError("this server meets no others")
+    def identify(self) -> IdentifyReply:
+        """Nobody."""
+        return IdentifyReply()
 
     def promise(self, request: FoundRequest) -> FoundReply:
         """Refuse."""
         return FoundReply(reason="this server meets no others")
 
-    def left(self, request: LeaveRequest) -> bool:
-        """Nobody is known here."""
-        return False
+
+class Lan(Protocol):
+    """The gossip pool of this datacenter (runtime/lan_pool.py)."""
+
+    async def user_event(self, name: str, payload: bytes) -> None:
+        """Tell all members, this one included. Raises RpcError if it is too large."""
+
+    async def keyring(self, operation: str, key: str, relay_factor: int) -> KeyringResponse:
+        """Do it on all members, and say what came of it."""
+
+
+class NoLan:
+    """A server without a pool."""
+
+    async def user_event(self, name: str, payload: bytes) -> None:
+        """Refuse."""
+        raise RpcError("there is no gossip pool")
+
+    async def keyring(self, operation: str, key: str, relay_factor: int) -> KeyringResponse:
+        """Refuse."""
+        raise RpcError("there is no gossip pool")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -177,4 +188,5 @@ class Context:
     session_timers: SessionTimers
     coordinates: CoordinateBatch
     user_events: UserEvents
-    introductions: Introductions = field(default_factory=NoIntroductions)
+    company: Company = field(default_factory=NoCompany)
+    lan: Lan = field(default_factory=NoLan)

@@ -6,7 +6,7 @@ Pure: the caller tells how things stand, and does what is decided.
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
-from proconsul.endpoints.methods import Handler, Method
+from proconsul.endpoints.methods import Feature, Handler, Method
 from proconsul.errors import NoLeaderError, ProconsulError, RpcError
 
 
@@ -19,6 +19,8 @@ class Standing:
     leader_address: str  # `ip:port` of another server's RPC port, "" when nobody is known
     has_heard_of_a_leader: bool  # ever: without, there is nothing stale to read
     leaves: bool = False  # it is on its way out of the cluster
+    primary_datacenter: str = ""  # "": this one
+    missing: frozenset[Feature] = frozenset({Feature.ACL})  # what is switched off here
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +52,36 @@ Decision = Here | There | NotYet | Refused
 
 def decide(method: Method, request: Any, standing: Standing) -> Decision:
     """Where to serve a call of `method` with `request`."""
-    datacenter = getattr(request, "datacenter", None)
+    if method.needs in standing.missing:
+        return Here()  # to be refused: that looks at nothing else
+    datacenter = _datacenter_of(method, request, standing)
     if datacenter is not None and datacenter != standing.datacenter:
-        return Refused(RpcError("No path to datacenter"))
+        # What is switched off says that first, and refuses other datacenters by itself.
+        return Here() if method.needs else Refused(RpcError("No path to datacenter"))
     if method.local or standing.leads:
         return Here()
     if method.read and _allows_stale(request) and standing.has_heard_of_a_leader:
         return Here()
+    return _elsewhere(standing)
+
+
+def _elsewhere(standing: Standing) -> Decision:
     if standing.leaves:
         return Refused(NoLeaderError())
     if standing.leader_address:
         return There(standing.leader_address)
     return NotYet()
+
+
+def _datacenter_of(method: Method, request: Any, standing: Standing) -> str | None:
+    """Which datacenter is asked; None where a request does not say it."""
+    if method.primary:
+        return standing.primary_datacenter or standing.datacenter
+    # A datacenter may be asked about another one.
+    asked: str | None = getattr(request, "target_datacenter", None)
+    if asked is None:
+        asked = getattr(request, "datacenter", None)
+    return standing.datacenter if asked == "" and method.own_by_default else asked
 
 
 def _allows_stale(request: Any) -> bool:

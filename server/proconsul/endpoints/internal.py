@@ -4,20 +4,23 @@ from proconsul.endpoints.blocking import blocking_query, check_datacenter
 from proconsul.endpoints.context import Context
 from proconsul.endpoints.methods import Method
 from proconsul.endpoints.nearness import sorted_near
-from proconsul.endpoints.user_events import check_size, from_gossip
+from proconsul.endpoints.user_events import GOSSIP_PREFIX, from_gossip
 from proconsul.errors import RpcError
 from proconsul.filters.evaluate import compile_filter
 from proconsul.model.catalog import (
     CheckServiceNode,
     IndexedCheckServiceNodes,
     IndexedNodeDump,
+    IndexedServiceDump,
     NodeInfo,
     NodeSpecificRequest,
     ServiceDumpRequest,
+    ServiceInfo,
+    ServiceSpecificRequest,
 )
 from proconsul.model.event import EventFireRequest, EventFireResponse
 from proconsul.model.query import DCSpecificRequest
-from proconsul.store import health
+from proconsul.store import gateway_dump, health
 from proconsul.store.transaction import ReadTransaction
 from proconsul.store.watch import WatchSet
 
@@ -25,14 +28,12 @@ from proconsul.store.watch import WatchSet
 async def event_fire(context: Context, request: EventFireRequest) -> EventFireResponse:
     """`Internal.EventFire`: tell all agents of a user event."""
     check_datacenter(context, request.datacenter)
-    events = context.user_events
     payload = request.payload or b""
-    check_size(request.name, payload, events.lamport_time)
     try:
-        event = from_gossip(payload, events.next_lamport_time())
+        from_gossip(payload, 0)  # what is none would harm the agents that hear it
     except (ValueError, TypeError) as failure:
         raise RpcError(f"Failed to decode event: {failure}") from failure
-    events.receive(event, context.facts.node_name)
+    await context.lan.user_event(GOSSIP_PREFIX + request.name, payload)
     log = context.log
     return EventFireResponse(known_leader=log.is_leader() or log.leader_known())
 
@@ -78,9 +79,25 @@ async def service_dump(context: Context, request: ServiceDumpRequest) -> Indexed
     return answer.reply(IndexedCheckServiceNodes, nodes=answer.value or None)
 
 
+async def gateway_service_dump(
+    context: Context, request: ServiceSpecificRequest
+) -> IndexedServiceDump:
+    """`Internal.GatewayServiceDump`: what stands behind a gateway, instance by instance."""
+    check_datacenter(context, request.datacenter)
+    if not request.service_name:
+        raise RpcError("Must provide gateway name")
+
+    def query(state: ReadTransaction, watch: WatchSet | None) -> tuple[int, list[ServiceInfo]]:
+        return gateway_dump.dump(state, watch, request.service_name)
+
+    answer = await blocking_query(context, request, query)
+    return answer.reply(IndexedServiceDump, dump=answer.value or None)
+
+
 METHODS = {
     "Internal.EventFire": Method(EventFireRequest, event_fire, local=True),
     "Internal.NodeInfo": Method(NodeSpecificRequest, node_info, read=True),
     "Internal.NodeDump": Method(DCSpecificRequest, node_dump, read=True),
     "Internal.ServiceDump": Method(ServiceDumpRequest, service_dump, read=True),
+    "Internal.GatewayServiceDump": Method(ServiceSpecificRequest, gateway_service_dump, read=True),
 }

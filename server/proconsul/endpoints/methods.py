@@ -6,13 +6,27 @@ alike, so that a call means the same wherever it comes from.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
-from proconsul.endpoints.context import Context
+from proconsul.endpoints.context import Context, Facts
 from proconsul.errors import RpcError
 from proconsul.wire.gostruct import GoStruct
 
 Handler = Callable[[Context, Any], Awaitable[Any]]
+
+
+class Feature(Enum):
+    """What a server may have switched off; the value is what its methods answer then."""
+
+    ACL = "ACL support disabled"
+    CONNECT = "Connect must be enabled in order to use this endpoint"
+
+
+def missing_features(facts: Facts) -> frozenset[Feature]:
+    """What is switched off here."""
+    switches = {Feature.ACL: facts.acl_enabled, Feature.CONNECT: facts.connect_enabled}
+    return frozenset(feature for feature, is_on in switches.items() if not is_on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +37,16 @@ class Method:
     handler: Handler
     read: bool = False  # may be served with `allow_stale` by any server
     local: bool = False
+    needs: Feature | None = None  # without it any server refuses, whatever the datacenter
+    primary: bool = False  # it goes to the primary datacenter, whatever the request says
+    own_by_default: bool = False  # a request that names no datacenter means this one
+
+
+class NotImplementedHereError(RpcError):
+    """The method is known, and this server does not serve it yet: it never makes an answer up."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is not implemented by this server yet")
 
 
 class Methods:
@@ -36,7 +60,7 @@ class Methods:
         method = self._rows.get(name)
         if method is not None:
             return method
-        service, dot, _ = name.partition(".")
+        service, dot, _ = name.rpartition(".")
         if not dot:
             raise RpcError(f"rpc: service/method request ill-formed: {name}")
         if not any(known.startswith(service + ".") for known in self._rows):
@@ -45,7 +69,10 @@ class Methods:
 
     async def call(self, context: Context, name: str, request: Any) -> Any:
         """Serve a call here."""
-        return await self.find(name).handler(context, request)
+        method = self.find(name)
+        if method.needs is not None and method.needs in missing_features(context.facts):
+            raise RpcError(method.needs.value)
+        return await method.handler(context, request)
 
     def names(self) -> list[str]:
         """All methods."""

@@ -15,13 +15,13 @@ async def ping(context: Context, request: Any) -> None:
 
 async def leader(context: Context, request: DCSpecificRequest) -> str:
     """`Status.Leader`: `ip:port`, or "" when nobody leads."""
-    check_datacenter(context, request.datacenter)
+    check_datacenter(context, request.datacenter or context.facts.datacenter)
     return context.log.leader_address()
 
 
 async def peers(context: Context, request: DCSpecificRequest) -> list[str]:
     """`Status.Peers`: `ip:port` of all servers; empty before the bootstrap."""
-    check_datacenter(context, request.datacenter)
+    check_datacenter(context, request.datacenter or context.facts.datacenter)
     return context.log.peer_addresses()
 
 
@@ -32,7 +32,7 @@ async def raft_stats(context: Context, request: Any) -> ServerStats:
 
 METHODS = {
     "Status.Ping": Method(None, ping, local=True),
-    "Status.Leader": Method(DCSpecificRequest, leader, local=True),
-    "Status.Peers": Method(DCSpecificRequest, peers, local=True),
+    "Status.Leader": Method(DCSpecificRequest, leader, local=True, own_by_default=True),
+    "Status.Peers": Method(DCSpecificRequest, peers, local=True, own_by_default=True),
     "Status.RaftStats": Method(None, raft_stats, local=True),
 }

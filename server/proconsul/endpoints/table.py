@@ -1,13 +1,21 @@
 """All rows of the method table."""
 
 from proconsul.endpoints import (
+    acl,
+    auto_config,
     catalog,
+    config_entries,
+    connect,
     coordinate,
+    federation_states,
+    founding,
     health,
+    intentions,
     internal,
-    introduction,
+    keyring,
     kv,
     operator,
+    prepared_queries,
     session,
     status,
     txn,
@@ -25,6 +33,15 @@ METHODS = Methods(
         **txn.METHODS,
         **coordinate.METHODS,
         **internal.METHODS,
-        **introduction.METHODS,
+        **keyring.METHODS,
+        **founding.METHODS,
+        **config_entries.METHODS,
+        **federation_states.METHODS,
+        **acl.METHODS,
+        **intentions.METHODS,
+        **prepared_queries.METHODS,
+        **connect.METHODS,
     }
 )
+# For agents that have no certificate yet: they may call these, and nothing else.
+INSECURE_METHODS = Methods(auto_config.METHODS)

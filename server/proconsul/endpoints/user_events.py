@@ -17,9 +17,8 @@ from proconsul.wire import msgpack
 
 EVENTS_MAX = 256
 VERSION = 1
-SIZE_BYTES_MAX = 512  # of an event as it is gossiped
-FIRST_LAMPORT_TIME = 2  # 1 is the event by which a new leader makes itself known
 GOSSIP_PREFIX = "consul:event:"
+NEW_LEADER = "consul:new-leader"  # its payload: the name of who leads
 
 # What somebody who waits for events notes in a WatchSet.
 WATCHED = ("user-events", b"newest")
@@ -69,26 +68,6 @@ def to_gossip(event: UserEvent) -> bytes:
     fields.update((name, value) for name, value in optional.items() if value)
     fields["v"] = event.version
     return msgpack.pack(fields)
-
-
-def check_size(name: str, payload: bytes, lamport_time: int) -> None:
-    """Raises RpcError, as Serf words it, for an event that is too large to be gossiped."""
-    name = GOSSIP_PREFIX + name
-    message = {
-        "CC": False,
-        "LTime": lamport_time,
-        "Name": name,
-        "Payload": msgpack.bytes_text(payload),
-    }
-    for size_bytes, what, when in (
-        (len(msgpack.text_bytes(name)) + len(payload), "user event", "before"),
-        (1 + len(msgpack.pack(message)), "encoded user event", "after"),
-    ):
-        if size_bytes > SIZE_BYTES_MAX:
-            raise RpcError(
-                f'1 error occurred:\n\t* error broadcasting event to segment "": {what} '
-                f"exceeds configured limit of {SIZE_BYTES_MAX} bytes {when} encoding\n\n"
-            )
 
 
 def from_gossip(payload: bytes, lamport_time: int) -> UserEvent:
@@ -150,15 +129,8 @@ class UserEvents:
 
     def __init__(self) -> None:
         self._events: deque[UserEvent] = deque(maxlen=EVENTS_MAX)
-        self.lamport_time = FIRST_LAMPORT_TIME
         self.services: Callable[[], TagsByService] = dict
         self.changed: Callable[[], None] = lambda: None
-
-    def next_lamport_time(self) -> int:
-        """The time that a new event of ours bears."""
-        now = self.lamport_time
-        self.lamport_time += 1
-        return now
 
     def receive(self, event: UserEvent, node: str) -> None:
         """Take an event if it concerns this agent."""

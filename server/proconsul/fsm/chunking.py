@@ -19,6 +19,7 @@ from proconsul.wire.gostruct import WireError, from_wire, to_wire
 
 CHUNKS = Table("raft-chunks", ChunkInfo)  # operation and number, big endian
 CHUNK_BYTES_MAX = 512 * 1024
+CHUNKS_MAX = 1 << 16  # of one command: 32 GiB, more than any entry's value
 
 _VARINT_BITS_MAX = 64
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -127,13 +128,14 @@ def take(txn: WriteTransaction, data: bytes, extensions: bytes, term: int) -> by
     Raises ChunkError for one that does not fit.
     """
     info = replace(decode_chunk_info(extensions), term=term, data=data or None)
-    if info.sequence_num >= info.num_chunks:
-        raise ChunkError(
-            f"chunk {info.sequence_num} of operation {info.op_num}, which has {info.num_chunks}"
-        )
+    _check(info)
     for old in _pieces(txn):
         if old.term != term:
             txn.remove(CHUNKS.name, _key(old))
+        elif old.op_num == info.op_num and old.num_chunks != info.num_chunks:
+            raise ChunkError(
+                f"operation {info.op_num} has {old.num_chunks} chunks, and then {info.num_chunks}"
+            )
     txn.put(CHUNKS, _key(info), info)
     pieces = list(txn.rows(CHUNKS, _operation(info)))
     if sum(bool(piece.data) for piece in pieces) < info.num_chunks:
@@ -141,6 +143,15 @@ def take(txn: WriteTransaction, data: bytes, extensions: bytes, term: int) -> by
     for piece in pieces:
         txn.remove(CHUNKS.name, _key(piece))
     return b"".join(piece.data or b"" for piece in pieces)
+
+
+def _check(info: ChunkInfo) -> None:
+    if not 0 <= info.op_num < 1 << 64:
+        raise ChunkError(f"a chunk of operation {info.op_num}")
+    if not 0 <= info.sequence_num < info.num_chunks <= CHUNKS_MAX:
+        raise ChunkError(
+            f"chunk {info.sequence_num} of operation {info.op_num}, which has {info.num_chunks}"
+        )
 
 
 def to_record(txn: ReadTransaction) -> dict[str, Any]:
@@ -157,11 +168,23 @@ def restore_record(txn: WriteTransaction, record: Any) -> None:
     operations = record.get("ChunkMap") if isinstance(record, dict) else None
     if not isinstance(operations, dict | None):
         raise WireError(f"wanted a map, got {type(operations).__name__}")
-    for parts in (operations or {}).values():
-        for part in parts if isinstance(parts, list) else ():
+    for op_num, parts in (operations or {}).items():
+        for number, part in enumerate(parts if isinstance(parts, list) else ()):
             if part is not None:
-                piece = from_wire(ChunkInfo, part)
+                piece = _from_record(part, op_num, number, len(parts))
                 txn.put(CHUNKS, _key(piece), piece)
+
+
+def _from_record(part: Any, op_num: object, number: int, count: int) -> ChunkInfo:
+    """One piece, if it is that which its place says. Raises WireError."""
+    piece = from_wire(ChunkInfo, part)
+    if (piece.op_num, piece.sequence_num, piece.num_chunks) != (op_num, number, count):
+        raise WireError(f"chunk {number} of {count} of operation {op_num!r} is another one")
+    try:
+        _check(piece)
+    except ChunkError as failure:
+        raise WireError(str(failure)) from failure
+    return piece
 
 
 def _pieces(txn: ReadTransaction) -> Iterator[ChunkInfo]:

@@ -193,11 +193,16 @@ def restore(txn: WriteTransaction, chunks: Iterable[bytes]) -> RestoredInfo:
     header = next(values, None)
     if not isinstance(header, dict):
         raise SnapshotError("the snapshot does not begin with its header")
-    last_index = from_wire(SnapshotHeader, header).last_index
+    try:
+        last_index = from_wire(SnapshotHeader, header).last_index
+    except WireError as failure:
+        raise SnapshotError(f"the header of the snapshot: {failure}") from failure
     txn.index = last_index  # for what comes without an index of its own
     records = 0
     for number in values:
-        restorer = _RESTORERS.get(number) if isinstance(number, int) else None
+        if not isinstance(number, int):
+            raise SnapshotError(f"record {records} of the snapshot has no type")
+        restorer = _RESTORERS.get(number)
         if restorer is None:
             raise SnapshotError(f"Unrecognized msg type {number}")
         value = next(values, _MISSING)

@@ -91,10 +91,11 @@ def _number(field: bytes) -> int:
     if field[0] & 0x80:  # GNU's form for what octal digits cannot hold
         return int.from_bytes(bytes((field[0] & 0x7F,)) + field[1:], "big")
     digits = field.strip(b" \0")
-    try:
-        return int(digits or b"0", 8)
-    except ValueError:
-        raise TarError("archive/tar: invalid tar header") from None
+    if not digits:
+        return 0
+    if not digits.isdigit() or max(digits) > ord("7"):  # `int` takes signs and underscores, too
+        raise TarError("archive/tar: invalid tar header")
+    return int(digits, 8)
 
 
 def _name(header: bytes) -> str:

@@ -14,14 +14,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from proconsul.leader.pool import ServerMember
-from proconsul.model.introduction import FoundReply, FoundRequest
+from proconsul.model.founding import FoundReply, FoundRequest
 from proconsul.raft.messages import Configuration, Server, ServerAddress, ServerId
 from proconsul.wire.golang import join_host_port
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What a server that has no raft state sees after a round of introductions."""
+    """What a server that has no raft state sees after a round of joins."""
 
     me: ServerMember
     alive: Collection[ServerMember]  # this server among them

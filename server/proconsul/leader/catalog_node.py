@@ -1,12 +1,13 @@
-"""The servers in the catalog: the node, service `consul`, check `serfHealth`.
+"""The pool's members in the catalog: the node, check `serfHealth`, and a server's `consul`.
 
 Sessions and clients rest on them. Texts and fields are those that a real leader writes for a
-member that is alive or failed (agent/consul/leader.go). Who has left is taken out.
+member that is alive or failed (agent/consul/leader.go). Who has left is taken out, and so is a
+node that has a `serfHealth` and is no member any more; nodes without one are somebody else's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from proconsul.leader.pool import PoolMember, ServerMember, Status
+from proconsul.leader.pool import LanMember, ServerMember, Status
 from proconsul.model.catalog import DeregisterRequest, NodeService, RegisterRequest, Weights
 from proconsul.model.health import HealthCheck
 from proconsul.store import checks, nodes, services
@@ -19,53 +20,72 @@ FAILED_OUTPUT = "Agent not live or unreachable"
 CONSUL_SERVICE = "consul"
 
 
+def as_member(server: ServerMember) -> LanMember:
+    """A server that is alive, as a member."""
+    return LanMember(
+        node=server.node,
+        node_id=server.node_id,
+        address=server.address,
+        status=Status.ALIVE,
+        server=server,
+    )
+
+
 def due(
-    state: ReadTransaction, me: ServerMember, members: Iterable[PoolMember]
+    state: ReadTransaction, me: ServerMember, members: Iterable[LanMember]
 ) -> list[RegisterRequest | DeregisterRequest]:
-    """What to write so that the catalog shows how the servers of this datacenter are.
+    """What to write so that the catalog shows how these members are.
 
     `me` is this server, which is alive whatever the pool says.
     """
-    others = [
-        one
-        for one in members
-        if one.server.datacenter == me.datacenter and one.server.node_id != me.node_id
-    ]
-    alive = [me, *(one.server for one in others if one.status is Status.ALIVE)]
-    names = {server.node for server in alive}
-    # A name that lives again, under another ID, is not failed.
-    failed = [
-        one.server for one in others if one.status is Status.FAILED and one.server.node not in names
-    ]
-    left = [
-        one.server for one in others if one.status is Status.LEFT and one.server.node not in names
-    ]
     commands: list[RegisterRequest | DeregisterRequest] = []
-    for server in alive:
-        commands += registration(state, server)
-    for wanted in (failure(state, server) for server in failed):
+    for member in members:
+        wanted: RegisterRequest | DeregisterRequest | None = None
+        if member.node_id == me.node_id or member.node == me.node:
+            commands += registration(state, me.datacenter, as_member(me))
+        elif member.status is Status.ALIVE:
+            commands += registration(state, me.datacenter, member)
+        elif member.status is Status.FAILED:
+            wanted = failure(state, me.datacenter, member)
+        elif member.status is Status.LEFT:
+            wanted = departure(state, me.datacenter, member)
         commands += [wanted] if wanted is not None else []
-    for gone in (departure(state, server) for server in left):
-        commands += [gone] if gone is not None else []
     return commands
 
 
-def departure(state: ReadTransaction, member: ServerMember) -> DeregisterRequest | None:
+def forgotten(
+    state: ReadTransaction, datacenter: str, names: Collection[str]
+) -> list[DeregisterRequest]:
+    """What takes out the nodes that were members, and are none of these any more."""
+    known = {name.lower() for name in names}
+    _, found = nodes.list_nodes(state, None)
+    return [
+        DeregisterRequest(datacenter=datacenter, node=node.node)
+        for node in found
+        if node.node.lower() not in known and _has_check(state, node.node)
+    ]
+
+
+def departure(
+    state: ReadTransaction, datacenter: str, member: LanMember
+) -> DeregisterRequest | None:
     """What takes a member out that has left; None if it is not there, or another has its name."""
     _, node = nodes.get_node(state, member.node)
-    if node is None or node.id != member.node_id:
+    if node is None or node.id not in ("", member.node_id):
         return None
-    return DeregisterRequest(datacenter=member.datacenter, node=member.node)
+    return DeregisterRequest(datacenter=datacenter, node=member.node)
 
 
-def registration(state: ReadTransaction, member: ServerMember) -> list[RegisterRequest]:
+def registration(
+    state: ReadTransaction, datacenter: str, member: LanMember
+) -> list[RegisterRequest]:
     """What to write, in this order, so that the catalog shows this member alive; [] if it does.
 
     A name in the catalog that belongs to another ID is kept for it as long as that lives. Where
     the name lives under a new one, it does not: it lost its disk and was back before anybody
     missed it, or the state came from a snapshot of other servers.
     """
-    wanted = _registration(state, member)
+    wanted = _registration(state, datacenter, member)
     if wanted is None:
         return []
     _, node = nodes.get_node(state, member.node)
@@ -73,22 +93,24 @@ def registration(state: ReadTransaction, member: ServerMember) -> list[RegisterR
         return [wanted]
     if not _has_check(state, member.node) or _has_status(state, member.node, "critical"):
         return [wanted]
-    return [_critical(member.datacenter, node.node, node.id, node.address), wanted]
+    return [_critical(datacenter, node.node, node.id, node.address), wanted]
 
 
-def _registration(state: ReadTransaction, member: ServerMember) -> RegisterRequest | None:
-    service = _consul_service(member)
+def _registration(
+    state: ReadTransaction, datacenter: str, member: LanMember
+) -> RegisterRequest | None:
+    service = None if member.server is None else _consul_service(member.server)
     _, node = nodes.get_node(state, member.node)
     if (
         node is not None
         and node.address == member.address
         and node.id == member.node_id
-        and _service_is_current(state, member.node, service)
+        and (service is None or _service_is_current(state, member.node, service))
         and _has_status(state, member.node, "passing")
     ):
         return None
     return RegisterRequest(
-        datacenter=member.datacenter,
+        datacenter=datacenter,
         node=member.node,
         id=member.node_id,
         address=member.address,
@@ -105,12 +127,12 @@ def _registration(state: ReadTransaction, member: ServerMember) -> RegisterReque
     )
 
 
-def failure(state: ReadTransaction, member: ServerMember) -> RegisterRequest | None:
+def failure(state: ReadTransaction, datacenter: str, member: LanMember) -> RegisterRequest | None:
     """What to write so that the catalog shows this member failed; None if it does, or lacks it."""
     _, node = nodes.get_node(state, member.node)
     if node is None or _has_status(state, member.node, "critical"):
         return None
-    return _critical(member.datacenter, member.node, member.node_id, member.address)
+    return _critical(datacenter, member.node, member.node_id, member.address)
 
 
 def _critical(datacenter: str, node: str, node_id: str, address: str) -> RegisterRequest:

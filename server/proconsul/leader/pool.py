@@ -1,22 +1,16 @@
-"""The servers of the datacenter as this one knows them: who they are, and whether they live.
+"""The members of the LAN pool as Consul's servers understand them (wire/gossip/consul-serf.md).
 
-The gossip pool fills it; as long as there is none, servers tell each
-other (runtime/server_pool.py).
+Serf's tags say what a member is: `role=consul` a server, `role=node` a client agent. What is
+neither is a stranger who may be in the pool, and of whom nothing follows.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Protocol
 
+from proconsul.gossip.effects import MemberStatus as Status
 
-class Status(IntEnum):
-    """How a member is; Serf's numbers."""
-
-    NONE = 0
-    ALIVE = 1
-    LEAVING = 2
-    LEFT = 3
-    FAILED = 4
+__all__ = ["LanMember", "Pool", "PoolMember", "ServerMember", "Status"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +27,9 @@ class ServerMember:
     serf_protocol: tuple[int, int, int]  # min, max, current
     non_voter: bool
     bootstrap: bool = False  # it founds a cluster by itself
-    # The IDs in its raft configuration when it was heard last; two that are equal may differ here.
-    raft_ids: tuple[str, ...] = field(default=(), compare=False)
     expect: int = 0  # bootstrap_expect: how many it waits for; 0: it only joins
+    # The addresses in its raft configuration, where somebody asked; two that are equal may differ.
+    raft_peers: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +41,29 @@ class PoolMember:
     since_s: float  # monotonic: since when it has this status
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanMember:
+    """An agent of this datacenter, server or client; `server` is None for a client."""
+
+    node: str
+    node_id: str
+    address: str
+    status: Status
+    server: ServerMember | None = None
+
+
 class Pool(Protocol):
     """Knows the members."""
 
     def members(self) -> list[PoolMember]:
-        """All that are known, this server among them, in the order of their names."""
+        """All servers that are known, this one among them, in the order of their names."""
+
+    def agents(self) -> list[LanMember]:
+        """All agents of this datacenter, this server among them, in the order of their names."""
+
+    def force_out(self, node: str) -> None:
+        """Take a failed member for left, here and with all others."""
+
+
+Changed = Callable[[str], None]
+"""Told the name of each member that came, went, or is another than it was."""

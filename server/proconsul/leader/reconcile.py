@@ -1,9 +1,10 @@
 """Which server joins raft next, by what the pool knows (consul: leader.go, joinConsulServer).
 
-One change at a time: the caller makes it, and asks again. Nobody is removed for being away, that
-is autopilot's business. Where Consul removes a server that came back at another address and adds
-it again, as a non-voter, we only change its address: it is the same server with the same log, and
-after a power cut, when all have new addresses, the cluster would lose one vote after the other.
+One change at a time: the caller makes it, and asks again. Who has left, or was forced to, is taken
+out; nobody is removed for being away, that is autopilot's business. Where Consul removes a server
+that came back at another address and adds it again, as a non-voter, we only change its address: it
+is the same server with the same log, and after a power cut, when all have new addresses, the
+cluster would lose one vote after the other.
 
 Pure: the pool and the configuration in, a change out.
 """
@@ -67,8 +68,22 @@ def next_step(
             refused.append(Refused(server.node, why))
     if any(server.id == me.id for server in configuration.servers):
         change, why = situation.place(me.id, me.address, "this server")
-        return Step(change, why, tuple(refused))
-    return Step(None, "", tuple(refused))
+        if change is not None:
+            return Step(change, why, tuple(refused))
+    change, why = situation.departure(one.server for one in known if one.status is Status.LEFT)
+    return Step(change, why, tuple(refused))
+
+
+def strangers(
+    me: Peer, members: Iterable[PoolMember], configuration: Configuration
+) -> list[ServerMember]:
+    """The servers that are alive and not in raft: who they belong to is to be asked first."""
+    known = {server.id for server in configuration.servers} | {me.id}
+    return [
+        one.server
+        for one in members
+        if one.status is Status.ALIVE and ServerId(one.server.node_id) not in known
+    ]
 
 
 class _Situation:
@@ -104,7 +119,7 @@ class _Situation:
         if self._is_of_another_cluster(server):
             return (
                 "its data belong to another cluster, whose members are "
-                f"{', '.join(server.raft_ids)}: to have it join this one, give it an empty data "
+                f"{', '.join(server.raft_peers)}: to have it join this one, give it an empty data "
                 "directory"
             )
         if server.bootstrap and ServerId(server.node_id) not in self._by_id:
@@ -113,9 +128,12 @@ class _Situation:
 
     def _is_of_another_cluster(self, server: ServerMember) -> bool:
         """Two logs that were begun apart may agree in index and term, and hold different things."""
-        ids = server.raft_ids
-        is_known = ServerId(server.node_id) in self._by_id
-        return bool(ids) and not is_known and not any(ServerId(one) in self._by_id for one in ids)
+        peers = server.raft_peers
+        if not peers or ServerId(server.node_id) in self._by_id:
+            return False
+        moved = (place for id_, place in self._now_at.items() if id_ in self._by_id)
+        ours = {*self._by_address, *moved}
+        return ours.isdisjoint(map(ServerAddress, peers))
 
     def _other_founder(self, server: ServerMember) -> str:
         """Two that founded a cluster each have logs that nothing can join."""
@@ -127,6 +145,14 @@ class _Situation:
                     f"not adding Raft peer.: node_to_add={server.node} other={one.node}"
                 )
         return ""
+
+    def departure(self, left: Iterable[ServerMember]) -> tuple[Change | None, str]:
+        """The removal of one that has left, and lives under no other name."""
+        for server in left:
+            id_ = ServerId(server.node_id)
+            if id_ in self._by_id and id_ not in self._now_at:
+                return RemoveServer(id_), f"removing server by ID: {server.node} ({id_}) has left"
+        return None, ""
 
     def place(self, id_: ServerId, address: ServerAddress, name: str) -> tuple[Change | None, str]:
         """The change that brings this server nearer to its address, and why.

@@ -349,20 +349,28 @@ def entry_type(kind: str) -> type[ConfigEntry]:
     return found
 
 
-def refuse_poison(value: Any, inside_list: bool = False) -> None:
-    """Raise WireError for a null inside a list.
+def refuse_poison(config: Any) -> None:
+    """Raise WireError for a null in it.
 
-    Consul 1.8.7 dies while it decodes one, and again at every restart: it must never get into
-    a log or a snapshot (wire/rpc.md section 2).
+    Consul 1.8.7 cannot decode one, however deep: a server that applies it dies, and again at
+    every restart. So it must never get into a log or a snapshot.
     """
-    if value is None and inside_list:
-        raise WireError("Config holds a null inside a list")
-    if isinstance(value, dict):
-        for item in value.values():
-            refuse_poison(item)
-    elif isinstance(value, list):
-        for item in value:
-            refuse_poison(item, inside_list=True)
+    if poison_in(config):
+        raise WireError("Config holds a null")
+
+
+def poison_in(config: Any) -> bool:
+    """Whether a proxy's `config`, if there is one, holds a null."""
+    todo = [config] if config else []
+    while todo:
+        value = todo.pop()
+        if value is None:
+            return True
+        if isinstance(value, dict):
+            todo.extend(value.values())
+        elif isinstance(value, list):
+            todo.extend(value)
+    return False
 
 
 class ConfigEntryRequest(WriteRequest, frozen=True, kw_only=True):

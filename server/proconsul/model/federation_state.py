@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from proconsul.model.catalog import CheckServiceNode
-from proconsul.model.query import WriteRequest
+from proconsul.model.query import QueryMeta, QueryOptions, WriteRequest
 from proconsul.wire.golang import ZERO_TIME, Time
 from proconsul.wire.gostruct import GoStruct
 
@@ -28,3 +28,22 @@ class FederationStateRequest(WriteRequest, frozen=True, kw_only=True):
     datacenter: str = ""
     op: str = ""
     state: FederationState | None = None
+
+
+class FederationStateQuery(QueryOptions, frozen=True, kw_only=True):
+    """Ask `target_datacenter` for what it knows of `datacenter`."""
+
+    datacenter: str = ""
+    target_datacenter: str = ""
+
+
+class FederationStateResponse(QueryMeta, frozen=True, kw_only=True):
+    """Answer: the state of one datacenter, or none."""
+
+    state: FederationState | None = None
+
+
+class IndexedFederationStates(QueryMeta, frozen=True, kw_only=True):
+    """Answer: the states of all datacenters."""
+
+    states: list[FederationState] | None = None

@@ -67,8 +67,12 @@ class VersionError(CodecError):
 
 
 def unpacker(size_max: int) -> msgpack.Unpacker:
-    """What the transport reads values with: text and bytes alike come as bytes."""
-    return msgpack.Unpacker(raw=True, strict_map_key=False, max_buffer_size=size_max)
+    """What the transport reads values with: text and bytes alike come as bytes.
+
+    What it raises is a ValueError or an UnpackException: keys that are no strings are refused, or
+    those that are maps would be a TypeError.
+    """
+    return msgpack.Unpacker(raw=True, strict_map_key=True, max_buffer_size=size_max)
 
 
 def _pack(value: object) -> bytes:
@@ -79,7 +83,7 @@ def _pack(value: object) -> bytes:
 def _unpack(data: bytes) -> Any:
     try:
         return msgpack.unpackb(data, raw=True, strict_map_key=False)
-    except (ValueError, msgpack.UnpackException, RecursionError) as failure:
+    except (ValueError, TypeError, msgpack.UnpackException, RecursionError) as failure:
         raise CodecError(f"not one msgpack value: {failure}") from failure
 
 
@@ -282,13 +286,20 @@ def _peer(body: Body, old_key: bytes) -> Peer:
 
 
 def _entry(body: Body) -> Entry:
-    return Entry(
-        Index(_number(body, b"Index")),
-        Term(_number(body, b"Term")),
-        EntryKind(_number(body, b"Type")),
-        body.get(b"Data") or b"",
-        body.get(b"Extensions") or b"",
-    )
+    kind, data = EntryKind(_number(body, b"Type")), _bytes(body, b"Data")
+    if kind is EntryKind.CONFIGURATION:
+        decode_configuration(data)  # it comes into force with the entry: too late to refuse it
+    index, term = Index(_number(body, b"Index")), Term(_number(body, b"Term"))
+    return Entry(index, term, kind, data, _bytes(body, b"Extensions"))
+
+
+def _bytes(body: Body, key: bytes) -> bytes:
+    value = body.get(key)
+    if value is None:
+        return b""
+    if type(value) is not bytes:
+        raise CodecError(f"{key.decode()} is no string")
+    return value
 
 
 def _number(body: Body, key: bytes) -> int:

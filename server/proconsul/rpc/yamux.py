@@ -36,6 +36,7 @@ BACKLOG_MAX = 256  # streams that nobody has accepted, each way (AcceptBacklog)
 STREAMS_MAX = 8192  # that a peer may have open
 CONTROL_BYTES_MAX = 1 << 20  # answers that wait because the peer does not read
 UNREAD_BYTES_MAX = 64 * 1024 * 1024  # received on all streams together, and not consumed
+UNSENT_BYTES_MAX = 128 * 1024 * 1024  # given to send on all together, unless by one stream alone
 STREAM_ID_MAX = (1 << 32) - 1
 SEND_WINDOW_BYTES_MAX = (1 << 32) - 1
 
@@ -46,6 +47,10 @@ class SessionClosedError(Exception):
 
 class BacklogFullError(Exception):
     """The peer has accepted too few of our streams: wait for `StreamAccepted`."""
+
+
+class TooMuchUnsentError(Exception):
+    """The peer takes too little on all streams together."""
 
 
 class StreamClosedError(Exception):
@@ -72,6 +77,7 @@ class Session:
         self._payload_of: Stream | None = None  # None: nobody wants it
         self._payload_ends = False  # with FIN
         self._unread_bytes = 0
+        self._unsent_bytes = 0
         self._pings = 0
         self._leaving = False
         self._peer_leaves = False
@@ -86,13 +92,19 @@ class Session:
         return len(self._streams)
 
     @property
+    def opens_streams(self) -> bool:
+        """Whether `open_stream` may work, now or later."""
+        ended = self.is_over or self._leaving or self._peer_leaves
+        return not ended and self._next_id <= STREAM_ID_MAX
+
+    @property
     def may_open(self) -> bool:
         """Whether `open_stream` would not have to wait for the peer."""
         return len(self._unacknowledged) < BACKLOG_MAX
 
     def open_stream(self) -> int:
         """The id of a new stream. Raises SessionClosedError, BacklogFullError."""
-        if self.is_over or self._leaving or self._peer_leaves or self._next_id > STREAM_ID_MAX:
+        if not self.opens_streams:
             raise SessionClosedError("session shutdown")
         if not self.may_open:
             raise BacklogFullError(f"{BACKLOG_MAX} streams wait to be accepted")
@@ -112,13 +124,20 @@ class Session:
             self._put(Header(Kind.WINDOW_UPDATE, Flags.ACK, stream_id, 0))
 
     def send(self, stream_id: int, data: bytes) -> None:
-        """Give a stream bytes to send, now or when its window allows. Raises StreamClosedError."""
+        """Give a stream bytes to send, now or when its window allows.
+
+        Raises StreamClosedError, TooMuchUnsentError.
+        """
         stream = self._streams.get(stream_id)
         if stream is None or stream.finishing:
             raise StreamClosedError("stream closed")
+        others_bytes = self._unsent_bytes - stream.waiting_bytes
+        if others_bytes and self._unsent_bytes + len(data) > UNSENT_BYTES_MAX:
+            raise TooMuchUnsentError(f"{self._unsent_bytes} bytes wait for the peer")
         if data:
             stream.waiting.append(data)
             stream.waiting_bytes += len(data)
+            self._unsent_bytes += len(data)
             self._queue(stream)
 
     def waiting_bytes(self, stream_id: int) -> int:
@@ -162,7 +181,7 @@ class Session:
         return number
 
     def leave(self, code: GoAwayCode) -> None:
-        """Take no new streams and open none."""
+        """Open no new streams, and ask the peer to open none: those on their way are taken."""
         self._leaving = True
         self._put(Header(Kind.GO_AWAY, Flags.NONE, 0, code))
 
@@ -187,6 +206,7 @@ class Session:
                 self._forget(stream)
             return HEADER_BYTES
         data = stream.take(FRAME_BYTES_MAX)
+        self._unsent_bytes -= len(data)
         pieces.append(Header(Kind.DATA, Flags.NONE, stream.id, len(data)).encode())
         pieces.append(data)
         return HEADER_BYTES + len(data)
@@ -286,7 +306,7 @@ class Session:
         if stream_id in self._streams:
             raise _ProtocolError(f"stream {stream_id} is opened twice")
         full = len(self._unaccepted) >= BACKLOG_MAX or len(self._streams) >= STREAMS_MAX
-        if self._leaving or full:
+        if full:
             self._put(Header(Kind.WINDOW_UPDATE, Flags.RST, stream_id, 0))
             return
         self._streams[stream_id] = Stream(stream_id, opened_here=False)
@@ -337,6 +357,7 @@ class Session:
     def _forget(self, stream: Stream) -> None:
         del self._streams[stream.id]
         self._unread_bytes -= stream.unconsumed_bytes
+        self._unsent_bytes -= stream.waiting_bytes
         self._unaccepted.discard(stream.id)
         self._unacknowledged.discard(stream.id)
 

@@ -9,6 +9,7 @@ from proconsul.api.http import Request
 from proconsul.api.surface import HttpSettings
 from proconsul.config.schema import Config
 from proconsul.endpoints.context import Facts
+from proconsul.leader import lan_tags
 from proconsul.leader.pool import ServerMember
 from proconsul.local.checks import CheckRules
 from proconsul.local.services import PortRange
@@ -97,6 +98,16 @@ def own_member(config: Config, node_id: str) -> ServerMember:
         non_voter=config.non_voting_server,
         bootstrap=config.bootstrap or config.bootstrap_expect == 1 or config.dev_mode,
         expect=config.bootstrap_expect,
+    )
+
+
+def server_tags(config: Config, me: ServerMember) -> dict[str, str]:
+    """What this server gossips of itself."""
+    return lan_tags.server_tags(
+        me,
+        acls=config.acl.enabled,
+        tells_bootstrap=config.bootstrap or not config.dev_mode,  # -dev founds, and is silent
+        use_tls=config.tls.verify_outgoing,
     )
 
 

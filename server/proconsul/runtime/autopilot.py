@@ -198,6 +198,9 @@ class Autopilot:
                 return
             if not await try_change(self._driver, RemoveServer(cleanup.server.id), cleanup.why):
                 return
+            member = by_id(self._pool.members()).get(cleanup.server.id)
+            if member is not None:
+                self._pool.force_out(member.server.node)
 
     def _tell_denial(self, why: str) -> None:
         if why != self._last_denial:  # once, not every ten seconds

@@ -6,7 +6,7 @@ leave`) is taken out by the leader, as in Consul.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from proconsul.errors import ProconsulError
 from proconsul.model.operator import RaftRemovePeerRequest
@@ -40,13 +40,22 @@ async def hand_over(driver: RaftDriver) -> None:
         log.warning("leadership was not handed over: no other server took it in time")
 
 
+class Leaving(Protocol):
+    """The gossip pool."""
+
+    async def leave(self) -> None:
+        """Tell the others that this agent goes for good."""
+
+
 async def leave(
-    driver: RaftDriver, call: Callable[[str, Any], Awaitable[Any]], datacenter: str
+    driver: RaftDriver, lan: Leaving, call: Callable[[str, Any], Awaitable[Any]], datacenter: str
 ) -> None:
-    """Hand over, and be taken out of the cluster's membership; failing is only told."""
-    if len(driver.servers()) <= 1:
-        return
+    """Hand over, leave the pool, and be taken out of raft; failing is only told."""
     await hand_over(driver)
+    # Before raft: who is taken for alive would be added again.
+    await lan.leave()
+    if len(driver.servers()) <= 1 or driver.me.id not in {one.id for one in driver.servers()}:
+        return
     request = RaftRemovePeerRequest(datacenter=datacenter, id=driver.me.id)
     try:
         async with asyncio.timeout(LEAVE_S):

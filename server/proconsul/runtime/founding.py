@@ -5,7 +5,7 @@ process: there is a cluster, and its leader will take this server in.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Protocol, assert_never
 
 from proconsul.errors import ProconsulError
@@ -20,14 +20,13 @@ from proconsul.leader.bootstrap import (
     rpc_address,
 )
 from proconsul.leader.pool import ServerMember
-from proconsul.model.introduction import FoundReply, FoundRequest, IntroduceReply
+from proconsul.model.founding import FoundReply, FoundRequest, IdentifyReply
 from proconsul.model.query import DCSpecificRequest
 from proconsul.raft.messages import Configuration, Server
 from proconsul.runtime.logs import logger
 from proconsul.runtime.raft_driver import RaftDriver
 
 TOLD_AGAIN_AFTER_S = 30.0  # why nothing goes on, in the log
-_OTHER_DATACENTER = "No path to datacenter"
 _NOTHING_TO_DO = (
     "there is no cluster here and none to join: no leader, so writes are refused; "
     "-bootstrap-expect=1 makes this server a cluster of its own, -retry-join finds one"
@@ -116,12 +115,12 @@ class Founding:
         )
         return reply
 
-    def answered(self, reply: IntroduceReply, asked_s: float) -> None:
-        """A server answered our introduction, which began at `asked_s`."""
+    def answered(self, reply: IdentifyReply, asked_s: float) -> None:
+        """A server answered our question, which was asked at `asked_s`."""
         may_found = reply.has_peers or reply.founding
-        self._promises.answered(reply.server.id, asked_s, may_found=may_found)
+        self._promises.answered(reply.id, asked_s, may_found=may_found)
         if reply.has_peers:
-            self.saw_peers(reply.server.node)
+            self.saw_peers(reply.node)
 
     def saw_peers(self, server: str) -> None:
         """There is a cluster."""
@@ -134,15 +133,16 @@ class Founding:
 
     # ------------------------------------------------------------ after each round
 
-    async def consider(
-        self, alive: Collection[ServerMember], silent: Collection[str], strangers: Iterable[str]
-    ) -> None:
-        """Go on as far as the last round of introductions lets us.
+    @property
+    def is_over(self) -> bool:
+        """Whether this server founds no cluster any more: it has one, or has seen one."""
+        return self._has_ended or self.has_peers
 
-        `silent` are the join addresses that did not answer; `strangers` answered, and are no
-        members.
+    async def consider(self, alive: Collection[ServerMember], silent: Collection[str]) -> None:
+        """Go on as far as the last round of joins lets us; `silent` are the join addresses that
+        did not answer.
         """
-        if self._has_ended or self.has_peers:
+        if self.is_over:
             return
         decision = decide(View(me=self._me, alive=alive, silent=silent))
         match decision:
@@ -153,7 +153,7 @@ class Founding:
             case Found(voters):
                 self.is_founding = True
                 try:
-                    reason = await self._found(voters, alive, strangers)
+                    reason = await self._found(voters, alive)
                 finally:
                     self.is_founding = False
                     self._promises.withdraw()
@@ -162,10 +162,7 @@ class Founding:
                 assert_never(decision)
 
     async def _found(
-        self,
-        voters: Collection[ServerMember],
-        alive: Collection[ServerMember],
-        strangers: Iterable[str],
+        self, voters: Collection[ServerMember], alive: Collection[ServerMember]
     ) -> str:
         """Ask, and found; the reason if it was not to be."""
         me = self._me
@@ -178,7 +175,7 @@ class Founding:
         own = self._promises.give(request, alive, _now_s(), has_peers=self.has_peers)
         if not own.promised:
             return f"this server cannot found: {own.reason}"
-        reason = await self._look_for_peers(alive, strangers)
+        reason = await self._look_for_peers(alive)
         if reason:
             return reason
         asked = [each for each in voters if each.node_id != me.node_id]
@@ -189,7 +186,7 @@ class Founding:
             if not reply.promised:
                 return f"{server.node} does not let this server found: {reply.reason}"
         # Decided in this turn of the loop: nothing else can have happened to our raft.
-        if self._has_ended or self.has_peers:
+        if self.is_over:
             return ""
         configuration = configuration_of(voters)
         peers = ",".join(each.address for each in configuration.servers)
@@ -197,12 +194,9 @@ class Founding:
         self._raft.bootstrap(configuration)
         return ""
 
-    async def _look_for_peers(
-        self, alive: Collection[ServerMember], strangers: Iterable[str]
-    ) -> str:
+    async def _look_for_peers(self, alive: Collection[ServerMember]) -> str:
         """Ask all for their raft peers; the reason if there are any, or somebody is silent."""
         asked = {rpc_address(each): each.node for each in alive if each != self._me}
-        asked |= {address: address for address in strangers if address not in asked}
         answers = await asyncio.gather(*(self._ask_peers(address) for address in asked))
         for name, answer in zip(asked.values(), answers, strict=True):
             if answer is not None and not isinstance(answer, str):
@@ -222,7 +216,7 @@ class Founding:
         try:
             peers: list[str] = await self._call(address, "Status.Peers", request, list[str])
         except ProconsulError as failure:
-            return None if _OTHER_DATACENTER in str(failure) else str(failure)
+            return str(failure)
         return peers or None
 
     async def _ask_promise(self, server: ServerMember, request: FoundRequest) -> FoundReply:

@@ -136,13 +136,22 @@ class Connection(RequestReader, asyncio.Protocol):
                 elif self._held:
                     self._parse_held()
                 else:
+                    if self._reading is not None:
+                        self._let_send(self._reading)
                     self._resume_reading()
                     return
         finally:
             self._is_advancing = False
 
+    def _let_send(self, exchange: Exchange) -> None:
+        its_turn = self._exchange is exchange or (self._exchange is None and not self._ahead)
+        if its_turn and exchange.waits_for_word and not exchange.body_is_complete:
+            exchange.waits_for_word = False
+            self._write(render.CONTINUE)
+
     def _run(self, exchange: Exchange) -> None:
         self._exchange = exchange
+        self._let_send(exchange)
         if exchange.request.path == "*":  # OPTIONS *, which Go answers without asking anybody
             self._respond(Response.plain(200))
             return

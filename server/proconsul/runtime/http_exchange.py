@@ -78,6 +78,7 @@ class Exchange:
     request: Request
     keep_alive: bool
     is_http_10: bool
+    waits_for_word: bool = False  # the client sends its body when it is told to (100 Continue)
     body_is_complete: bool = False
     upload: Upload | None = None
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import httptools
 
 from proconsul.api.http import Headers, Request
-from proconsul.runtime import http_response as render
 from proconsul.runtime.http_exchange import (
     UPLOAD_BUFFER_BYTES_MAX,
     Exchange,
@@ -55,6 +54,7 @@ class RequestReader(abc.ABC):
         self._url = b""
         self._fields: dict[str, list[str]] = {}
         self._in_head = False
+        self._in_line = False  # the request line has begun and not ended
         self._head_bytes = 0  # of it, from earlier reads
         self._reading: Exchange | None = None
         self._body: list[bytes] = []
@@ -71,8 +71,8 @@ class RequestReader(abc.ABC):
         """Say that this is no request, after the answers before it, and hang up."""
 
     @abc.abstractmethod
-    def _write(self, data: bytes) -> None:
-        """Send."""
+    def _let_send(self, exchange: Exchange) -> None:
+        """Tell a client that waits for it to send its body, after the answers before it."""
 
     @abc.abstractmethod
     def _pause_reading(self) -> None:
@@ -83,8 +83,20 @@ class RequestReader(abc.ABC):
         """Let it go on."""
 
     def _parse(self, data: bytes) -> None:
-        if not data.isascii() and self._reading is None and not self._in_head:
-            data = escape_request_line(data)
+        while data and not self._deaf:
+            if self._reading is not None:  # a body
+                self._feed(data)
+                return
+            # Where a request line begins only the parser knows, and it is asked between two lines.
+            is_ascii = data.isascii()
+            end = data.rfind(b"\n") if is_ascii else data.find(b"\n")
+            size = end + 1 or len(data)
+            lines, data = data[:size], data[size:]
+            at_request_line = self._in_line or not self._in_head
+            self._in_line = at_request_line and end < 0
+            self._feed(lines if is_ascii or not at_request_line else escape_request_line(lines))
+
+    def _feed(self, data: bytes) -> None:
         while data:
             try:
                 self._parser.feed_data(data)
@@ -179,7 +191,8 @@ class RequestReader(abc.ABC):
             self._refuse_body(exchange)
             return
         if headers.has("expect") and not exchange.is_http_10:
-            self._write(render.CONTINUE)
+            exchange.waits_for_word = True
+            self._let_send(exchange)
         if limit is None:
             exchange.upload = request.stream = Upload(self._resume_reading)
             self._submit(exchange)
@@ -224,14 +237,13 @@ class RequestReader(abc.ABC):
         self._submit(exchange)
 
 
-def escape_request_line(data: bytes) -> bytes:
-    """%-escape what is not ASCII in the first line.
+def escape_request_line(line: bytes) -> bytes:
+    """%-escape what is not ASCII in a request line, or in a part of one.
 
     A client need not escape the bytes of a key over 0x7f: Go takes them as they are, but llhttp
-    refuses them.
+    refuses them. One behind a body in the same piece is still refused: where a body ends only the
+    parser knows.
     """
-    line, separator, rest = data.partition(b"\n")
     if line.isascii():
-        return data
-    escaped = b"".join([b"%%%02X" % one if one > 0x7F else b"%c" % one for one in line])
-    return escaped + separator + rest
+        return line
+    return b"".join([b"%%%02X" % one if one > 0x7F else b"%c" % one for one in line])

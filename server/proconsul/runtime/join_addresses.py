@@ -1,8 +1,6 @@
-"""`retry_join`, `start_join`: texts to addresses of RPC ports, resolved anew each time.
+"""`retry_join`, `start_join`: texts to addresses of gossip ports, resolved anew each time.
 
-Consul's join addresses are those of the gossip port. As long as there is no gossip, an address
-without a port, or with our own Serf LAN port, means our RPC port on that host; any other port is
-taken for an RPC port as it stands.
+An address without a port means this agent's own Serf LAN port on that host.
 """
 
 import asyncio
@@ -12,7 +10,6 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from proconsul.config.failure import ConfigError
-from proconsul.wire.golang import join_host_port
 
 RESOLVE_S = 1.0  # for a name server to answer; a later answer counts in a later round
 ADDRESSES_MAX = 32  # of one name
@@ -21,12 +18,8 @@ Resolve = Callable[[str], Awaitable[list[str]]]
 """The IP addresses of a host's name. Raises OSError or UnicodeError."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """This server's own ports, which stand for those of the others."""
-
-    rpc: int
-    serf_lan: int
+Place = tuple[str, int]
+"""An IP address in text, and a port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +27,7 @@ class Resolved:
     """One text, and where it leads now; nowhere, and why."""
 
     text: str
-    addresses: tuple[str, ...] = ()  # `host:port` of RPC ports
+    addresses: tuple[Place, ...] = ()  # of gossip ports
     complaint: str = ""
 
 
@@ -59,12 +52,6 @@ def host_and_port(text: str, port: int) -> tuple[str, int]:
     return text.strip("[]"), port
 
 
-def rpc_place(text: str, ports: Ports) -> tuple[str, int]:
-    """The host, and the port on which its server takes calls."""
-    host, port = host_and_port(text, ports.serf_lan)
-    return host, ports.rpc if port == ports.serf_lan else port
-
-
 async def resolve_host(host: str) -> list[str]:
     """Ask the system. Raises OSError or UnicodeError."""
     loop = asyncio.get_running_loop()
@@ -75,11 +62,11 @@ async def resolve_host(host: str) -> list[str]:
 class JoinAddresses:
     """The texts of the configuration."""
 
-    def __init__(self, texts: Collection[str], ports: Ports, resolve: Resolve) -> None:
+    def __init__(self, texts: Collection[str], port: int, resolve: Resolve) -> None:
         """Raises ConfigError for texts that can never work."""
         refuse_cloud_join(texts)
         self.texts = tuple(dict.fromkeys(texts))
-        self._ports = ports
+        self._port = port
         self._resolve = resolve
         self._asking: dict[str, asyncio.Future[list[str]]] = {}
 
@@ -88,14 +75,14 @@ class JoinAddresses:
         return list(await asyncio.gather(*(self._resolved(text) for text in self.texts)))
 
     async def _resolved(self, text: str) -> Resolved:
-        host, port = rpc_place(text, self._ports)
+        host, port = host_and_port(text, self._port)
         try:
             found = await self._ask(host)
         except TimeoutError:
             return Resolved(text, complaint=f"lookup {host}: i/o timeout")
         except (OSError, UnicodeError):
             return Resolved(text, complaint=f"lookup {host}: no such host")
-        places = tuple(join_host_port(each, port) for each in found[:ADDRESSES_MAX])
+        places = tuple((each, port) for each in found[:ADDRESSES_MAX])
         return Resolved(text, places, "" if places else f"lookup {host}: no such host")
 
     async def _ask(self, host: str) -> list[str]:

@@ -1,80 +1,37 @@
-"""`consul join` and `-join`: reach another server, and say in Consul's words what went wrong.
-
-Where there is nobody to meet (the WAN pool is not there yet) only this server itself can be
-joined, as it is a member already. Who answers at another address is told that, by an error.
+"""`consul join` and `-join`: reach the pool through an address, and say in Consul's words what
+went wrong.
 """
 
 import asyncio
-import errno
-import os
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from proconsul.errors import RpcError
 from proconsul.runtime.join_addresses import host_and_port
-from proconsul.runtime.rpc_client import RpcTransportError
-from proconsul.wire.golang import join_host_port, list_of_errors
+from proconsul.wire.golang import list_of_errors
 
-DIAL_S = 10.0
-_NO_POOL = "there is no gossip pool yet: only a server of this kind can be joined, at its RPC port"
-
-Meet = Callable[[str, int], Awaitable[None]]
-"""Introduces this server at an IP address and port.
-
-Raises RpcTransportError if nobody answers, RpcError if whoever answers becomes no member.
-"""
+Join = Callable[[str, int], Awaitable[str]]
+"""Joins through an IP address and a gossip port: what is wrong, "" when it worked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """The gossip port of a pool, and the addresses under which this server is in it."""
-
-    port: int
-    own: frozenset[str]
-
-
-async def join(address: str, gate: Gate, meet: Meet | None = None) -> int:
-    """How many members were reached. Raises RpcError."""
-    reached, complaints = await reach(address, gate, meet)
+async def join(address: str, port: int, join_one: Join) -> int:
+    """How many members were reached; `port` is that of the pool. Raises RpcError."""
+    reached, complaints = await reach(address, port, join_one)
     if not reached:
         raise RpcError(list_of_errors(complaints))
     return reached
 
 
-async def reach(address: str, gate: Gate, meet: Meet | None) -> tuple[int, list[str]]:
+async def reach(address: str, port: int, join_one: Join) -> tuple[int, list[str]]:
     """(how many members were reached, what was wrong with the others)."""
-    host, port = host_and_port(address, gate.port)
+    host, port = host_and_port(address, port)
     try:
         addresses = await _resolve(address, host)
     except RpcError as failure:
         return 0, [str(failure)]
-    reached, complaints = 0, []
-    for found in addresses:
-        if found in gate.own and port == gate.port:
-            reached += 1
-            continue
-        complaint = await _met(found, port, meet)
-        if complaint:
-            complaints.append(f"Failed to join {found}: {complaint}")
-        else:
-            reached += 1
-    return reached, complaints
-
-
-async def _met(host: str, port: int, meet: Meet | None) -> str:
-    """What is wrong; "" if that server is a member now."""
-    if meet is None:
-        return await _complaint(host, port)
-    try:
-        await meet(host, port)
-    except RpcTransportError:
-        # Told as Consul would, which dials the gossip port.
-        return await _complaint(host, port)
-    except RpcError as failure:
-        text = str(failure)
-        return _NO_POOL if "can't find service" in text else text
-    return ""
+    told = await asyncio.gather(*(join_one(found, port) for found in addresses))
+    complaints = [complaint for complaint in told if complaint]
+    return len(told) - len(complaints), complaints
 
 
 async def _resolve(address: str, host: str) -> list[str]:
@@ -99,21 +56,3 @@ def _name_server() -> str:
         return ""
     found = [row[1] for row in rows if len(row) > 1 and row[0] == "nameserver"]
     return f" on {found[0]}:53" if found else ""
-
-
-async def _complaint(host: str, port: int) -> str:
-    try:
-        async with asyncio.timeout(DIAL_S):
-            _, writer = await asyncio.open_connection(host, port)
-    except OSError as failure:
-        return dial_complaint(join_host_port(host, port), failure)
-    writer.close()
-    return _NO_POOL
-
-
-def dial_complaint(address: str, failure: BaseException | None) -> str:
-    """As Go tells that nobody could be reached."""
-    if not isinstance(failure, OSError) or isinstance(failure, TimeoutError):
-        return f"dial tcp {address}: i/o timeout"
-    number = failure.errno or errno.EIO
-    return f"dial tcp {address}: connect: {os.strerror(number).lower()}"

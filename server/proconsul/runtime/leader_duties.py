@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from proconsul.endpoints.context import Context
 from proconsul.endpoints.coordinate_batch import PERIOD_S as COORDINATE_PERIOD_S
+from proconsul.endpoints.user_events import NEW_LEADER
 from proconsul.errors import ProconsulError
 from proconsul.fsm.commands import CoordinateBatch, MessageType
 from proconsul.leader.pool import Pool, ServerMember
@@ -18,7 +19,7 @@ from proconsul.model.session import Session, SessionRequest
 from proconsul.runtime.autopilot import Autopilot
 from proconsul.runtime.logs import logger
 from proconsul.runtime.raft_driver import RaftDriver
-from proconsul.runtime.reconciling import Reconciling
+from proconsul.runtime.reconciling import RaftPeers, Reconciling
 from proconsul.store import autopilot, sessions
 from proconsul.store.events import SessionCreated, SessionDestroyed, TombstoneAdded
 
@@ -41,6 +42,7 @@ class LeaderDuties:
         driver: RaftDriver,
         member: ServerMember,
         pool: Pool,
+        raft_peers: RaftPeers,
         pilot: Autopilot,
         first_autopilot: AutopilotConfig,
         ready: asyncio.Event,
@@ -50,7 +52,9 @@ class LeaderDuties:
         self._context = context
         self._driver = driver
         self._pilot = pilot
-        self._reconciling = Reconciling(context, driver, member, pool, pilot.servers_changed)
+        self._reconciling = Reconciling(
+            context, driver, member, pool, raft_peers, pilot.servers_changed
+        )
         self._first_autopilot = first_autopilot
         self._tombstones = TombstoneTimes()
         self._task: asyncio.Task[None] | None = None
@@ -101,9 +105,9 @@ class LeaderDuties:
                 case _:
                     pass
 
-    def pool_changed(self) -> None:
-        """A server came, went, or moved."""
-        self._reconciling.pool_changed()
+    def pool_changed(self, name: str) -> None:
+        """That member came, went, or moved."""
+        self._reconciling.pool_changed(name)
 
     def restored(self) -> None:
         """The whole state was replaced: take over anew."""
@@ -146,6 +150,7 @@ class LeaderDuties:
         await self._reconciling.register_own_node()
         self.ready.set()
         log.info("leadership established")
+        await context.lan.user_event(NEW_LEADER, context.facts.node_name.encode())
 
     async def _expire_sessions(self) -> None:
         context = self._context

@@ -7,6 +7,7 @@ asked. Nothing is decided here about raft.
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ from proconsul.raft.messages import (
 )
 from proconsul.raft.pairing import Signature
 from proconsul.rpc.first_byte import FirstByte
+from proconsul.runtime.logs import logger
 from proconsul.runtime.raft_conversation import (
     ConversationLimits,
     RaftConversation,
@@ -32,9 +34,14 @@ from proconsul.runtime.raft_conversation import (
 )
 from proconsul.runtime.raft_peer_connection import ConnectionLimits, PeerConnection
 from proconsul.runtime.raft_snapshot_sending import SnapshotSender, SnapshotSource
-from proconsul.runtime.rpc_client import ClientTls, dial
+from proconsul.runtime.rpc_client import dial
 from proconsul.runtime.rpc_streams import SocketStream
 from proconsul.runtime.server_lookup import Dial, ServerDialer, ServerLookup
+from proconsul.runtime.tls import ClientTls
+
+TOLD_MAX = 256  # addresses of which it is remembered what was told
+
+log = logger("raft")
 
 __all__ = ["LIMITS", "RaftTransport", "TransportLimits", "raft_dial"]
 
@@ -63,10 +70,24 @@ LIMITS = TransportLimits(
 
 
 def raft_dial(tls: Callable[[], ClientTls | None]) -> Dial:
-    """Connects in the clear or with the TLS of the moment, and says the raft byte."""
+    """Connects in the clear or with the TLS of the moment, and says the raft byte.
+
+    A certificate that is not believed is told once: nobody else would hear of it.
+    """
+    told: dict[str, str] = {}
 
     async def open_(address: str) -> SocketStream:
-        return await dial(address, FirstByte.RAFT, tls())
+        try:
+            stream = await dial(address, FirstByte.RAFT, tls())
+        except ssl.SSLError as failure:
+            if told.get(address) != str(failure):
+                if len(told) >= TOLD_MAX:
+                    told.clear()
+                told[address] = str(failure)
+                log.warning("failed to make a TLS connection to %s: %s", address, failure)
+            raise
+        told.pop(address, None)
+        return stream
 
     return open_
 

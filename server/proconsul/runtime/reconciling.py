@@ -1,27 +1,32 @@
 """While this server leads: the members of the pool into raft and into the catalog.
 
-Looked at every second, which costs a walk over a handful of servers, and when the pool says that
-it changed. Decisions are in leader/reconcile.py and leader/catalog_node.py.
+Whoever the pool says came, went or moved is looked at at once, and all of them once a minute, as in
+Consul: meanwhile an operator's own changes are let be. Decisions are in leader/reconcile.py and
+leader/catalog_node.py.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 
 from proconsul.endpoints.context import Context
 from proconsul.errors import ProconsulError
 from proconsul.fsm.commands import MessageType
-from proconsul.leader.catalog_node import due, registration
-from proconsul.leader.pool import Pool, PoolMember, ServerMember, Status
-from proconsul.leader.reconcile import Refused, next_step
+from proconsul.leader.catalog_node import as_member, due, forgotten, registration
+from proconsul.leader.pool import LanMember, Pool, PoolMember, ServerMember
+from proconsul.leader.reconcile import Refused, Step, next_step, strangers
 from proconsul.model.catalog import DeregisterRequest, RegisterRequest
 from proconsul.runtime.logs import logger
 from proconsul.runtime.member_changes import is_settled, try_change
 from proconsul.runtime.raft_driver import RaftDriver
 
-LOOK_EVERY_S = 1.0
-CATALOG_EVERY_S = 60.0  # Consul's interval: meanwhile an operator's own changes are let be
+RETRY_S = 1.0  # after a change of raft's members that could not be made
+ALL_EVERY_S = 60.0
 
 log = logger("leader")
+
+RaftPeers = Callable[[ServerMember], Awaitable[list[str]]]
+"""The addresses in the raft configuration of a server. Raises RpcError if it does not tell."""
 
 
 class Reconciling:
@@ -33,6 +38,7 @@ class Reconciling:
         driver: RaftDriver,
         me: ServerMember,
         pool: Pool,
+        raft_peers: RaftPeers,
         joined: Callable[[], None],
     ) -> None:
         """`joined` is told when a server came into raft's configuration, or moved."""
@@ -40,20 +46,26 @@ class Reconciling:
         self._driver = driver
         self._me = me
         self._pool = pool
+        self._raft_peers = raft_peers
         self._joined = joined
-        self._pool_changed = asyncio.Event()
+        self._servers_changed = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._names: set[str] = set()  # of members that changed
         self._told: set[Refused] = set()
 
-    def pool_changed(self) -> None:
-        """Somebody came, went, or moved."""
-        self._pool_changed.set()
+    def pool_changed(self, name: str) -> None:
+        """That member came, went, or moved."""
+        self._names.add(name)
+        self._changed.set()
+        self._servers_changed.set()
 
     async def register_own_node(self) -> None:
         """Put this server into the catalog, if it is not there; failing is only told.
 
         A refusal must not keep it from leading, and is tried again with all the others.
         """
-        for command in registration(self._context.state.read(), self._me):
+        member = as_member(self._me)
+        for command in registration(self._context.state.read(), self._me.datacenter, member):
             await self._try_to_write(command)
 
     async def run(self) -> None:
@@ -67,29 +79,52 @@ class Reconciling:
 
     async def _keep_servers(self) -> None:
         while True:
+            self._servers_changed.clear()
             while await self._step():
                 self._joined()
-            await self._look_again()
+            await _changed_within(self._servers_changed, self._patience_s())
 
-    async def _look_again(self) -> None:
-        try:
-            async with asyncio.timeout(LOOK_EVERY_S):
-                await self._pool_changed.wait()
-        except TimeoutError:
-            pass
-        self._pool_changed.clear()
+    def _patience_s(self) -> float:
+        """Nothing need be looked at for a minute, unless something is still to be done."""
+        step = self._next_step(self._pool.members())
+        is_settled_now = is_settled(self._driver.node)
+        return RETRY_S if step.change is not None or not is_settled_now else ALL_EVERY_S
 
     async def _step(self) -> bool:
         """Make the next change; whether there was one, and it is done."""
-        node = self._driver.node
-        if not is_settled(node):
+        members = await self._with_raft_peers(self._pool.members())
+        if not is_settled(self._driver.node):
             return False
-        step = next_step(
-            self._driver.me, self._me.datacenter, self._pool.members(), node.configuration
-        )
+        step = self._next_step(members)
         for refused in step.refused:
             self._tell(refused)
         return step.change is not None and await try_change(self._driver, step.change, step.why)
+
+    def _next_step(self, members: Iterable[PoolMember]) -> Step:
+        return next_step(
+            self._driver.me, self._me.datacenter, members, self._driver.node.configuration
+        )
+
+    async def _with_raft_peers(self, members: list[PoolMember]) -> list[PoolMember]:
+        """The servers that might be added say which cluster they are of; who is silent waits."""
+        asked = strangers(self._driver.me, members, self._driver.node.configuration)
+        if not asked:
+            return members
+        answers = await asyncio.gather(*map(self._ask, asked))
+        peers = {one.node: answer for one, answer in zip(asked, answers, strict=True)}
+        silent = {name for name, answer in peers.items() if answer is None}
+        return [
+            replace(one, server=replace(one.server, raft_peers=tuple(peers.get(name) or ())))
+            for one in members
+            if (name := one.server.node) not in silent
+        ]
+
+    async def _ask(self, server: ServerMember) -> list[str] | None:
+        try:
+            return await self._raft_peers(server)
+        except ProconsulError as failure:
+            log.debug("%s does not tell its raft peers: %s", server.node, failure)
+            return None
 
     def _tell(self, refused: Refused) -> None:
         if refused not in self._told:
@@ -99,46 +134,57 @@ class Reconciling:
     # ---------------------------------------------------------------- the catalog
 
     async def _keep_catalog(self) -> None:
-        """What the pool changed within a second; all of it now and then."""
-        seen: set[tuple[ServerMember, Status]] = set()
-        all_next_s = self._now_s() + CATALOG_EVERY_S
+        """What the pool changed, at once; all of it now and then."""
+        await self._write_due(self._pool.agents())
+        all_next_s = self._now_s() + ALL_EVERY_S
         while True:
-            members = self._pool.members()
             if self._now_s() >= all_next_s:
-                all_next_s = self._now_s() + CATALOG_EVERY_S
-                await self._write_all(members)
-            else:
-                others = [one for one in members if (one.server, one.status) not in seen]
-                await self._write_due(members, {one.server.node for one in others})
-            seen = {(one.server, one.status) for one in members}
-            await asyncio.sleep(LOOK_EVERY_S)
+                all_next_s = self._now_s() + ALL_EVERY_S
+                await self._write_all()
+            elif self._names:
+                names, self._names = self._names, set()
+                await self._write_due(one for one in self._pool.agents() if one.node in names)
+                await self._write_forgotten(names)
+            self._changed.clear()
+            if not self._names:
+                await _changed_within(self._changed, all_next_s - self._now_s())
 
-    async def _write_all(self, members: list[PoolMember]) -> None:
+    async def _write_all(self) -> None:
         try:
             await self._driver.barrier()
         except ProconsulError as failure:
             log.error("failed to wait for barrier: %s", failure)
             return
-        names = {self._me.node} | {one.server.node for one in members}
-        await self._write_due(members, names)
+        agents = self._pool.agents()
+        await self._write_due(agents)
+        await self._write_forgotten(None)
 
-    async def _write_due(self, members: list[PoolMember], names: set[str]) -> None:
-        """Of these nodes. One that cannot be written now waits until all are looked at."""
-        if not names:
+    async def _write_due(self, agents: Iterable[LanMember]) -> None:
+        """Of these. What cannot be written now waits until all are looked at."""
+        for command in due(self._context.state.read(), self._me, agents):
+            await self._try_to_write(command)
+
+    async def _write_forgotten(self, among: set[str] | None) -> None:
+        """Take out who is no member any more; of these names, or of all."""
+        members = {one.node for one in self._pool.agents()} | {self._me.node}
+        if among is not None and among <= members:
             return
-        for command in due(self._context.state.read(), self._me, members):
-            if command.node in names:
-                await self._try_to_write(command)
+        state = self._context.state.read()
+        for command in forgotten(state, self._me.datacenter, members):
+            if among is None or command.node in among:
+                await self._try_to_write(command, why="reaped")
 
-    async def _try_to_write(self, command: RegisterRequest | DeregisterRequest) -> None:
+    async def _try_to_write(
+        self, command: RegisterRequest | DeregisterRequest, why: str = "left"
+    ) -> None:
         try:
-            await self._write(command)
+            await self._write(command, why)
         except ProconsulError as failure:
-            log.error("failed to reconcile member %s: %s", command.node, failure)
+            log.error("failed to reconcile member: member=%s error=%s", command.node, failure)
 
-    async def _write(self, command: RegisterRequest | DeregisterRequest) -> None:
+    async def _write(self, command: RegisterRequest | DeregisterRequest, why: str) -> None:
         if isinstance(command, DeregisterRequest):
-            log.info("deregistering member: member=%s reason=left", command.node)
+            log.info("deregistering member: member=%s reason=%s", command.node, why)
             await self._context.log.propose(MessageType.DEREGISTER, command)
             return
         assert command.check is not None, "what is due says how the node is"
@@ -152,3 +198,11 @@ class Reconciling:
 
     def _now_s(self) -> float:
         return self._context.world.now_s()
+
+
+async def _changed_within(changed: asyncio.Event, patience_s: float) -> None:
+    try:
+        async with asyncio.timeout(max(patience_s, 0.0)):
+            await changed.wait()
+    except TimeoutError:
+        pass

@@ -7,7 +7,6 @@ RemoteError, and RpcTransportError says whether the request may have reached any
 import asyncio
 import itertools
 import socket
-import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,13 +24,13 @@ from proconsul.rpc.msgpack_rpc import (
 from proconsul.rpc.snapshot_stream import HeadReader, SnapshotRequest, SnapshotResponse
 from proconsul.runtime.rpc_streams import SocketStream, open_on
 from proconsul.runtime.rpc_yamux import YamuxConnection, YamuxStream
+from proconsul.runtime.tls import ClientTls
 from proconsul.wire.golang import SECOND
 from proconsul.wire.gostruct import GoStruct, WireError, encode
 from proconsul.wire.msgpack import MsgpackError
 
 REPLY_BYTES_MAX = 256 * 1024 * 1024
 IDLE_STREAMS_MAX = 64  # of one connection, kept for the next calls
-TLS_HANDSHAKE_S = 10.0
 JITTER_FRACTION = 16  # what a server adds to the time of a blocking query, at the most
 
 
@@ -48,14 +47,6 @@ class ClientLimits:
     # and sit in one of them for as long as a cut lasted after that is over.
     unacknowledged_s: float = 5.0
     snapshot_silence_s: float = 60.0  # between two pieces of an archive
-
-
-@dataclass(frozen=True, slots=True)
-class ClientTls:
-    """`verify_outgoing`: how connections are encrypted; "" checks no name."""
-
-    context: ssl.SSLContext
-    server_hostname: str
 
 
 class RemoteError(RpcError):
@@ -120,6 +111,12 @@ class _Link:
             conversation.stream.close()
         return _Conversation(await self.connection.open_stream())
 
+    def abort(self, reason: str) -> None:
+        """Close it; calls that wait fail."""
+        self.connection.abort(reason)
+        if self.closing is not None:
+            self.closing.cancel()
+
     def give_back(self, conversation: _Conversation) -> None:
         """It may be used again."""
         if len(self.idle) < IDLE_STREAMS_MAX:
@@ -135,6 +132,7 @@ class RpcClient:
         self.tls = tls  # replaced at a reload; open connections stay as they are
         self._limits = limits
         self._links: dict[str, asyncio.Task[_Link]] = {}
+        self._all: set[_Link] = set()  # those, too, that take no further calls
         self._sequence = itertools.count(1)
         self._closed = False
 
@@ -231,10 +229,7 @@ class RpcClient:
         task = self._links.get(address)
         if task is not None and task.done() and _is_good(task):
             del self._links[address]
-            link = task.result()
-            link.connection.abort("no answer")
-            if link.closing is not None:
-                link.closing.cancel()
+            task.result().abort("no answer")
 
     async def close(self) -> None:
         """Close all connections; calls that wait fail."""
@@ -242,13 +237,10 @@ class RpcClient:
         for task in list(self._links.values()):
             task.cancel()
             await asyncio.wait({task})
-            if not task.cancelled() and task.exception() is None:
-                link = task.result()
-                link.connection.abort("client closed")
-                if link.closing is not None:
-                    link.closing.cancel()
-                await asyncio.wait({link.running})
         self._links.clear()
+        for link in list(self._all):
+            link.abort("client closed")
+            await asyncio.wait({link.running})
 
     # ------------------------------------------------------------ inside
 
@@ -278,7 +270,10 @@ class RpcClient:
         unacknowledged_s = self._limits.unacknowledged_s
         stream = await self._open(address, FirstByte.MULTIPLEX_V2, unacknowledged_s)
         connection = YamuxConnection(stream, is_client=True, on_stream=_refuse)
-        return _Link(connection, asyncio.create_task(connection.run()))
+        link = _Link(connection, asyncio.create_task(connection.run()))
+        self._all.add(link)
+        link.running.add_done_callback(lambda _: self._all.discard(link))
+        return link
 
     def _watch_idle(self, address: str, link: _Link) -> None:
         if not link.busy and link.closing is None and not link.connection.is_lost:
@@ -355,28 +350,25 @@ async def dial(
         patience_ms = round(unacknowledged_s * 1000)
         dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience_ms)
         await loop.sock_connect(dialled, where)
-        if tls is None:
-            stream = await open_on(dialled, is_server=False)
-        else:
+        if tls is not None:
             await loop.sock_sendall(dialled, bytes([FirstByte.TLS]))
-            stream = await open_on(
-                dialled,
-                tls=tls.context,
-                tls_timeout_s=TLS_HANDSHAKE_S,
-                server_hostname=tls.server_hostname or None,
-                is_server=False,
-            )
     except BaseException:
         dialled.close()
         raise
+    stream = await open_on(
+        dialled,
+        tls=None if tls is None else tls.context,
+        server_hostname=None if tls is None else tls.server_hostname or None,
+        is_server=False,
+    )
     stream.writer.write(bytes([first]))
     return stream
 
 
 def _is_good(task: asyncio.Task[_Link]) -> bool:
-    return (
-        not task.cancelled() and task.exception() is None and not task.result().connection.is_lost
-    )
+    if task.cancelled() or task.exception() is not None:
+        return False
+    return task.result().connection.opens_streams
 
 
 def _look_at(task: asyncio.Task[_Link]) -> None:

@@ -57,7 +57,7 @@ class Conversations:
         """`methods` says what arguments a method has; `serve` does the call."""
         self._methods = methods
         self._serve = serve
-        self._limits = limits
+        self.limits = limits
         self._telemetry = telemetry
         self._busy = 0
         self._arriving_bytes = 0
@@ -85,12 +85,12 @@ class Conversations:
 
     async def converse(self, stream: ByteStream) -> None:
         """Serve a stream to its end, and close it."""
-        reader = CallReader(self._limits.size_bytes_max)
+        reader = CallReader(self.limits.size_bytes_max)
         try:
             while (call := await self._next_call(stream, reader)) is not None:
                 answer, goes_on = await self._answer(stream, reader, call)
                 with self._counted():
-                    async with asyncio.timeout(self._limits.reply_s_max):
+                    async with asyncio.timeout(self.limits.reply_s_max):
                         await stream.write(answer)
                 if not goes_on:
                     return
@@ -109,9 +109,9 @@ class Conversations:
             while (call := reader.next_call()) is None:
                 self._arriving_bytes += reader.pending_bytes - counted
                 counted = reader.pending_bytes
-                if self._arriving_bytes > self._limits.arriving_bytes_max:
+                if self._arriving_bytes > self.limits.arriving_bytes_max:
                     raise ValueTooLargeError("too many large requests at once")
-                patience_s = None if reader.is_between_calls else self._limits.arrival_s_max
+                patience_s = None if reader.is_between_calls else self.limits.arrival_s_max
                 async with asyncio.timeout(patience_s):
                     data = await stream.read()
                 if not data:

@@ -21,7 +21,7 @@ from proconsul.endpoints.forward import (
     decide,
     reply_type_of,
 )
-from proconsul.endpoints.methods import Method, Methods
+from proconsul.endpoints.methods import Method, Methods, missing_features
 from proconsul.errors import NoLeaderError, RpcError
 from proconsul.runtime.rpc_client import RpcClient, RpcTransportError, can_retry
 
@@ -99,6 +99,8 @@ class Forwarder:
             leader_address="" if leads else log.leader_address(),
             has_heard_of_a_leader=leads or log.leader_known() or log.last_contact_ns() > 0,
             leaves=self._leaves(),
+            primary_datacenter=self._context.facts.primary_datacenter,
+            missing=missing_features(self._context.facts),
         )
         return decide(method, request, standing)
 

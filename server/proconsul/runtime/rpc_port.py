@@ -4,23 +4,32 @@ It serves the method table and snapshots to whoever speaks Consul's RPC, and han
 connections of other servers to the transport.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol
 
 from proconsul.config.schema import Config
 from proconsul.endpoints.context import Context
 from proconsul.endpoints.methods import Methods
-from proconsul.runtime.agent_settings import tls_settings
+from proconsul.endpoints.table import INSECURE_METHODS
 from proconsul.runtime.listening import ListenError, reason_of
-from proconsul.runtime.raft_snapshots import RaftSnapshots
 from proconsul.runtime.rpc_client import RpcClient
-from proconsul.runtime.rpc_server import RaftHandoff, RpcLimits, RpcServer, RpcTls
+from proconsul.runtime.rpc_server import Calls, RaftHandoff, RpcLimits, RpcServer
 from proconsul.runtime.rpc_snapshots import Snapshots
-from proconsul.runtime.tls import server_context
+from proconsul.runtime.tls import RpcTls, rpc_incoming
 from proconsul.telemetry import Telemetry
 from proconsul.wire.golang import join_host_port
 
 REQUEST_BYTES_MIN = 8 << 20
+
+
+class Archives(Protocol):
+    """Saves and restores the state of this server (runtime/raft_snapshots.py)."""
+
+    async def save(self) -> tuple[int, AsyncIterator[bytes]]:
+        """(index, archive) of the state as it is."""
+
+    async def restore(self, archive: AsyncIterator[bytes]) -> None:
+        """Replace the state of the cluster."""
 
 
 class RpcPort:
@@ -30,7 +39,7 @@ class RpcPort:
         self,
         config: Config,
         context: Context,
-        snapshots: RaftSnapshots,
+        snapshots: Archives,
         methods: Methods,
         serve: Callable[[str, Any], Awaitable[Any]],
         client: RpcClient,
@@ -48,13 +57,18 @@ class RpcPort:
             restore=snapshots.restore,
             client=client,
         )
+        self._datacenter = config.datacenter
+
+        async def serve_insecure(method: str, request: Any) -> Any:
+            return await INSECURE_METHODS.call(context, method, request)
+
         self._server = RpcServer(
-            methods=methods,
-            serve=serve,
+            calls=Calls(methods, serve),
+            insecure_calls=Calls(INSECURE_METHODS, serve_insecure),
             snapshots=self.snapshots,
             raft_handoff=raft_handoff,
             limits=_limits(config),
-            tls=_tls(config),
+            tls=self._tls(config),
             telemetry=telemetry,
         )
 
@@ -74,12 +88,15 @@ class RpcPort:
 
     def reload(self, config: Config) -> None:
         """Take another certificate and other limits. Raises TlsError with nothing changed."""
-        self._server.reload_tls(_tls(config))
-        self._server.limits = _limits(config)
+        self._server.reload_tls(self._tls(config))
+        self._server.reload_limits(_limits(config))
 
     async def stop(self, grace_s: float) -> None:
         """Accept nothing more, and end what is open."""
         await self._server.stop(grace_s)
+
+    def _tls(self, config: Config) -> RpcTls:
+        return rpc_incoming(config.tls, datacenter=self._datacenter, domain=config.dns.domain)
 
 
 def _limits(config: Config) -> RpcLimits:
@@ -89,13 +106,4 @@ def _limits(config: Config) -> RpcLimits:
         handshake_timeout_s=limits.rpc_handshake_timeout_s,
         connections_per_client_max=limits.rpc_max_conns_per_client,
         request_bytes_max=max(REQUEST_BYTES_MIN, 2 * values_bytes_max),
-    )
-
-
-def _tls(config: Config) -> RpcTls:
-    tls = config.tls
-    has_certificate = bool(tls.cert_file and tls.key_file)
-    return RpcTls(
-        context=server_context(tls_settings(config)) if has_certificate else None,
-        verify_incoming=tls.verify_incoming or tls.verify_incoming_rpc,
     )

@@ -1,7 +1,7 @@
-"""The RPC port: accepts connections, reads the first byte, and serves what it asks for.
+"""The RPC port: accepts connections, learns what they are for, and serves that.
 
-Nothing is said before the client speaks. Who says nothing in time, comes too often, or asks for
-what is not served, is closed without a word, as in Consul (wire/rpc.md section 1).
+Who says nothing in time, or comes too often, is closed without a word, as in Consul. What a
+certificate, a limit or a policy means is decided for new connections by what holds then.
 """
 
 import asyncio
@@ -9,15 +9,17 @@ import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proconsul.endpoints.methods import Methods
-from proconsul.rpc.first_byte import Service, service_for
+from proconsul.rpc.first_byte import Service
 from proconsul.runtime.logs import logger
 from proconsul.runtime.rpc_conversation import Conversations, RequestLimits, Serve
+from proconsul.runtime.rpc_opening import Opened, opened_on
 from proconsul.runtime.rpc_snapshots import SnapshotHandler, serve_snapshot
-from proconsul.runtime.rpc_streams import SocketStream, open_on
+from proconsul.runtime.rpc_streams import SocketStream
 from proconsul.runtime.rpc_yamux import YamuxConnection, YamuxStream
+from proconsul.runtime.tls import RpcTls
 from proconsul.telemetry import Telemetry
 
 LISTEN_BACKLOG = 1024
@@ -25,6 +27,7 @@ ACCEPT_PAUSE_S = 0.1  # after an accept that failed: out of file descriptors, mo
 CLOSE_S = 10.0  # for a client to take the last of what it asked for
 STOP_CLOSE_S = 1.0  # the same when the server stops
 SNAPSHOT_SILENCE_S = 60.0  # between two pieces of an archive
+INSECURE_REQUEST_BYTES_MAX = 64 * 1024  # of who is not known yet: a CSR and a JWT are far smaller
 
 RaftHandoff = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 """Serves a connection of the raft transport to its end; the server closes it then."""
@@ -36,7 +39,7 @@ log = logger("rpc")
 class RpcLimits:
     """What one client may take."""
 
-    handshake_timeout_s: float  # limits.rpc_handshake_timeout: the first byte, and TLS
+    handshake_timeout_s: float  # limits.rpc_handshake_timeout: first bytes and TLS; 0: no limit
     connections_per_client_max: int  # limits.rpc_max_conns_per_client; 0 or less: no limit
     request_bytes_max: int = 8 * 1024 * 1024  # arguments of one call
     arriving_bytes_max: int = 256 * 1024 * 1024  # of all calls whose arguments are not whole
@@ -45,11 +48,11 @@ class RpcLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class RpcTls:
-    """The certificate, if there is one, and whether anything else is turned away."""
+class Calls:
+    """What can be called, and who does it; `serve` raises ProconsulError."""
 
-    context: ssl.SSLContext | None
-    verify_incoming: bool
+    methods: Methods
+    serve: Serve
 
 
 @dataclass(slots=True)
@@ -64,35 +67,34 @@ class RpcServer:
     def __init__(
         self,
         *,
-        methods: Methods,
-        serve: Serve,
+        calls: Calls,
+        insecure_calls: Calls,
         snapshots: SnapshotHandler,
         raft_handoff: RaftHandoff,
         limits: RpcLimits,
         tls: RpcTls,
         telemetry: Telemetry,
     ) -> None:
-        """`serve` does a call of the table, here or at the leader; it raises ProconsulError."""
-        self.limits = limits  # replaced at a reload
+        """`insecure_calls` are for agents that have no certificate yet."""
+        self.limits = limits
         self._snapshots = snapshots
         self._raft_handoff = raft_handoff
         self._tls = tls
         self._telemetry = telemetry
         self._conversations = Conversations(
-            methods,
-            serve,
-            RequestLimits(
-                size_bytes_max=limits.request_bytes_max,
-                arriving_bytes_max=limits.arriving_bytes_max,
-                arrival_s_max=limits.request_arrival_s_max,
-                reply_s_max=limits.reply_s_max,
-            ),
+            calls.methods, calls.serve, _request_limits(limits), telemetry
+        )
+        self._insecure = Conversations(
+            insecure_calls.methods,
+            insecure_calls.serve,
+            replace(_request_limits(limits), size_bytes_max=INSECURE_REQUEST_BYTES_MAX),
             telemetry,
         )
         self._stopping = False
         self._listeners: list[_Listener] = []
         self._tasks: set[asyncio.Task[None]] = set()  # a connection or a stream each
         self._per_client: dict[str, int] = {}
+        self._yamux: set[YamuxConnection] = set()
 
     @property
     def connection_count(self) -> int:
@@ -124,6 +126,11 @@ class RpcServer:
         """Use another certificate or policy for the connections from now on."""
         self._tls = tls
 
+    def reload_limits(self, limits: RpcLimits) -> None:
+        """Use others for the connections, and the streams, from now on."""
+        self.limits = limits
+        self._conversations.limits = _request_limits(limits)
+
     async def stop(self, grace_s: float) -> None:
         """Accept nothing more, answer what was asked, for at most `grace_s` seconds; then close.
 
@@ -135,6 +142,8 @@ class RpcServer:
             await asyncio.wait({listener.accepting})
             listener.listening.close()
         self._listeners.clear()
+        for connection in self._yamux:
+            connection.leave()
         await self._conversations.wait_until_idle(grace_s)
         tasks = set(self._tasks)
         for task in tasks:
@@ -184,76 +193,36 @@ class RpcServer:
             log.error("a connection failed", exc_info=failure)
 
     async def _serve_connection(self, connected: socket.socket, client: str) -> None:
+        patience_s = self.limits.handshake_timeout_s
         try:
-            opened = await self._open(connected)
+            async with asyncio.timeout(patience_s if patience_s > 0 else None):
+                opened = await opened_on(connected, self._tls)
             if opened is not None:
-                await self._serve(*opened)
+                await self._serve(opened)
+        except ssl.SSLError as failure:
+            log.warning("TLS handshake failed: conn=from=%s error=%s", client, failure)
         except (OSError, asyncio.IncompleteReadError) as failure:
-            log.debug("from %s: %s", client, failure)
+            log.debug("from %s: %s", client, str(failure) or "it says nothing")
         finally:
             self._leave(client)
 
-    async def _open(self, connected: socket.socket) -> tuple[Service, SocketStream] | None:
-        """What the client wants, and its stream behind the first byte; None: it is closed."""
-        patience_s = self.limits.handshake_timeout_s
+    async def _serve(self, opened: Opened) -> None:
+        stream = opened.stream
         try:
-            connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            async with asyncio.timeout(patience_s):
-                # One byte, so that a TLS handshake behind it is left for who understands it.
-                first = await asyncio.get_running_loop().sock_recv(connected, 1)
-            service = self._service_for(first, inside_tls=False)
-        except BaseException:
-            connected.close()
-            raise
-        if service is None:
-            connected.close()
-            return None
-        if service is Service.TLS:
-            return await self._open_tls(connected, patience_s)
-        return service, await open_on(connected, is_server=True)
-
-    async def _open_tls(
-        self, connected: socket.socket, patience_s: float
-    ) -> tuple[Service, SocketStream] | None:
-        stream = await open_on(
-            connected, tls=self._tls.context, tls_timeout_s=patience_s, is_server=True
-        )
-        try:
-            async with asyncio.timeout(patience_s):
-                first = await stream.reader.readexactly(1)
-            service = self._service_for(first, inside_tls=True)
-        except BaseException:
-            stream.abort()
-            raise
-        if service is None:
-            stream.close()
-            return None
-        return service, stream
-
-    def _service_for(self, first: bytes, *, inside_tls: bool) -> Service | None:
-        if not first:
-            return None
-        service = service_for(
-            first[0],
-            inside_tls=inside_tls,
-            has_tls=self._tls.context is not None,
-            wants_tls=self._tls.verify_incoming,
-        )
-        if service is None:
-            log.info("unrecognized RPC byte: %d", first[0])
-        return service
-
-    async def _serve(self, service: Service, stream: SocketStream) -> None:
-        try:
-            if service is Service.CALLS:
-                await self._conversations.converse(stream)
-            elif service is Service.YAMUX:
-                await self._serve_yamux(stream)
-            elif service is Service.SNAPSHOT:
-                await serve_snapshot(stream, self._snapshots, SNAPSHOT_SILENCE_S)
-            else:
-                self._telemetry.count("rpc.raft_handoff")
-                await self._raft_handoff(stream.reader, stream.writer)
+            match opened.service:
+                case Service.CALLS:
+                    await self._conversations.converse(stream)
+                case Service.TLS_INSECURE:
+                    await self._insecure.converse(stream)
+                case Service.YAMUX:
+                    await self._serve_yamux(stream)
+                case Service.SNAPSHOT:
+                    await serve_snapshot(stream, self._snapshots, SNAPSHOT_SILENCE_S)
+                case Service.RAFT:
+                    self._telemetry.count("rpc.raft_handoff")
+                    await self._raft_handoff(stream.reader, stream.writer)
+                case Service.TLS | Service.TLS_NATIVE:
+                    raise AssertionError("they have become something else")
         finally:
             stream.close()
             await stream.closed(STOP_CLOSE_S if self._stopping else CLOSE_S)
@@ -262,4 +231,18 @@ class RpcServer:
         def on_stream(opened: YamuxStream) -> None:
             self._spawn(self._conversations.converse(opened))
 
-        await YamuxConnection(stream, is_client=False, on_stream=on_stream).run()
+        connection = YamuxConnection(stream, is_client=False, on_stream=on_stream)
+        self._yamux.add(connection)
+        try:
+            await connection.run()
+        finally:
+            self._yamux.discard(connection)
+
+
+def _request_limits(limits: RpcLimits) -> RequestLimits:
+    return RequestLimits(
+        size_bytes_max=limits.request_bytes_max,
+        arriving_bytes_max=limits.arriving_bytes_max,
+        arrival_s_max=limits.request_arrival_s_max,
+        reply_s_max=limits.reply_s_max,
+    )

@@ -7,7 +7,7 @@ while the peer does not read.
 import asyncio
 import socket
 import ssl
-from typing import Protocol
+from typing import Any, Protocol
 
 from proconsul.runtime.rpc_tls import TlsTransport
 
@@ -41,6 +41,21 @@ class SocketStream:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
+
+    @property
+    def alpn_protocol(self) -> str | None:
+        """What ALPN has chosen; None without TLS, too."""
+        return None if (tls := self._tls) is None else tls.alpn_protocol
+
+    @property
+    def peer_certificate(self) -> dict[str, Any] | None:
+        """What the peer has shown, if it was asked for it and it is good."""
+        return None if (tls := self._tls) is None else tls.peer_certificate
+
+    @property
+    def _tls(self) -> TlsTransport | None:
+        transport = self.writer.transport
+        return transport if isinstance(transport, TlsTransport) else None
 
     async def read(self) -> bytes:
         """Some bytes, b"" at the end."""
@@ -76,29 +91,42 @@ async def open_on(
     connected: socket.socket,
     *,
     tls: ssl.SSLContext | None = None,
-    tls_timeout_s: float = 0.0,
     server_hostname: str | None = None,
     is_server: bool,
+    received: bytes = b"",
 ) -> SocketStream:
-    """A stream on a connected socket, of which nothing is left unread. OSError, TimeoutError."""
+    """A stream on a connected socket, which it owns; with `tls`, once hands are shaken.
+
+    `received` was read from the socket already, and belongs to the handshake. Raises OSError, and
+    ValueError for a name that cannot be one.
+    """
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=READ_BYTES, loop=loop)
     above = asyncio.StreamReaderProtocol(reader, loop=loop)
     encrypted: TlsTransport | None = None
-    if tls is not None:
-        encrypted = TlsTransport(above, tls, is_server=is_server, server_hostname=server_hostname)
-    protocol = encrypted or above
-    if is_server:
-        transport, _ = await loop.connect_accepted_socket(lambda: protocol, connected)
-    else:
-        transport, _ = await loop.create_connection(lambda: protocol, sock=connected)
+    try:
+        if tls is not None:
+            encrypted = TlsTransport(
+                above,
+                tls,
+                is_server=is_server,
+                server_hostname=server_hostname,
+                received=received,
+            )
+        protocol = encrypted or above
+        if is_server:
+            transport, _ = await loop.connect_accepted_socket(lambda: protocol, connected)
+        else:
+            transport, _ = await loop.create_connection(lambda: protocol, sock=connected)
+    except BaseException:
+        connected.close()
+        raise
     transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
     if encrypted is None:
         return SocketStream(reader, asyncio.StreamWriter(transport, above, reader, loop))
     try:
-        async with asyncio.timeout(tls_timeout_s):
-            await encrypted.ready
-    except (TimeoutError, asyncio.CancelledError):
+        await encrypted.ready
+    except asyncio.CancelledError:
         transport.abort()
         raise
     return SocketStream(reader, asyncio.StreamWriter(encrypted, above, reader, loop))

@@ -26,10 +26,13 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         *,
         is_server: bool,
         server_hostname: str | None,
+        received: bytes = b"",
     ) -> None:
+        """`received` was read before, and comes first. Raises ValueError for a bad name."""
         super().__init__()
         self._above: asyncio.BaseProtocol = above
         self._incoming = ssl.MemoryBIO()
+        self._incoming.write(received)
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_side=is_server, server_hostname=server_hostname
@@ -178,12 +181,20 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         return self._below is None or self._below.is_closing()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """`ssl_object`, `peercert`, and what the connection below tells."""
+        """`ssl_object` and what the connection below tells."""
         if name == "ssl_object":
             return self._tls
-        if name == "peercert":
-            return self._tls.getpeercert()
         return default if self._below is None else self._below.get_extra_info(name, default)
+
+    @property
+    def peer_certificate(self) -> dict[str, Any] | None:
+        """What the peer has shown, if it was asked for it and it is good."""
+        return self._tls.getpeercert()
+
+    @property
+    def alpn_protocol(self) -> str | None:
+        """What ALPN has chosen."""
+        return self._tls.selected_alpn_protocol()
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Put another protocol above."""

@@ -20,6 +20,7 @@ from proconsul.rpc.yamux_events import (
     StreamOpened,
     StreamReset,
 )
+from proconsul.rpc.yamux_frame import GoAwayCode
 from proconsul.runtime.rpc_streams import WRITE_BUFFER_BYTES, SocketStream, StreamLostError
 
 STREAM_BUFFER_BYTES = 64 * 1024  # of one stream, beyond its window
@@ -144,6 +145,11 @@ class YamuxConnection:
         """Streams that somebody here uses."""
         return len(self._streams)
 
+    @property
+    def opens_streams(self) -> bool:
+        """Whether it is of use for another stream: nobody leaves, and it is not lost."""
+        return not self.is_lost and self._session.opens_streams
+
     async def run(self) -> None:
         """Take what comes in until the connection ends; all streams are lost then."""
         self._timers["keepalive"] = self._loop.call_later(KEEPALIVE_S, self._keep_alive)
@@ -164,6 +170,11 @@ class YamuxConnection:
         """End it at once."""
         self.reason = reason
         self._socket.abort()
+
+    def leave(self) -> None:
+        """Ask the peer to go elsewhere with new streams; those that are open go on."""
+        self._session.leave(GoAwayCode.NORMAL)
+        self._flush_soon()
 
     async def open_stream(self) -> YamuxStream:
         """A new stream, as soon as the peer's backlog has room. Raises StreamLostError."""
@@ -193,6 +204,9 @@ class YamuxConnection:
         try:
             self._session.send(stream.id, data)
         except yamux.StreamClosedError as failure:
+            raise StreamLostError(str(failure)) from failure
+        except yamux.TooMuchUnsentError as failure:
+            stream.abort()
             raise StreamLostError(str(failure)) from failure
         self._flush_soon()
         # Much is waited for to the end, so that who stops afterwards cuts nothing off.
@@ -242,7 +256,7 @@ class YamuxConnection:
             case SessionEnded(reason):
                 self.reason = reason
             case PeerLeaves():
-                return  # what is open goes on
+                self._wake_openers()  # in vain; what is open goes on
 
     def _on_stream_event(
         self, event: DataReceived | StreamOpened | StreamEnded | StreamReset

@@ -1,113 +1,42 @@
-"""`/v1/agent/self` and the members list: what this agent says of itself."""
+"""What a server says of itself and of its pools, besides what every agent does."""
 
-import asyncio
-import os
-import platform
-from collections.abc import Sequence
-from typing import Any
+from typing import Protocol
 
-from proconsul import CONSUL_VERSION, __version__
 from proconsul.api.process import Member
-from proconsul.config.schema import Config, LoadedConfig
-from proconsul.leader.pool import PoolMember, Status
-from proconsul.runtime.agent_settings import node_meta
-from proconsul.runtime.debug_config import debug_config
+from proconsul.config.schema import Config
+from proconsul.gossip.effects import PoolMember
 from proconsul.runtime.local_agent import LocalAgent
+from proconsul.runtime.own_description import Stats, own_stats
 from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.runtime.replicated_log import contact_text
 
-VSN = (2, 3, 2)  # versions of Consul's own protocol: min, max, current
-REVISION = ""  # of the Consul that this server behaves as; a release tells none
-OWN_REVISION = f"proconsul-{__version__}"  # in the statistics, where no client looks for Consul's
-_GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+class Pool(Protocol):
+    """What is shown of the gossip pool."""
+
+    def stats(self) -> dict[str, str]:
+        """What `consul info` shows of the pool."""
 
 
-def member_of(config: Config, member: PoolMember, *, wan: bool) -> Member:
-    """A server with the tags that Consul servers gossip.
-
-    What servers do not tell each other without gossip is taken to be as it is here.
-    """
-    server = member.server
-    low, high, current = VSN
-    tags = {
-        "acls": "1" if config.acl.enabled else "0",
-        "build": f"{server.version}:{REVISION}",
-        "dc": server.datacenter,
-        "ft_fs": "1",  # it knows federation states
-        "id": server.node_id,
-        "port": str(server.rpc_port),
-        "raft_vsn": str(server.raft_version),
-        "role": "consul",
-        "segment": "",
-        "vsn": str(current),
-        "vsn_max": str(high),
-        "vsn_min": str(low),
-    }
-    if not wan and config.ports.serf_wan >= 0:
-        tags["wan_join_port"] = str(config.ports.serf_wan)
-    if server.bootstrap:
-        if config.bootstrap or not config.dev_mode:  # -dev founds a cluster, and does not say so
-            tags["bootstrap"] = "1"
-    elif server.expect:
-        tags["expect"] = str(server.expect)
-    if config.tls.verify_outgoing:
-        tags["use_tls"] = "1"
-    if server.non_voter:
-        tags["nonvoter"] = "1"
-    is_own = server.address == config.cluster.advertise_addr
+def shown_in_wan(config: Config, member: PoolMember, *, is_own: bool) -> Member:
+    """A server of this datacenter as the pool of all datacenters would show it."""
+    tags = {name: value for name, value in member.tags.items() if name != "wan_join_port"}
     return Member(
-        name=f"{server.node}.{server.datacenter}" if wan else server.node,
-        address=config.cluster.advertise_addr_wan if wan and is_own else server.address,
-        port=config.ports.serf_wan if wan else config.ports.serf_lan,
+        name=f"{member.name}.{config.datacenter}",
+        address=config.cluster.advertise_addr_wan if is_own else member.address.host,
+        port=config.ports.serf_wan,
         tags=tags,
         status=int(member.status),
-        protocol=server.serf_protocol,
-        delegate=(2, 5, 4),
+        protocol=member.protocol,
+        delegate=member.delegate,
     )
 
 
-def describe(
-    loaded: LoadedConfig,
-    node_id: str,
-    member: Member,
-    driver: RaftDriver,
-    local: LocalAgent,
-    members: Sequence[PoolMember],
-) -> dict[str, Any]:
-    """The builtins of the answer; its Member is a `Member`."""
-    config = loaded.config
-    return {
-        "Config": {
-            "Datacenter": config.datacenter,
-            "NodeName": config.node_name,
-            "NodeID": node_id,
-            "Revision": REVISION,
-            "Server": config.server,
-            "Version": CONSUL_VERSION,
-        },
-        "DebugConfig": debug_config(loaded, node_id, REVISION),
-        "Coord": None
-        if config.disable_coordinates
-        else {"Vec": [0.0] * 8, "Error": 1.5, "Adjustment": 0.0, "Height": 1e-05},
-        "Member": member,
-        "Stats": stats(config, driver, local, members),
-        "Meta": dict(sorted(node_meta(config).items())),
-    }
-
-
-def stats(
-    config: Config, driver: RaftDriver, local: LocalAgent, members: Sequence[PoolMember]
-) -> dict[str, dict[str, str]]:
-    """What `consul info` prints: sections of text."""
-    kinds = [check.type for check in local.checks().values()]
+def server_stats(config: Config, driver: RaftDriver, local: LocalAgent, lan: Pool) -> Stats:
+    """What `consul info` prints."""
     node = driver.node
     sections = {
-        "agent": {
-            "check_monitors": str(kinds.count("script")),
-            "check_ttls": str(kinds.count("ttl")),
-            **local.stats(),
-        },
-        "build": {"prerelease": "", "revision": OWN_REVISION, "version": CONSUL_VERSION},
+        **own_stats(local),
         "consul": {
             "acl": "enabled" if config.acl.enabled else "disabled",
             "bootstrap": _word(config.bootstrap),
@@ -117,18 +46,10 @@ def stats(
             "server": "true",
         },
         "raft": _raft(driver),
-        "runtime": {
-            "arch": _GO_ARCHITECTURES.get(platform.machine(), platform.machine()),
-            "cpu_count": str(os.cpu_count()),
-            "goroutines": str(len(asyncio.all_tasks())),
-            "max_procs": str(len(os.sched_getaffinity(0))),
-            "os": "linux",
-            "version": f"python{platform.python_version()}",
-        },
-        "serf_lan": _pool(config, members),
+        "serf_lan": lan.stats(),
     }
     if config.ports.serf_wan >= 0:
-        sections["serf_wan"] = _pool(config, members)
+        sections["serf_wan"] = _empty_pool(config)
     return sections
 
 
@@ -164,20 +85,19 @@ def _raft(driver: RaftDriver) -> dict[str, str]:
     }
 
 
-def _pool(config: Config, members: Sequence[PoolMember]) -> dict[str, str]:
-    """A pool in which nothing is gossiped."""
-    statuses = [each.status for each in members]
+def _empty_pool(config: Config) -> dict[str, str]:
+    """The pool of all datacenters, in which this server is alone."""
     return {
         "coordinate_resets": "0",
         "encrypted": _word(bool(config.encrypt)),
         "event_queue": "0",
         "event_time": "1",
-        "failed": str(statuses.count(Status.FAILED)),
+        "failed": "0",
         "health_score": "0",
         "intent_queue": "0",
-        "left": str(statuses.count(Status.LEFT)),
+        "left": "0",
         "member_time": "1",
-        "members": str(len(members)),
+        "members": "1",
         "query_queue": "0",
         "query_time": "1",
     }

@@ -27,6 +27,9 @@ class ServerLookup(Protocol):
     async def addresses(self, server_id: ServerId, stored_address: ServerAddress) -> list[str]:
         """All that are worth a try, `host:port`, the best one first."""
 
+    def unreachable(self) -> None:
+        """Nobody answered at the addresses of a server: there may be others."""
+
 
 class StoredAddresses:
     """Knows no more than the raft configuration."""
@@ -34,6 +37,9 @@ class StoredAddresses:
     async def addresses(self, server_id: ServerId, stored_address: ServerAddress) -> list[str]:
         """The stored one."""
         return [stored_address]
+
+    def unreachable(self) -> None:
+        """There are no others."""
 
 
 class UnreachableError(OSError):
@@ -63,4 +69,5 @@ class ServerDialer:
                 continue
             self._answered[server.id] = address
             return stream
+        self._lookup.unreachable()
         raise UnreachableError(f"failed to dial {server.id}: {'; '.join(tried) or 'no address'}")

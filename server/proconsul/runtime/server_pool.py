@@ -1,136 +1,90 @@
-"""The servers of the datacenter, found without gossip: everybody introduces itself to everybody.
+"""The servers of the datacenter, as gossip tells of them; and what gossip does not tell.
 
-Every second this server introduces itself at all join addresses, resolved anew, and to all members
-it knows; who answers names the others that it knows, so that one address is enough to meet all. A
-server that has nobody to meet does nothing at all. It is the pool (`members`), the look-up of raft
-(`addresses`), and what the RPC methods `Proconsul.*` call.
+It is the pool for who leads (`members`), raft's look-up (`addresses`), and what the RPC methods
+`Proconsul.*` call. As long as this server may have to found a cluster it joins all join addresses
+again and again, and asks all servers that it sees whether they have one.
 """
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
-from proconsul.config.schema import Joining
 from proconsul.errors import RpcError
-from proconsul.leader.acquaintances import Acquaintances, identity_of, member_of
 from proconsul.leader.bootstrap import rpc_address
-from proconsul.leader.pool import PoolMember, ServerMember, Status
-from proconsul.model.introduction import (
-    FoundReply,
-    FoundRequest,
-    IntroduceReply,
-    IntroduceRequest,
-    LeaveRequest,
-    ServerIdentity,
-)
+from proconsul.leader.pool import LanMember, PoolMember, ServerMember, Status
+from proconsul.model.founding import FoundReply, FoundRequest, IdentifyReply, IdentifyRequest
+from proconsul.model.query import DCSpecificRequest
 from proconsul.raft.messages import ServerAddress, ServerId
 from proconsul.runtime.founding import Founding, Raft
-from proconsul.runtime.introduction_rounds import Complaints, Rounds
-from proconsul.runtime.join_addresses import JoinAddresses, Ports, Resolve
-from proconsul.runtime.joining import Gate, join, reach
-from proconsul.runtime.logs import logger
-from proconsul.runtime.retry_join import JoinError, RetryJoin
-from proconsul.runtime.rpc_client import ClientLimits, RemoteError, RpcClient, RpcTransportError
-from proconsul.wire.golang import join_host_port, list_of_errors
+from proconsul.runtime.join_rounds import JoinRounds
+from proconsul.runtime.rpc_client import ClientLimits, RpcClient, RpcTransportError
+from proconsul.runtime.whereabouts import Whereabouts
 
 ROUND_S = 1.0
-SELDOM_S = 5.0  # between two introductions to who is not known to live
-ANSWER_S = 1.0  # for an introduction to be answered
-PLACES_MAX = 512  # addresses of which it is known who was there last
+HURRY_S = 0.1  # at least, between two rounds
+ANSWER_S = 1.0  # for a question to be answered
 LIMITS = ClientLimits(dial_s=ANSWER_S, call_s=ANSWER_S)
 """For a client of the pool's own: what it gives up must not take other calls with it."""
 
-log = logger("server")
-agent_log = logger("")
+
+class Lan(Protocol):
+    """The gossip pool (runtime/lan_pool.py)."""
+
+    def servers(self) -> list[PoolMember]:
+        """All servers of this datacenter, this one among them, by name."""
+
+    def agents(self) -> list[LanMember]:
+        """All agents of this datacenter, by name."""
+
+    def force_out(self, node: str) -> None:
+        """Take a failed member for left."""
 
 
 class ServerPool:
-    """This server among the others; `start` it once raft and the RPC port are up."""
+    """This server among the others; `start` it once raft, the RPC port and gossip are up."""
 
     def __init__(
         self,
         *,
         me: ServerMember,
-        joining: Joining,
-        serf_lan_port: int,
+        lan: Lan,
+        joins: JoinRounds,
         client: RpcClient,
         raft: Raft,
-        resolve: Resolve,
-        changed: Callable[[PoolMember], None],
         fail: Callable[[BaseException], None],
     ) -> None:
-        """`client` (with LIMITS) is the pool's own, and closed by `stop`.
-
-        `changed` hears of each member that is new, moved, or lives or fails from now on; `fail`
-        ends the process. Raises ConfigError for join addresses that can never work.
-        """
+        """`client` (with LIMITS) is closed by `stop`; `fail` ends the process."""
         self._me = me
-        self._joining = joining
-        self._ports = Ports(rpc=me.rpc_port, serf_lan=serf_lan_port)
+        self._lan = lan
+        self._joins = joins
         self._client = client
-        self._raft = raft
-        self._changed = changed
         self._fail = fail
-        self._joins = JoinAddresses(
-            (*joining.start_join, *joining.retry_join), self._ports, resolve
-        )
-        self._complaints = Complaints()
-        self._rounds = Rounds(
-            rpc_address(me), self._joins, RetryJoin(joining), self._introduce, self._complaints
-        )
         self._loop = asyncio.get_running_loop()
-        self._table = Acquaintances(me, self._loop.time())
         self._founding = Founding(me, raft, self._call)
-        self._company = asyncio.Event()  # there is somebody to meet
-        self._hurry = asyncio.Event()  # somebody new was heard of
-        self._hints: set[str] = set()  # where others say that servers are
-        self._old_hints: set[str] = set()  # the same of the last round
-        self._places: dict[str, str] = {}  # the server ID that answered last, by address
-        self._seldom_s = -SELDOM_S  # when those not known to live were asked last
-        self._leaving = False
+        self._whereabouts = Whereabouts(me, lan.servers, joins.addresses, self._identify)
+        self._hurry = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     # ------------------------------------------------------------ life
 
-    async def join_at_start(self) -> None:
-        """`-join`: meet others, now. Raises JoinError when none of the addresses can be joined."""
-        texts = self._joining.start_join
-        if not texts:
-            return
-        agent_log.info("(LAN) joining: lan_addresses=[%s]", ", ".join(texts))
-        results = await asyncio.gather(*(reach(text, self._gate(), self._meet) for text in texts))
-        reached = sum(count for count, _ in results)
-        complaints = [complaint for _, told in results for complaint in told]
-        if not reached:
-            agent_log.warning("(LAN) couldn't join: number_of_nodes=0")
-            raise JoinError(list_of_errors(complaints))
-        agent_log.info("(LAN) joined: number_of_nodes=%d", reached)
-
     def start(self) -> None:
-        """Begin to meet others, and to found a cluster as soon as that may be.
+        """Begin to join others, and to found a cluster as soon as that may be.
 
         With `bootstrap` and without any join address the cluster is founded when this returns.
         """
-        self._founding.begin(joins=bool(self._joins.texts))
-        self._rounds.begin()
-        if self._joins.texts or self._servers_of_raft():
-            self._company.set()
+        self._founding.begin(joins=bool(self._joins.addresses.texts) or len(self._alive()) > 1)
         self._task = self._loop.create_task(self._run())
         self._task.add_done_callback(self._ended)
 
     async def stop(self) -> None:
-        """Meet nobody any more."""
-        await self._rest()
-        self._joins.stop()
-        await self._client.close()
-
-    async def _rest(self) -> None:
+        """Ask nobody any more."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
+        self._whereabouts.stop()
+        self._joins.addresses.stop()
+        await self._client.close()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (failure := task.exception()) is not None:
@@ -138,104 +92,65 @@ class ServerPool:
                 failure = failure.exceptions[0]
             self._fail(failure)
 
-    async def leave(self) -> None:
-        """Tell the others that this server goes for good. `stop` comes next."""
-        self._leaving = True
-        await self._rest()
-        await self._tell_all(
-            LeaveRequest(datacenter=self._me.datacenter, node=self._me.node, departs=True)
-        )
-
     # ------------------------------------------------------------ who is there
 
     def members(self) -> list[PoolMember]:
-        """All that are known, this server among them, in the order of their names."""
-        return self._table.members()
+        """All servers that are known, this one among them, in the order of their names."""
+        return self._lan.servers()
+
+    def agents(self) -> list[LanMember]:
+        """All agents of this datacenter, this server among them."""
+        return self._lan.agents()
+
+    def force_out(self, node: str) -> None:
+        """Take a failed member for left, here and with all others."""
+        self._lan.force_out(node)
+
+    def _alive(self) -> list[ServerMember]:
+        others = [
+            one.server
+            for one in self._lan.servers()
+            if one.status is Status.ALIVE and one.server.node != self._me.node
+        ]
+        return [self._me, *others]
 
     async def addresses(self, server_id: ServerId, stored_address: ServerAddress) -> list[str]:
-        """Where a server may be: as it says itself, where it answered, and as raft has stored.
+        """Where a server may be, `host:port` of its RPC port, the best first."""
+        return await self._whereabouts.addresses(server_id, stored_address)
 
-        The stored address is left out where another server was met at it.
-        """
-        member = self._table.with_id(server_id)
-        found = [] if member is None else [rpc_address(member.server)]
-        found += [address for address, at in reversed(self._places.items()) if at == server_id]
-        if self._places.get(stored_address, server_id) == server_id:
-            found.append(stored_address)
-        return list(dict.fromkeys(found))
+    def unreachable(self) -> None:
+        """Nobody answered where a server should be: look for it at the join addresses."""
+        self._whereabouts.unreachable()
 
-    async def join(self, address: str) -> int:
-        """Join through an address: how many servers were reached. Raises RpcError."""
-        return await join(address, self._gate(), self._meet)
+    async def raft_peers(self, server: ServerMember) -> list[str]:
+        """The addresses in a server's raft configuration. Raises RpcError if it does not tell."""
+        request = DCSpecificRequest(datacenter=self._me.datacenter)
+        peers: list[str] | None = await self._call(
+            rpc_address(server), "Status.Peers", request, list[str]
+        )
+        return peers or []
 
-    async def force_leave(self, node: str, *, prune: bool) -> None:
-        """Take a failed member for left, here and with the others; one that lives stays.
-
-        Raises RpcError if there is no such member.
-        """
-        if self._table.named(node) is None:
-            raise RpcError(f"agent: No node found with name '{node}'")
-        request = LeaveRequest(datacenter=self._me.datacenter, node=node, prune=prune)
-        if self.left(request):
-            await self._tell_all(request)
+    def changed(self) -> None:
+        """A member came, went or moved."""
+        self._hurry.set()
 
     # ------------------------------------------------------------ what others call
 
-    def introduce(self, request: IntroduceRequest) -> IntroduceReply:
-        """Take note of a server. RpcError: it cannot be a member."""
-        if self._leaving:
-            raise RpcError("this server is leaving the cluster")
-        if request.server.datacenter == self._me.datacenter and request.has_peers:
-            self._founding.saw_peers(request.server.node)
-        server = member_of(request.server)
-        if server != self._me:
-            self._heard(server)
-        return IntroduceReply(
-            server=self._identity(),
+    def identify(self) -> IdentifyReply:
+        """Who this server is."""
+        return IdentifyReply(
+            node=self._me.node,
+            id=self._me.node_id,
+            datacenter=self._me.datacenter,
             has_peers=self._founding.has_peers,
             founding=self._founding.is_founding,
-            others=[identity_of(each) for each in self._table.others_alive()],
         )
 
     def promise(self, request: FoundRequest) -> FoundReply:
         """Whether that server may found the cluster, as far as this one is concerned."""
-        return self._founding.promise(request, self._table.alive())
+        return self._founding.promise(request, self._alive())
 
-    def left(self, request: LeaveRequest) -> bool:
-        """Take note that a server has left."""
-        if request.datacenter != self._me.datacenter:
-            return False
-        now_s = self._loop.time()
-        if request.departs:
-            news = self._table.departed(request.node, now_s)
-        else:
-            news = self._table.force_out(request.node, now_s, prune=request.prune)
-        if news is not None:
-            log.info("EventMemberLeave: %s %s", news.server.node, news.server.address)
-            self._changed(news)
-        return news is not None
-
-    # ------------------------------------------------------------ introductions
-
-    def _identity(self) -> ServerIdentity:
-        ids = tuple(server.id for server in self._raft.servers())
-        return identity_of(replace(self._me, raft_ids=ids))
-
-    def _gate(self) -> Gate:
-        return Gate(self._ports.serf_lan, frozenset({self._me.address}))
-
-    def _heard(self, server: ServerMember) -> None:
-        """It lives. Raises RpcError for one that cannot be a member."""
-        try:
-            news = self._table.heard(server, self._loop.time())
-        except RpcError as failure:
-            self._complaints.tell(f"{server.node} {server.address}", str(failure))
-            raise
-        if news is not None:
-            log.info("EventMemberJoin: %s %s", server.node, server.address)
-            self._company.set()
-            self._hurry.set()
-            self._changed(news)
+    # ------------------------------------------------------------ what this server asks
 
     async def _call(self, address: str, method: str, request: Any, reply_type: Any) -> Any:
         """A call that is answered soon. Raises RemoteError, RpcTransportError."""
@@ -246,99 +161,36 @@ class ServerPool:
             self._client.drop(address)
             raise RpcTransportError(f"no answer from {address}", sent=True) from failure
 
-    async def _introduce(self, address: str) -> None:
-        """Raises RpcTransportError; RpcError for who answers and is no member."""
+    async def _identify(self, address: str) -> IdentifyReply | None:
+        """Who answers there; None for nobody of this kind and datacenter."""
         asked_s = self._loop.time()
-        request = IntroduceRequest(server=self._identity(), has_peers=self._founding.has_peers)
+        request = IdentifyRequest(datacenter=self._me.datacenter)
         try:
-            reply: IntroduceReply = await self._call(
-                address, "Proconsul.Introduce", request, IntroduceReply
+            reply: IdentifyReply = await self._call(
+                address, "Proconsul.Identify", request, IdentifyReply
             )
-        except RpcTransportError:
-            self._places.pop(address, None)
-            raise
-        server = member_of(reply.server)
-        if server == self._me:
-            return
-        self._heard(server)
-        self._places.pop(address, None)
-        self._places[address] = server.node_id
-        if len(self._places) > PLACES_MAX:
-            del self._places[next(iter(self._places))]
+        except RpcError:
+            return None
         self._founding.answered(reply, asked_s)
-        self._take_hints(map(member_of, reply.others or ()))
-
-    def _take_hints(self, servers: Iterable[ServerMember]) -> None:
-        for server in servers:
-            known = self._table.with_id(server.node_id)
-            is_known = known is not None and known.status is Status.ALIVE and known.server == server
-            address = rpc_address(server)
-            if is_known or server.node_id == self._me.node_id or address in self._hints:
-                continue
-            if server.datacenter == self._me.datacenter and len(self._hints) < PLACES_MAX:
-                self._hints.add(address)
-                if address not in self._old_hints:  # else it was asked a moment ago
-                    self._hurry.set()
-
-    async def _meet(self, host: str, port: int) -> None:
-        """Introduce this server where a user says; what joining.Meet is."""
-        if port == self._ports.serf_lan:
-            port = self._ports.rpc
-        try:
-            await self._introduce(join_host_port(host, port))
-        except RemoteError as failure:
-            raise RpcError(failure.text) from failure
-
-    async def _tell_all(self, request: LeaveRequest) -> None:
-        others = [rpc_address(each) for each in self._table.others_alive()]
-        asked = (self._call(address, "Proconsul.Leave", request, bool) for address in others)
-        for failure in await asyncio.gather(*asked, return_exceptions=True):
-            if isinstance(failure, RpcError):
-                log.warning("a server was not told that %s left: %s", request.node, failure)
+        return reply
 
     # ------------------------------------------------------------ rounds
 
     async def _run(self) -> None:
-        await self._company.wait()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._watch())
-            group.create_task(self._meet_forever())
-
-    async def _watch(self) -> None:
-        while True:
-            for failed in self._table.tick(self._loop.time()):
-                log.info("EventMemberFailed: %s %s", failed.server.node, failed.server.address)
-                self._changed(failed)
-            await asyncio.sleep(ROUND_S)
-
-    async def _meet_forever(self) -> None:
-        while True:
+        self._joins.retry.begin(self._loop.time())
+        while not (self._founding.is_over and self._joins.retry.is_over):
             self._hurry.clear()
-            await self._meet_all()
-            pause_s = ROUND_S * (0.75 + random.random() / 2)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause_s):
-                    await self._hurry.wait()
+            silent = await self._joins.go(self._loop.time())
+            if not self._founding.is_over:
+                others = (rpc_address(one) for one in self._alive() if one != self._me)
+                await asyncio.gather(*map(self._identify, others))
+                await self._founding.consider(self._alive(), silent)
+            await self._pause()
 
-    async def _meet_all(self) -> None:
-        hints, self._hints, self._old_hints = self._hints, set(), self._hints
-        met = await self._rounds.go((*self._members_to_ask(), *hints))
-        await self._founding.consider(self._table.alive(), met.silent, met.strangers)
-
-    def _members_to_ask(self) -> list[str]:
-        """Those that live; the others less often."""
-        found = [rpc_address(each) for each in self._table.others_alive()]
-        now_s = self._loop.time()
-        if now_s - self._seldom_s < SELDOM_S:
-            return found
-        self._seldom_s = now_s
-        failed = (each for each in self._table.members() if each.status is Status.FAILED)
-        return [*found, *(rpc_address(each.server) for each in failed), *self._servers_of_raft()]
-
-    def _servers_of_raft(self) -> list[str]:
-        """The raft configuration outlives a restart, which the pool does not."""
-        return [
-            each.address
-            for each in self._raft.servers()
-            if each.id != self._me.node_id and self._table.with_id(each.id) is None
-        ]
+    async def _pause(self) -> None:
+        await asyncio.sleep(HURRY_S)  # members may come by the dozen
+        try:
+            async with asyncio.timeout(ROUND_S * (0.75 + random.random() / 2)):
+                await self._hurry.wait()
+        except TimeoutError:
+            pass

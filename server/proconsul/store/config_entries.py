@@ -94,6 +94,8 @@ def set_config_entry(txn: WriteTransaction, new: ConfigEntry) -> None:
     created = txn.index if existing is None else existing.create_index
     new = replace(new, create_index=created, modify_index=txn.index)
     _refuse_misfit(txn, kind_of(new), new.name, new)
+    if not new.name:
+        raise RpcError("failed inserting config entry: object missing primary index")
     insert_config_entry(txn, new, txn.index)
 
 

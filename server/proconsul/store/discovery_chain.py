@@ -91,6 +91,8 @@ class Chain:
 
 def compile_chain(service: str, datacenter: str, entries: ChainEntries) -> Chain:
     """The chain of a service; RpcError says why the entries do not fit together."""
+    if not service:
+        raise RpcError("serviceName is required")
     return _Compiler(service, datacenter, entries).compile()
 
 

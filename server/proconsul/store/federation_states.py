@@ -5,7 +5,27 @@ from msgspec.structs import replace
 from proconsul.errors import RpcError
 from proconsul.model.federation_state import FederationState
 from proconsul.store.schema import FEDERATION_STATES, folded
-from proconsul.store.transaction import WriteTransaction
+from proconsul.store.transaction import ReadTransaction, WriteTransaction
+from proconsul.store.watch import WatchSet
+
+
+def federation_state(
+    txn: ReadTransaction, watch: WatchSet | None, datacenter: str
+) -> tuple[int, FederationState | None]:
+    """(index, what is known of a datacenter)."""
+    key = folded(datacenter)
+    if watch is not None:
+        watch.exact(FEDERATION_STATES.name, key)
+    return txn.table_index(FEDERATION_STATES.name), txn.row(FEDERATION_STATES, key)
+
+
+def federation_states(
+    txn: ReadTransaction, watch: WatchSet | None
+) -> tuple[int, list[FederationState]]:
+    """(index, what is known of all datacenters, by their names)."""
+    if watch is not None:
+        watch.prefix(FEDERATION_STATES.name)
+    return txn.table_index(FEDERATION_STATES.name), list(txn.rows(FEDERATION_STATES))
 
 
 def set_federation_state(txn: WriteTransaction, new: FederationState) -> None:

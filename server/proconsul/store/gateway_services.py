@@ -39,7 +39,7 @@ def mapping_key(gateway: str, service: str, port: int) -> bytes:
 def services_of_gateway(
     txn: ReadTransaction, watch: WatchSet | None, gateway: str
 ) -> tuple[int, list[GatewayService]]:
-    """(index, mappings) of one gateway."""
+    """(index, mappings) of one gateway, those of wildcards among them."""
     prefix = folded(gateway)
     if watch is not None:
         watch.prefix(GATEWAY_SERVICES.name, prefix)

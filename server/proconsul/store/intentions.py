@@ -4,9 +4,10 @@ from msgspec.structs import replace
 
 from proconsul.errors import RpcError
 from proconsul.model.intention import Intention
-from proconsul.store.schema import INTENTIONS, folded
+from proconsul.store.schema import INTENTIONS, folded, text
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 from proconsul.store.unique import find, move, uuid_key
+from proconsul.store.watch import WatchSet
 
 WILDCARD = "*"
 _BY_PAIR = "connect-intentions.source_destination"  # folded(source ns, source, dest. ns, dest.)
@@ -17,6 +18,30 @@ _PRECEDENCE_MAX = (3, 6, 9)  # by how much of the destination is exact
 def intention(txn: ReadTransaction, intention_id: str) -> Intention | None:
     """The intention with this ID."""
     return txn.row(INTENTIONS, folded(intention_id))
+
+
+def get(
+    txn: ReadTransaction, watch: WatchSet | None, intention_id: str
+) -> tuple[int, Intention | None]:
+    """(index, the intention with this ID); RpcError for what is no UUID."""
+    key = uuid_key(intention_id, "failed intention lookup: index error")
+    if watch is not None:
+        watch.exact(INTENTIONS.name, key)
+    return max(txn.table_index(INTENTIONS.name), 1), txn.row(INTENTIONS, key)
+
+
+def list_all(txn: ReadTransaction, watch: WatchSet | None) -> tuple[int, list[Intention]]:
+    """(index, all intentions): first those that decide over the others."""
+    if watch is not None:
+        watch.prefix(INTENTIONS.name)
+    found = sorted(txn.rows(INTENTIONS), key=_by_precedence)
+    return max(txn.table_index(INTENTIONS.name), 1), found
+
+
+def _by_precedence(row: Intention) -> tuple[int, bytes, bytes, bytes, bytes]:
+    ends = (row.source_ns, row.source_name, row.destination_ns, row.destination_name)
+    source_ns, source, destination_ns, destination = (text(end) for end in ends)
+    return -row.precedence, source_ns, source, destination_ns, destination
 
 
 def set_intention(txn: WriteTransaction, new: Intention) -> None:

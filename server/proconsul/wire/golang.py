@@ -37,6 +37,8 @@ class Float32(float):
         return float(self)
 
 
+TIME_FORMS = frozenset({(15, 1), (16, 2)})
+"""(length, version) of a marshalled time. Since Go 1.20 a zone may have seconds; they come last."""
 ZERO_TIME = Time(b"\x01" + bytes(12) + b"\xff\xff")
 
 _UNIX_TO_YEAR_1_S = 62_135_596_800
@@ -178,12 +180,17 @@ def time_to_unix_ns(time: Time) -> int:
 
 
 def format_rfc3339(time: Time) -> str:
-    """Write as Go's JSON does: RFC 3339 with nanoseconds, trailing zeros cut."""
+    """Write as Go's JSON does: RFC 3339 with nanoseconds, trailing zeros cut.
+
+    Raises ValueError in Go's words for a year that has not four digits.
+    """
     seconds, nanoseconds, zone = time_parts(time)
     offset_minutes = 0 if zone == -1 else zone
-    base = datetime.datetime(1970, 1, 1) + datetime.timedelta(  # noqa: DTZ001 - zone added below
-        seconds=seconds + offset_minutes * 60
-    )
+    try:
+        after = datetime.timedelta(seconds=seconds + offset_minutes * 60)
+        base = datetime.datetime(1970, 1, 1) + after  # noqa: DTZ001 - zone added below
+    except OverflowError:
+        raise ValueError("Time.MarshalJSON: year outside of range [0,9999]") from None
     fraction = f".{nanoseconds:09d}".rstrip("0") if nanoseconds else ""
     if zone in (-1, 0):
         suffix = "Z"

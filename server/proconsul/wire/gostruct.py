@@ -180,12 +180,21 @@ def _compile(source: str, names: dict[str, Any]) -> Converter:
 
 
 def _decode_bytes(value: Any) -> bytes | None:
+    if value is None:
+        return None
+    if not isinstance(value, str | bytes):
+        raise WireError(f"wanted bytes, got {type(value).__name__}")
     # go-msgpack leaves a nil []byte nil when it reads an empty one.
-    return msgpack.text_bytes(value) if value else None
+    return msgpack.text_bytes(value) or None
 
 
 def _decode_time(value: Any) -> bytes:
-    return msgpack.text_bytes(value) if value else golang.ZERO_TIME
+    time = _decode_bytes(value)
+    if time is None:
+        return golang.ZERO_TIME
+    if (len(time), time[0]) not in golang.TIME_FORMS:
+        raise WireError("wanted a time as Go marshals it")
+    return time
 
 
 def _checked(kind: type | tuple[type, ...], what: str) -> Converter:
@@ -257,7 +266,9 @@ def _decode_converter(form: Any) -> Converter:
         each = _decode_converter(arguments[1])
         check_dict = _checked(dict, "a map")
         return lambda value: (
-            None if value is None else {key: each(item) for key, item in check_dict(value).items()}
+            None
+            if value is None
+            else {_decode_str(key): each(item) for key, item in check_dict(value).items()}
         )
     if inner is golang.Time and optional:
         return lambda value: None if value is None else _decode_time(value)

@@ -38,7 +38,8 @@ def pack(value: Any) -> bytes:
             default=_refuse,
         )
     except _NotPlainError:
-        return b"".join(_pieces(value))
+        packer = msgpack.Packer(use_bin_type=False, unicode_errors="surrogateescape")
+        return b"".join(_pieces(value, packer))
     return packed
 
 
@@ -46,20 +47,19 @@ def _refuse(value: Any) -> Any:
     raise _NotPlainError
 
 
-def _pieces(value: Any) -> list[bytes]:
-    """The slow way, which knows a float32 from a float64."""
-    packer = msgpack.Packer(use_bin_type=False, unicode_errors="surrogateescape")
+def _pieces(value: Any, packer: msgpack.Packer) -> list[bytes]:
+    """The slow way, which knows a float32 from a float64. One packer: each has a large buffer."""
     if isinstance(value, Float32):
         return [struct.pack(">Bf", 0xCA, value)]
     if isinstance(value, dict):
         pieces = [packer.pack_map_header(len(value))]
         for key, item in value.items():
-            pieces += [packer.pack(key), *_pieces(item)]
+            pieces += [packer.pack(key), *_pieces(item, packer)]
         return pieces
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple) and not isinstance(value, msgpack.ExtType):
         pieces = [packer.pack_array_header(len(value))]
         for item in value:
-            pieces += _pieces(item)
+            pieces += _pieces(item, packer)
         return pieces
     return [packer.pack(value)]
 

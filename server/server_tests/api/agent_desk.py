@@ -95,10 +95,10 @@ class TestProcess:
         self.tokens[kind] = token
         return True
 
-    async def save_snapshot(self, stale: bool) -> tuple[int, AsyncIterator[bytes]]:
+    async def save_snapshot(self, stale: bool, token: str) -> tuple[int, AsyncIterator[bytes]]:
         raise NotImplementedError
 
-    async def restore_snapshot(self, archive: AsyncIterator[bytes]) -> None:
+    async def restore_snapshot(self, archive: AsyncIterator[bytes], token: str) -> None:
         raise NotImplementedError
 
 

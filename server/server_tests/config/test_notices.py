@@ -23,8 +23,8 @@ def test_the_lists_name_known_keys_and_no_key_twice() -> None:
 
 
 def test_a_key_is_told_once_however_often_it_was_set() -> None:
-    assert warnings_about(["domain", "datacenter", "domain"], PORTS) == [
-        'config key "domain" does nothing yet'
+    assert warnings_about(["alt_domain", "datacenter", "alt_domain"], PORTS) == [
+        'config key "alt_domain" does nothing yet'
     ]
     assert warnings_about(["telemetry.circonus_api_token"], PORTS)
 

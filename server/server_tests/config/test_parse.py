@@ -267,8 +267,9 @@ def test_an_expected_cluster_of_one_is_a_bootstrap_server() -> None:
 
 
 def test_only_a_verified_name_wants_outgoing_connections_verified() -> None:
-    assert hcl("verify_server_hostname = true").config.tls.verify_outgoing
-    assert not hcl("verify_incoming = true").config.tls.verify_outgoing
+    files = 'ca_file = "/ca" cert_file = "/a" key_file = "/b" '
+    assert hcl(f"{files} verify_server_hostname = true").config.tls.verify_outgoing
+    assert not hcl(f"{files} verify_incoming = true").config.tls.verify_outgoing
 
 
 def test_all_bad_durations_are_told_at_once() -> None:
@@ -299,6 +300,14 @@ def test_all_bad_durations_are_told_at_once() -> None:
         ('node_id = "x"', "specified NodeID is invalid: uuid string is wrong length"),
         ('log_level = "loud"', "Invalid log level: loud. Valid log levels are: [TRACE DEBUG"),
         ('tls_min_version = "x"', "TLSMinVersion: value x not supported"),
+        ("verify_outgoing = true", "VerifyOutgoing set, and no CA certificate provided!"),
+        ("verify_incoming = true", "VerifyIncoming set but no CA certificates were provided"),
+        ("verify_incoming_rpc = true", "VerifyIncoming set but no CA certificates"),
+        ("verify_incoming_https = true", "VerifyIncoming set but no CA certificates"),
+        (
+            'verify_incoming = true ca_path = "/ca" key_file = "/key"',
+            "VerifyIncoming requires either a Cert and Key pair in the configuration file",
+        ),
         ("limits { http_max_conns_per_client = 1005 }", "needs at least 1025"),
         ("check_output_max_size = 0", "check_output_max_size must be positive"),
         ('node_meta { "a b" = "" }', "Key contains invalid characters"),

@@ -17,7 +17,7 @@ from proconsul.api.http import Headers, Request, Response
 from proconsul.api.process import Process
 from proconsul.api.routes import ROUTES
 from proconsul.api.surface import Api, HttpSettings, Surface
-from proconsul.endpoints.context import Context, Facts, Log, Woken
+from proconsul.endpoints.context import Context, Facts, Log, NoLan, Woken
 from proconsul.endpoints.coordinate_batch import CoordinateBatch as WaitingCoordinates
 from proconsul.endpoints.lock_delays import LockDelays
 from proconsul.endpoints.session_timers import SessionTimers
@@ -26,7 +26,10 @@ from proconsul.endpoints.user_events import WATCHED, UserEvents
 from proconsul.errors import RpcError
 from proconsul.fsm.apply import FsmError, apply
 from proconsul.fsm.commands import CoordinateBatch, MessageType, encode_command
+from proconsul.gossip.effects import UserEventHeard
 from proconsul.model.coordinate import Coordinate
+from proconsul.model.keyring import KeyringResponse
+from proconsul.runtime.pool_events import PoolEvents
 from proconsul.runtime.waiting import WaitingRoom
 from proconsul.store.events import SessionDestroyed
 from proconsul.store.state import State
@@ -52,6 +55,25 @@ FACTS = Facts(
     coordinates_enabled=True,
     rpc_hold_timeout_s=7.0,
 )
+
+
+class LanOfOne(NoLan):
+    """A pool with nobody else in it: what is told to all comes back at once."""
+
+    def __init__(self, events: PoolEvents) -> None:
+        self._events = events
+        self._ltime = itertools.count(2)  # 1 is the event of a leader that was elected
+        self.asked: list[tuple[str, str, int]] = []
+        self.response = KeyringResponse(datacenter=FACTS.datacenter)
+
+    async def user_event(self, name: str, payload: bytes) -> None:
+        self._events.hear(
+            UserEventHeard(ltime=next(self._ltime), name=name, payload=payload, coalesce=False)
+        )
+
+    async def keyring(self, operation: str, key: str, relay_factor: int) -> KeyringResponse:
+        self.asked.append((operation, key, relay_factor))
+        return self.response
 
 
 class World:
@@ -198,6 +220,7 @@ def open_site(settings: HttpSettings | None = None) -> Site:
         session_timers=SessionTimers(),
         coordinates=WaitingCoordinates(),
         user_events=events,
+        lan=LanOfOne(PoolEvents(events, NODE, lambda: None)),
     )
 
     async def call(method: str, request: Any) -> Any:

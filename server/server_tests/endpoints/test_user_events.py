@@ -7,7 +7,6 @@ from proconsul.endpoints.user_events import (
     UserEvent,
     UserEvents,
     check_filters,
-    check_size,
     concerns,
     event_index,
     from_gossip,
@@ -79,14 +78,6 @@ def test_an_event_survives_the_way_to_another_agent() -> None:
     assert from_gossip(to_gossip(event()), 8).payload is None
 
 
-def test_an_event_must_fit_into_one_message_of_the_gossip() -> None:
-    check_size("deploy", b"x" * 400, 2)
-    with pytest.raises(RpcError, match="512 bytes after encoding"):
-        check_size("deploy", b"x" * 490, 2)
-    with pytest.raises(RpcError, match="512 bytes before encoding"):
-        check_size("deploy", b"x" * 513, 2)
-
-
 def test_the_index_is_made_of_the_newest_event() -> None:
     assert event_index("00000000-0000-0001-0000-000000000002") == 3
     assert newest_index([]) == 1
@@ -102,9 +93,3 @@ def test_only_the_newest_are_kept_and_each_one_wakes() -> None:
     events.receive(event("elsewhere", node="other"), "n1")
     assert [events.all()[0].name, events.all()[-1].name] == ["e2", f"e{EVENTS_MAX + 1}"]
     assert len(woken) == EVENTS_MAX + 2
-
-
-def test_our_own_events_have_rising_times() -> None:
-    events = UserEvents()
-    first = events.next_lamport_time()
-    assert events.next_lamport_time() == first + 1

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from proconsul.fsm import snapshot
 from proconsul.fsm.apply import apply
 from proconsul.fsm.commands import MessageType, Request, encode_command
@@ -57,3 +59,14 @@ def index_table(state: State) -> dict[str, int]:
         for number, value in records(saved(state))[1]
         if number == MessageType.INDEX
     }
+
+
+def said(value: Any) -> str:
+    """The value in text, its maps in order: Go's have none."""
+    if isinstance(value, msgspec.Struct):
+        return said(msgspec.structs.asdict(value))
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {said(value[key])}' for key in sorted(value))}}}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(said, value))}]"
+    return repr(value)

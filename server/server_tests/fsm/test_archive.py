@@ -98,6 +98,15 @@ def test_a_state_of_more_than_eight_gigabytes_has_a_header_that_says_so() -> Non
     assert member.size_bytes == 1 << 40
 
 
+@pytest.mark.parametrize("size", [b"-7", b"+7", b"1_0", b"8", b"0o7", b"x"])
+def test_a_size_that_is_not_octal_is_refused(size: bytes) -> None:
+    header = bytearray(tar_stream.member_header("state.bin", 0, 0))
+    header[124:136] = size.rjust(11, b" ") + b"\0"
+    header[148:156] = b"%06o\0 " % (sum(header) - sum(header[148:156]) + 8 * ord(" "))
+    with pytest.raises(tar_stream.TarError):
+        list(tar_stream.members(io.BytesIO(header).read))
+
+
 # Named, because the bytes of a gzip are different every time and would be the tests' names.
 BROKEN: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "failed to decompress snapshot: EOF"),

@@ -1,14 +1,18 @@
 """Large commands, in pieces."""
 
+from typing import Any
+
 import pytest
 
 from proconsul.fsm import chunking
 from proconsul.fsm.apply import apply
 from proconsul.fsm.chunking import CHUNK_BYTES_MAX, ChunkError
 from proconsul.fsm.commands import MessageType, encode_command
+from proconsul.fsm.snapshot import SnapshotError
 from proconsul.model.kv import DirEntry, KVSRequest
 from proconsul.store.schema import KVS
 from proconsul.store.state import State
+from proconsul.wire import msgpack
 from server_tests.fsm.states import empty_state, records, restored, saved
 
 VALUE = bytes(range(256)) * 5000
@@ -98,8 +102,37 @@ def test_pieces_wait_in_snapshots_for_the_rest() -> None:
         b"\x0b",
         chunking.encode_chunk_info(1, 3, 3),
         chunking.encode_chunk_info(1, 0, 0),
+        chunking.encode_chunk_info(1, 0, chunking.CHUNKS_MAX + 1),
+        chunking.encode_chunk_info(1 << 64, 0, 2),
     ],
 )
 def test_extensions_that_make_no_sense_are_refused(extensions: bytes) -> None:
     with pytest.raises(ChunkError):
         take(empty_state(), 1, chunking.Piece(b"x", extensions))
+
+
+def test_a_command_cannot_have_more_pieces_than_it_had_before() -> None:
+    state = empty_state()
+    take(state, 1, chunking.Piece(b"x", chunking.encode_chunk_info(1, 0, 2)))
+    with pytest.raises(ChunkError, match="has 2 chunks, and then 3"):
+        take(state, 2, chunking.Piece(b"x", chunking.encode_chunk_info(1, 2, 3)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"SequenceNum": -1},
+        {"SequenceNum": 1},
+        {"NumChunks": 1 << 40},
+        {"OpNum": 8},
+        {"OpNum": -7},
+    ],
+)
+def test_a_piece_in_a_snapshot_that_is_not_what_its_place_says_is_refused(
+    change: dict[str, int],
+) -> None:
+    piece: dict[str, Any] = {"OpNum": 7, "SequenceNum": 0, "NumChunks": 2, "Term": 1, "Data": "x"}
+    piece |= change
+    record = {"ChunkMap": {min(7, piece["OpNum"]): [piece, None]}}
+    with pytest.raises(SnapshotError):
+        restored([b"\x81\xa9LastIndex\x05" + bytes([29]) + msgpack.pack(record)])

@@ -75,10 +75,11 @@ def test_a_command_that_cannot_be_decoded_says_so(data: bytes) -> None:
         decode_command(data)
 
 
-def test_a_null_inside_a_list_of_a_config_never_passes() -> None:
-    entry = ProxyConfigEntry(kind="proxy-defaults", name="global", config={"m": [[1, None]]})
+@pytest.mark.parametrize("value", [None, [[1, None]], {"k": None}])
+def test_a_null_in_a_config_never_passes(value: object) -> None:
+    entry = ProxyConfigEntry(kind="proxy-defaults", name="global", config={"m": value})
     data = encode_command(MessageType.CONFIG_ENTRY, ConfigEntryRequest(op="upsert", entry=entry))
-    with pytest.raises(UndecodableCommandError, match="null inside a list"):
+    with pytest.raises(UndecodableCommandError, match="Config holds a null"):
         decode_command(data)
 
 

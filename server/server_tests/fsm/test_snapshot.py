@@ -86,6 +86,9 @@ def test_a_snapshot_that_is_cut_short_is_refused(cut: int) -> None:
     [
         b"\xc1",
         msgpack.pack([1]),
+        msgpack.pack({"LastIndex": "5"}),
+        msgpack.pack({}) + b"\x91" * 1000 + b"\x00",
+        msgpack.pack({}) + msgpack.pack("no type") + msgpack.pack({}),
         made((MessageType.KVS, 5)),
         made((MessageType.CONFIG_ENTRY, "rubbish")),
         made((MessageType.COORDINATE_BATCH_UPDATE, 1)),

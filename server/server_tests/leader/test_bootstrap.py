@@ -13,7 +13,7 @@ from proconsul.leader.bootstrap import (
     decide,
 )
 from proconsul.leader.pool import ServerMember
-from proconsul.model.introduction import FoundReply, FoundRequest
+from proconsul.model.founding import FoundReply, FoundRequest
 from proconsul.raft.messages import Configuration, Server, ServerAddress, ServerId
 from server_tests.leader.servers import server
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from functools import partial
 
-from proconsul.leader.catalog_node import due
-from proconsul.leader.pool import PoolMember, Status
+from proconsul.leader.catalog_node import due, forgotten
+from proconsul.leader.pool import LanMember, PoolMember, Status
 from proconsul.model.catalog import DeregisterRequest, RegisterRequest
 from proconsul.model.health import HealthCheck
 from proconsul.store import catalog, checks, nodes, services
@@ -14,9 +14,20 @@ from server_tests.store.stories import ID_A, ID_B, World
 ME = server("s1", id_="11111111-0000-0000-0000-000000000000")
 
 
+def agent(one: PoolMember) -> LanMember:
+    """A server as a member of the pool."""
+    return LanMember(
+        node=one.server.node,
+        node_id=one.server.node_id,
+        address=one.server.address,
+        status=one.status,
+        server=one.server,
+    )
+
+
 def write_due(world: World, members: Iterable[PoolMember]) -> list[RegisterRequest]:
     """Write what is due; what of it registers."""
-    commands = due(world.state.read(), ME, members)
+    commands = due(world.state.read(), ME, map(agent, members))
     for command in commands:
         if isinstance(command, DeregisterRequest):
             world.apply(partial(catalog.deregister, request=command))
@@ -58,7 +69,7 @@ def test_this_server_lives_whatever_the_pool_says() -> None:
     world = World()
     write_due(world, [failed(ME)])
     assert status_of(world, "s1")[0] == "passing"
-    assert write_due(world, []) == []
+    assert write_due(world, [failed(ME)]) == []
 
 
 def test_a_failed_server_is_critical_until_it_is_back_and_keeps_its_services() -> None:
@@ -98,30 +109,20 @@ def test_who_failed_before_it_was_in_the_catalog_does_not_get_there() -> None:
     assert nodes.get_node(world.state.read(), "s3")[1] is None
 
 
-def test_who_is_leaving_or_lives_elsewhere_is_let_be() -> None:
+def test_who_is_leaving_is_let_be() -> None:
     world, other = World(), server("s2", id_=ID_A)
     write_due(world, [alive(other)])
-    elsewhere = alive(server("s3", id_=ID_B, datacenter="dc2"))
-    assert write_due(world, [PoolMember(other, Status.LEAVING, 0.0), elsewhere]) == []
+    assert write_due(world, [PoolMember(other, Status.LEAVING, 0.0)]) == []
     assert nodes.get_node(world.state.read(), "s2")[1] is not None
 
 
 def test_who_has_left_is_taken_out_and_nobody_else_of_that_name() -> None:
     world, other = World(), server("s2", id_=ID_A)
     write_due(world, [alive(other)])
-    assert due(world.state.read(), ME, [left(server("s2", id_=ID_B))]) == []
+    assert due(world.state.read(), ME, [agent(left(server("s2", id_=ID_B)))]) == []
     assert write_due(world, [left(other)]) == []
     assert nodes.get_node(world.state.read(), "s2")[1] is None
-    assert due(world.state.read(), ME, [left(other)]) == []
-
-
-def test_a_name_that_lives_under_a_new_id_is_not_failed_under_the_old_one() -> None:
-    world = World()
-    old, new = server("s2", id_=ID_A), server("s2", id_=ID_B)
-    write_due(world, [alive(old)])
-    write_due(world, [failed(old), alive(new)])
-    assert status_of(world, "s2")[0] == "passing"
-    assert write_due(world, [failed(old), alive(new)]) == []
+    assert due(world.state.read(), ME, [agent(left(other))]) == []
 
 
 def test_a_name_that_lives_under_a_new_id_at_once_takes_the_place_of_the_old_one() -> None:
@@ -151,3 +152,58 @@ def test_this_server_takes_its_name_from_who_had_it_in_a_restored_state() -> Non
 def _passing(node: str, node_id: str) -> RegisterRequest:
     check = HealthCheck(node=node, check_id="serfHealth", status="passing")
     return RegisterRequest(datacenter="dc1", node=node, id=node_id, address="10.9.9.9", check=check)
+
+
+# -------------------------------------------------------------------- client agents
+
+
+def client(status: Status = Status.ALIVE, **fields: str) -> LanMember:
+    """An agent that is no server."""
+    return LanMember(
+        node=fields.get("node", "c1"),
+        node_id=fields.get("node_id", ID_A),
+        address="10.0.0.21",
+        status=status,
+    )
+
+
+def write(world: World, *members: LanMember) -> int:
+    """Write what is due; how much it was."""
+    commands = due(world.state.read(), ME, members)
+    for command in commands:
+        if isinstance(command, DeregisterRequest):
+            world.apply(partial(catalog.deregister, request=command))
+        else:
+            world.apply(partial(catalog.register, request=command))
+    return len(commands)
+
+
+def test_a_client_agent_is_a_node_with_a_check_and_no_service() -> None:
+    world = World()
+    assert write(world, client()) == 1
+    state = world.state.read()
+    _, node = nodes.get_node(state, "c1")
+    assert node is not None
+    assert (node.id, node.address) == (ID_A, "10.0.0.21")
+    assert services.node_service(state, "c1", "consul")[1] is None
+    assert status_of(world, "c1") == ("passing", "Agent alive and reachable")
+    assert write(world, client()) == 0
+
+
+def test_a_client_agent_that_fails_is_critical_and_one_that_leaves_is_gone() -> None:
+    world = World()
+    write(world, client())
+    assert write(world, client(Status.FAILED)) == 1
+    assert status_of(world, "c1")[0] == "critical"
+    assert write(world, client(Status.FAILED)) == 0
+    assert write(world, client(Status.LEFT)) == 1
+    assert nodes.get_node(world.state.read(), "c1")[1] is None
+
+
+def test_a_node_that_was_a_member_and_is_none_any_more_is_reaped_and_no_other() -> None:
+    world = World()
+    write(world, client(), client(node="C2", node_id=ID_B))
+    world.register("external")  # by somebody's hand: it has no serfHealth
+    reaped = forgotten(world.state.read(), "dc1", {"s1", "c2"})  # names differ in case only
+    assert [command.node for command in reaped] == ["c1"]
+    assert forgotten(world.state.read(), "dc1", {"s1", "c1", "c2"}) == []

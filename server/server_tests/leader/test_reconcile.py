@@ -70,8 +70,19 @@ def test_who_is_not_alive_here_is_not_added(other: PoolMember) -> None:
 
 
 def test_who_is_away_stays_a_member() -> None:
-    members = [alive(server("s1")), failed(server("s2")), left(server("s3"))]
+    leaving = PoolMember(server("s3"), Status.LEAVING, 0.0)
+    members = [alive(server("s1")), failed(server("s2")), leaving]
     assert step(members, raft("s1", "s2", "s3", "s4")).change is None
+
+
+def test_who_has_left_is_removed_unless_it_lives_under_another_name() -> None:
+    members = [alive(server("s1")), left(server("s2")), left(server("s3"))]
+    configuration, done = settle(members, raft("s1", "s2", "s3", "s4"))
+    assert shown(configuration) == ["s1@1", "s4@4"]
+    assert done == ["remove s2", "remove s3"]
+    renamed = replace(server("s2"), node="other")
+    members = [alive(server("s1")), left(server("s2")), alive(renamed)]
+    assert step(members, raft("s1", "s2")).change is None
 
 
 def test_a_server_of_an_old_raft_protocol_is_left_out_and_does_not_hold_up_others() -> None:
@@ -234,8 +245,9 @@ def test_it_comes_to_an_end_and_never_removes_the_leader_nor_one_that_kept_its_a
     taken = {f"10.0.0.{own_host}:8300"} | {
         f"{one.server.address}:8300" for one in members if one.status is Status.ALIVE
     }
+    gone = {one.server.node_id for one in members if one.status is Status.LEFT}
     for old in before.servers:
-        if old.address not in taken:
+        if old.address not in taken and old.id not in gone:
             assert by_id[old.id].suffrage is old.suffrage
 
 
@@ -243,16 +255,16 @@ def test_it_comes_to_an_end_and_never_removes_the_leader_nor_one_that_kept_its_a
 
 
 def test_a_server_whose_data_are_another_clusters_is_not_taken_in() -> None:
-    stranger = replace(server("s4"), raft_ids=("s4", "s5", "s6"))
+    stranger = replace(server("s4"), raft_peers=("10.0.0.4:8300", "10.0.0.5:8300"))
     members = [alive(server("s1")), alive(stranger)]
     assert step(members, raft("s1")).change is None
     assert (
-        "belong to another cluster, whose members are s4, s5, s6"
+        "belong to another cluster, whose members are 10.0.0.4:8300, 10.0.0.5:8300"
         in (why_refused(members, raft("s1"))["s4"])
     )
 
 
 def test_a_server_that_was_removed_and_knows_one_of_the_members_comes_back() -> None:
-    back = replace(server("s4"), raft_ids=("s1", "s2", "s4"))
+    back = replace(server("s4"), raft_peers=("10.0.0.1:8300", "10.0.0.4:8300"))
     change = step([alive(server("s1")), alive(back)], raft("s1")).change
     assert change == AddNonvoter(ServerId("s4"), ServerAddress("10.0.0.4:8300"))

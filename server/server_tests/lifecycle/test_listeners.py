@@ -79,7 +79,7 @@ def test_https_shows_its_certificate_and_a_reload_another_one(tmp_path: Path) ->
 
         key.write_text("no key")
         server.reload()
-        assert "failed to load cert/key pair" in server.wait_for_line("nothing changed")
+        assert "Failed to load cert/key pair" in server.wait_for_line("nothing changed")
         assert server.request("PUT", "/v1/agent/reload")[0] == 500
         assert client.get("/v1/status/leader") == (200, "third")
 

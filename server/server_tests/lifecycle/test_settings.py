@@ -28,7 +28,6 @@ disable_update_check = true
 connect { enabled = true }
 acl { enabled = true default_policy = "deny" tokens { master = "secret" } }
 encrypt = "3DPKZhSUkHzXuJqSQBlhxQ=="
-verify_outgoing = true
 retry_join_wan = ["192.0.2.9"]
 ports { dns = -1 }
 """
@@ -62,7 +61,7 @@ def test_what_does_nothing_yet_is_told_once_and_in_full(tmp_path: Path) -> None:
     file = tmp_path / "main.hcl"
     file.write_text(MAIN % (NODE_ID, address(73)))
     with Server(address(72), tmp_path, f"-config-file={file}") as server:
-        for key in ("encrypt", "verify_outgoing", "retry_join_wan", "acl.default_policy"):
+        for key in ("retry_join_wan", "acl.default_policy"):
             assert server.output.count(f'config key "{key}" does nothing yet') == 1
         assert "does not enforce ACLs yet" in server.output
         for key in ("limits", "node_meta", "connect.enabled", "disable_update_check", "ports.dns"):

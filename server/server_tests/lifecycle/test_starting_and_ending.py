@@ -108,7 +108,7 @@ def test_what_is_taken_is_refused_with_advice_and_nothing_is_touched(tmp_path: P
         (("-https-port=8501",), "cert_file is not set"),
         (
             ("-https-port=8501", '-hcl=cert_file = "/no/cert" key_file = "/no/key"'),
-            "failed to load cert/key pair /no/cert, /no/key",
+            "Failed to load cert/key pair: open /no/cert: no such file or directory",
         ),
         (
             ('-hcl=service { name = "web" check { tcp = "127.0.0.1:1" } }',),

@@ -29,12 +29,13 @@ from proconsul.runtime.raft_driver import TICK_S, RaftDriver
 from proconsul.runtime.raft_ports import Hooks
 from proconsul.runtime.raft_snapshots import RaftSnapshots, SnapshotPolicy
 from proconsul.runtime.raft_transport import LIMITS, RaftTransport, raft_dial
-from proconsul.runtime.rpc_server import RpcLimits, RpcServer, RpcTls
+from proconsul.runtime.rpc_server import Calls, RpcLimits, RpcServer
 from proconsul.runtime.rpc_snapshots import Archive
 from proconsul.runtime.server_lookup import StoredAddresses
 from proconsul.runtime.snapshot_archive import Spool
 from proconsul.runtime.snapshot_exchange import SnapshotExchange
 from proconsul.runtime.storage import open_storage
+from proconsul.runtime.tls import NO_TLS
 from proconsul.telemetry import Telemetry
 from server_tests.mixed.chain import CHAIN, head, links
 
@@ -118,12 +119,12 @@ class ChainServer:
         )
         self._driver.connect(transport, exchange)
         self._port = RpcServer(
-            methods=Methods({}),
-            serve=no_calls,
+            calls=Calls(Methods({}), no_calls),
+            insecure_calls=Calls(Methods({}), no_calls),
             snapshots=NoSnapshots(),
             raft_handoff=transport.handoff,
             limits=RpcLimits(handshake_timeout_s=5.0, connections_per_client_max=0),
-            tls=RpcTls(context=None, verify_incoming=False),
+            tls=NO_TLS,
             telemetry=Telemetry(),
         )
 

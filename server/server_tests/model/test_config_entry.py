@@ -1,5 +1,7 @@
 """Configuration entries as they travel."""
 
+from typing import Any
+
 import pytest
 
 from proconsul.model.config_entry import (
@@ -39,10 +41,32 @@ def test_a_split_keeps_its_four_byte_weight() -> None:
     assert decode(ConfigEntryRequest, encode(request)) == request
 
 
-def test_a_null_is_poison_only_inside_a_list() -> None:
-    refuse_poison({"a": None, "b": [{"c": None}]})
-    with pytest.raises(WireError, match="null inside a list"):
-        refuse_poison({"a": {"b": [1, [None]]}})
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"a": None},
+        {"a": {"b": None}},
+        {"a": [None]},
+        {"a": {"b": [1, [None]]}},
+        {"a": [{"b": None}]},
+    ],
+)
+def test_a_null_is_poison_wherever_it_stands(config: dict[str, Any]) -> None:
+    with pytest.raises(WireError, match="Config holds a null"):
+        refuse_poison(config)
+
+
+@pytest.mark.parametrize("config", [None, {}, {"a": [], "b": {"c": [0, "", False, {}]}}])
+def test_what_is_only_empty_is_none(config: dict[str, Any] | None) -> None:
+    refuse_poison(config)
+
+
+def test_poison_is_looked_for_however_deep_a_config_is() -> None:
+    config: Any = None
+    for _ in range(100_000):
+        config = {"a": [config]}
+    with pytest.raises(WireError):
+        refuse_poison(config)
 
 
 @pytest.mark.parametrize(

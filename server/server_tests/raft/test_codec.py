@@ -151,7 +151,9 @@ def test_a_configuration_comes_back_as_it_was() -> None:
     assert codec.decode_configuration(data) == configuration
 
 
-@pytest.mark.parametrize("data", [b"", b"\x90", b"\x81\xa7Servers\x91\x80", b"\xc1", b"\x80\x80"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\x90", b"\x81\xa7Servers\x91\x80", b"\xc1", b"\x81\x80\x80"]
+)
 def test_what_is_no_configuration_is_an_error(data: bytes) -> None:
     with pytest.raises(codec.CodecError):
         codec.decode_configuration(data)
@@ -165,6 +167,10 @@ def test_what_is_no_configuration_is_an_error(data: bytes) -> None:
         (0, {b"Term": -1}),
         (0, {b"Entries": [{b"Type": 2}]}),
         (0, {b"Entries": 5}),
+        (0, {b"Entries": [{b"Data": 5}]}),
+        (0, {b"Entries": [{b"Data": msgpack.ExtType(5, b"x")}]}),
+        (0, {b"Entries": [{b"Extensions": [b"x"]}]}),
+        (0, {b"Entries": [{b"Type": 5, b"Data": b"no members"}]}),
         (0, {b"Leader": b"\xff"}),
         (2, {b"SnapshotVersion": 9}),
         (0, {b"ProtocolVersion": b"3"}),

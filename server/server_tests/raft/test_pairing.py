@@ -114,6 +114,8 @@ def test_an_error_text_is_a_lost_request_and_the_next_reply_belongs_to_the_next(
         b"\xa0\xc0",
         b"\xa0\x05",
         b"\xa0\x81\xa4Term\xa1x",
+        b"\xa0\x81\x80\x80",
+        b"\x81\x90\x80",
         b"\xa0" + b"\x91" * 2000,
         b"\xa0\xdd\xff\xff\xff\xff",
         b"\xa0\xdb\x7f\xff\xff\xff" + bytes(REPLY_BYTES_MAX),

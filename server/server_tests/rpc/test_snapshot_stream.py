@@ -57,6 +57,9 @@ def test_the_head_may_come_in_pieces(cut: int) -> None:
 
 
 def test_a_head_has_a_limit() -> None:
-    reader = HeadReader(SnapshotRequest)
+    around_bytes = len(encode(SnapshotRequest(token="x" * 300))) - 300
+    token = "x" * (HEAD_BYTES_MAX - around_bytes)
+    head = HeadReader(SnapshotRequest).feed(encode(SnapshotRequest(token=token)))
+    assert head == (SnapshotRequest(token=token), b"")
     with pytest.raises(ValueTooLargeError):
-        reader.feed(encode(SnapshotRequest(token="x" * HEAD_BYTES_MAX)))
+        HeadReader(SnapshotRequest).feed(encode(SnapshotRequest(token=token + "x")))

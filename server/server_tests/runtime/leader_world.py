@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from proconsul.endpoints import kv as kv_endpoint
 from proconsul.endpoints import session as session_endpoint
-from proconsul.endpoints.context import Context, Facts, Woken
+from proconsul.endpoints.context import Context, Facts, NoLan, Woken
 from proconsul.endpoints.coordinate_batch import CoordinateBatch
 from proconsul.endpoints.lock_delays import LockDelays
 from proconsul.endpoints.session_timers import SessionTimers
 from proconsul.endpoints.user_events import UserEvents
-from proconsul.leader.pool import PoolMember, ServerMember, Status
+from proconsul.errors import RpcError
+from proconsul.leader.pool import LanMember, PoolMember, ServerMember, Status
 from proconsul.model.kv import DirEntry, KVSRequest
 from proconsul.model.operator import AutopilotConfig
 from proconsul.model.session import Session, SessionRequest, SessionSpecificRequest
@@ -77,6 +78,43 @@ class KnownServers:
     def members(self) -> list[PoolMember]:
         return self.known
 
+    def agents(self) -> list[LanMember]:
+        return [
+            LanMember(
+                node=one.server.node,
+                node_id=one.server.node_id,
+                address=one.server.address,
+                status=one.status,
+                server=one.server,
+            )
+            for one in self.known
+        ]
+
+    def force_out(self, node: str) -> None:
+        self.known = [one for one in self.known if one.server.node != node]
+
+
+@dataclass
+class Events(NoLan):
+    """What was to be told to all members."""
+
+    told: list[tuple[str, bytes]] = field(default_factory=list)
+
+    async def user_event(self, name: str, payload: bytes) -> None:
+        self.told.append((name, payload))
+
+
+@dataclass
+class RaftPeers:
+    """What other servers say of their raft: that it has no members, or nothing."""
+
+    silent: bool = False
+
+    async def __call__(self, server: ServerMember) -> list[str]:
+        if self.silent:
+            raise RpcError("no answer")
+        return []
+
 
 @dataclass
 class Leader:
@@ -86,6 +124,8 @@ class Leader:
     context: Context
     duties: LeaderDuties
     pool: KnownServers
+    events: Events
+    raft_peers: RaftPeers
     failures: list[BaseException] = field(default_factory=list)
 
     async def session(self, ttl: str, lock_delay_s: float = 0.0) -> str:
@@ -108,6 +148,13 @@ class Leader:
             self.context, KVSRequest(datacenter="dc1", op=op, dir_ent=entry)
         )
 
+    def know(self, *servers: PoolMember) -> None:
+        """The pool has other members from now on, and says so."""
+        before = {one.server.node for one in self.pool.known}
+        self.pool.known = list(servers)
+        for name in before | {one.server.node for one in servers}:
+            self.duties.pool_changed(name)
+
     def sessions(self) -> list[str]:
         return [one.id for one in sessions.list_all(self.life.replicated.state.read(), None)[1]]
 
@@ -123,6 +170,9 @@ class Leader:
 @asynccontextmanager
 async def leader(world: World | None = None) -> AsyncIterator[Leader]:
     """A leader that has taken over; stopped in order afterwards."""
+    events = Events()
+
+    raft_peers = RaftPeers()
     life = await begin(world or World(SimDisk(random.Random(1).randrange)))
     ready = asyncio.Event()
     pool = KnownServers([PoolMember(MEMBER, Status.ALIVE, 0.0)])
@@ -157,6 +207,7 @@ async def leader(world: World | None = None) -> AsyncIterator[Leader]:
         session_timers=SessionTimers(),
         coordinates=CoordinateBatch(),
         user_events=UserEvents(),
+        lan=events,
     )
     failures: list[BaseException] = []
     pilot = Autopilot(
@@ -173,12 +224,20 @@ async def leader(world: World | None = None) -> AsyncIterator[Leader]:
         server_stabilization_time=Duration(10 * SECOND),
     )
     duties = LeaderDuties(
-        context, life.driver, MEMBER, pool, pilot, first_autopilot, ready, failures.append
+        context,
+        life.driver,
+        MEMBER,
+        pool,
+        raft_peers,
+        pilot,
+        first_autopilot,
+        ready,
+        failures.append,
     )
     life.hear = duties.store_events
     duties.leadership(True)
     await ready.wait()
-    yield Leader(life, context, duties, pool, failures)
+    yield Leader(life, context, duties, pool, events, raft_peers, failures)
     await duties.stop()
     await life.stop()
     assert not failures

@@ -1,4 +1,9 @@
-"""Servers with real RPC ports that meet each other; their raft is a note of what was founded."""
+"""Servers with real RPC ports, found by a gossip of few words; their raft is a note of what was
+founded.
+
+The gossip is the town's own: whoever joins one of a group knows all of it, and sees who ended or
+is cut off as failed. How members really find and lose each other is told in the stories of gossip.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -9,19 +14,20 @@ from typing import Any, cast
 from proconsul.config.schema import Joining
 from proconsul.endpoints.context import Log
 from proconsul.endpoints.table import METHODS
-from proconsul.leader.pool import PoolMember, ServerMember, Status
+from proconsul.leader.pool import LanMember, PoolMember, ServerMember, Status
 from proconsul.raft.messages import Configuration, Server
+from proconsul.runtime.join_rounds import JoinRounds
 from proconsul.runtime.rpc_client import RpcClient, RpcTransportError
-from proconsul.runtime.rpc_server import RpcServer
+from proconsul.runtime.rpc_server import Calls, RpcServer
 from proconsul.runtime.server_pool import LIMITS, ServerPool
+from proconsul.runtime.tls import NO_TLS
 from server_tests.endpoints.site import MemoryLog, open_site
 from server_tests.leader.servers import server
 from server_tests.loopback import address
 from server_tests.runtime.rpc_site import LIMITS as RPC_LIMITS
-from server_tests.runtime.rpc_site import NO_TLS, MemorySnapshots
+from server_tests.runtime.rpc_site import MemorySnapshots
 
 HOST = address(122)
-SERF_LAN_PORT = 8301
 NOWHERE = f"{HOST}:1"  # nothing listens there
 
 
@@ -91,9 +97,9 @@ class Resident:
 
     me: ServerMember
     pool: ServerPool
+    lan: "TownLan"
     port: RpcServer
     ledger: Ledger
-    changes: list[PoolMember]
     failures: list[BaseException]
 
     @property
@@ -114,6 +120,43 @@ class Resident:
         """Whether these, and no others, live, as far as it knows."""
         alive = {name for name, status in self.statuses().items() if status is Status.ALIVE}
         return alive == set(names)
+
+
+@dataclass
+class TownLan:
+    """What one server knows of the others."""
+
+    here: "Town"
+    me: ServerMember
+    known: dict[str, ServerMember] = field(default_factory=dict)
+
+    def servers(self) -> list[PoolMember]:
+        return [
+            PoolMember(one, self._status(one), 0.0)
+            for _, one in sorted({**self.known, self.me.node: self.me}.items())
+        ]
+
+    def agents(self) -> list[LanMember]:
+        return []
+
+    def force_out(self, node: str) -> None:
+        del self.known[node]
+
+    def _status(self, other: ServerMember) -> Status:
+        cuts = self.here.cuts
+        is_cut = {(self.me.node, other.node), (other.node, self.me.node)} <= cuts
+        is_there = any(resident.me == other for resident in self.here.residents)
+        return Status.ALIVE if is_there and not is_cut else Status.FAILED
+
+    async def join_one(self, host: str, port: int) -> str:
+        """Meet who has that RPC port, and all that it knows."""
+        where = f"{host}:{port}"
+        for resident in self.here.residents:
+            cut = (self.me.node, resident.me.node) in self.here.cuts
+            if resident.address == where and not cut:
+                self.here.meet(self, resident.lan)
+                return ""
+        return f"Failed to join {host}: dial tcp {where}: connect: connection refused"
 
 
 @dataclass
@@ -141,8 +184,8 @@ class Town:
         cast("PeersLog", log).ledger = raft
         site.context.log = cast("Log", log)
         port = RpcServer(
-            methods=METHODS,
-            serve=site.call,
+            calls=Calls(METHODS, site.call),
+            insecure_calls=Calls(METHODS, site.call),
             snapshots=MemorySnapshots(),
             raft_handoff=_no_raft,
             limits=RPC_LIMITS,
@@ -152,20 +195,20 @@ class Town:
         host = is_.pop("address", HOST)
         _, number = await port.listen(host, is_.pop("port", 0))
         me = server(name, address=host, rpc_port=number, **is_)
-        changes: list[PoolMember] = []
         failures: list[BaseException] = []
+        lan = TownLan(self, me)
         pool = ServerPool(
             me=me,
-            joining=joins or joining(),
-            serf_lan_port=SERF_LAN_PORT,
+            lan=lan,
+            joins=JoinRounds(
+                joins or joining(), number, frozenset({(host, number)}), self.resolve, lan.join_one
+            ),
             client=Wire(lambda where: self._is_cut(name, where)),
             raft=raft,
-            resolve=self.resolve,
-            changed=changes.append,
             fail=failures.append,
         )
-        site.context.introductions = pool
-        resident = Resident(me, pool, port, raft, changes, failures)
+        site.context.company = pool
+        resident = Resident(me, pool, lan, port, raft, failures)
         self.residents.append(resident)
         return resident
 
@@ -174,6 +217,14 @@ class Town:
         resident = await self.settle(name, joins=joining(retry=seeds), **settings)
         resident.pool.start()
         return resident
+
+    def meet(self, one: TownLan, other: TownLan) -> None:
+        """All that either knows is known to all of them."""
+        group = {**one.known, **other.known, one.me.node: one.me, other.me.node: other.me}
+        for resident in [*self.residents]:
+            if resident.me.node in group and resident.lan.known != {**resident.lan.known, **group}:
+                resident.lan.known.update(group)
+                resident.pool.changed()
 
     def _is_cut(self, name: str, where: str) -> bool:
         return any(

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 
 import msgpack
@@ -22,9 +23,11 @@ from proconsul.raft.messages import (
     Token,
 )
 from proconsul.raft.node import Node
-from proconsul.rpc.first_byte import FirstByte
+from proconsul.rpc.first_byte import Service
 from proconsul.runtime.raft_snapshot_sending import SnapshotBody
 from proconsul.runtime.raft_transport import LIMITS, RaftTransport, raft_dial
+from proconsul.runtime.rpc_opening import opened_on
+from proconsul.runtime.tls import NO_TLS, ClientTls, RpcTls
 from server_tests.loopback import address
 from server_tests.raft.harness import SETTINGS, Machine, State, members, peer
 
@@ -48,7 +51,7 @@ class Member:
         self._loop = asyncio.get_running_loop()
         self._connections: set[asyncio.StreamWriter] = set()
         self._serving: set[asyncio.Task[None]] = set()
-        self._listener: asyncio.Server | None = None
+        self._listening: socket.socket | None = None
         self._tick_timer: asyncio.TimerHandle | None = None
         self._turn_scheduled = False
         self.transport = self._new_transport()
@@ -57,7 +60,7 @@ class Member:
         return RaftTransport(
             me=peer(self.name),
             lookup=self._town,
-            dial=raft_dial(lambda: None),
+            dial=raft_dial(lambda: self._town.outgoing),
             deliver=self.deliver,
             source=self,
             sink=self,
@@ -66,22 +69,24 @@ class Member:
 
     async def start(self) -> None:
         """Listen, and let time pass."""
-        self._listener = await asyncio.start_server(self._accept, HOST, self.port)
-        self.port = self._listener.sockets[0].getsockname()[1]
+        self._listening = socket.create_server((HOST, self.port))
+        self._listening.setblocking(False)
+        self.port = self._listening.getsockname()[1]
+        self._spawn(self._accept(self._listening))
         self._tick()
 
     async def stop(self) -> None:
         """Stand still, deaf and dumb."""
         if self._tick_timer is not None:
             self._tick_timer.cancel()
-        if self._listener is not None:
-            self._listener.close()
         await self.transport.stop()
         serving = set(self._serving)
         for task in serving:
             task.cancel()
         if serving:
             await asyncio.wait(serving)
+        if self._listening is not None:
+            self._listening.close()
 
     async def restart(self) -> None:
         """Begin anew with what was synced, after `stop`, at another port."""
@@ -95,19 +100,29 @@ class Member:
         for writer in self._connections:
             writer.transport.abort()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
         self._serving.add(task)
-        self._connections.add(writer)
-        try:
-            with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                assert await reader.readexactly(1) == bytes([FirstByte.RAFT])
-                await self.transport.handoff(reader, writer)
-        finally:
-            self._serving.discard(task)
-            self._connections.discard(writer)
-            writer.close()
+        task.add_done_callback(self._serving.discard)
+
+    async def _accept(self, listening: socket.socket) -> None:
+        while True:
+            connected, _ = await self._loop.sock_accept(listening)
+            self._spawn(self._serve(connected))
+
+    async def _serve(self, connected: socket.socket) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            opened = await opened_on(connected, self._town.incoming)
+            if opened is None:
+                return
+            assert opened.service is Service.RAFT
+            writer = opened.stream.writer
+            self._connections.add(writer)
+            try:
+                await self.transport.handoff(opened.stream.reader, writer)
+            finally:
+                self._connections.discard(writer)
+                writer.close()
 
     # ------------------------------------------------------------ the driver's part
 
@@ -183,6 +198,8 @@ class Town:
 
     def __init__(self, *names: str) -> None:
         self.watch = Watch()
+        self.incoming: RpcTls = NO_TLS  # of all ports, and replaced at will
+        self.outgoing: ClientTls | None = None
         self.on_cut: Callable[[], None] = lambda: None
         self.members = {name: Member(name, self, seed) for seed, name in enumerate(names)}
 
@@ -195,6 +212,9 @@ class Town:
         """By ID; nobody listens at the first."""
         assert stored_address == f"{server_id}:8300"
         return [f"{HOST}:1", f"{HOST}:{self.members[server_id].port}"]
+
+    def unreachable(self) -> None:
+        """There are no other addresses."""
 
     async def until(self, holds: Callable[[], bool], patience_s: float = 60.0) -> None:
         """Let time pass until something is so."""
@@ -228,9 +248,12 @@ class Town:
 
 
 @asynccontextmanager
-async def town(*names: str) -> AsyncIterator[Town]:
+async def town(
+    *names: str, incoming: RpcTls = NO_TLS, outgoing: ClientTls | None = None
+) -> AsyncIterator[Town]:
     """A cluster that was just bootstrapped."""
     made = Town(*names)
+    made.incoming, made.outgoing = incoming, outgoing
     for member in made.members.values():
         await member.start()
     for member in made.members.values():

@@ -1,24 +1,23 @@
 """An RPC port at work: the whole method table over a state in memory."""
 
 import asyncio
-import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from proconsul.endpoints.table import METHODS
+from proconsul.endpoints.table import INSECURE_METHODS, METHODS
 from proconsul.errors import ProconsulError
 from proconsul.rpc.msgpack_rpc import Call, Reply, ReplyReader, encode_call, encode_value
 from proconsul.rpc.snapshot_stream import SnapshotRequest, SnapshotResponse
-from proconsul.runtime.rpc_server import RpcLimits, RpcServer, RpcTls
+from proconsul.runtime.rpc_server import Calls, RpcLimits, RpcServer
+from proconsul.runtime.tls import NO_TLS, RpcTls
 from server_tests.endpoints.site import Site, open_site
 from server_tests.loopback import address
 
 HOST = address(115)
 LIMITS = RpcLimits(handshake_timeout_s=5.0, connections_per_client_max=100)
-NO_TLS = RpcTls(context=None, verify_incoming=False)
 
 
 @dataclass
@@ -120,26 +119,33 @@ async def rpc_site(
     tls: RpcTls = NO_TLS,
     serve: Callable[[Site], Serve] = lambda site: site.call,
     grace_s: float = 0.0,
+    at: tuple[str, int] = (HOST, 0),
 ) -> AsyncIterator[RpcSite]:
-    """A port of its own; the method table may be wrapped by `serve`."""
+    """A port of its own; the method table may be wrapped by `serve`.
+
+    Who listens elsewhere than `at` HOST has to connect on his own.
+    """
     raft: list[bytes] = []
 
     async def raft_handoff(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         raft.append(await reader.read(100))
         writer.write(b"raft says hello")
 
+    async def serve_insecure(method: str, request: Any) -> Any:
+        return await INSECURE_METHODS.call(site.context, method, request)
+
     site = open_site()
     snapshots = MemorySnapshots()
     server = RpcServer(
-        methods=METHODS,
-        serve=serve(site),
+        calls=Calls(METHODS, serve(site)),
+        insecure_calls=Calls(INSECURE_METHODS, serve_insecure),
         snapshots=snapshots,
         raft_handoff=raft_handoff,
         limits=limits,
         tls=tls,
         telemetry=site.context.telemetry,
     )
-    _, port = await server.listen(HOST, 0)
+    _, port = await server.listen(*at)
     served = RpcSite(server, site, snapshots, port, raft)
     try:
         yield served
@@ -147,10 +153,3 @@ async def rpc_site(
         for client in served.clients:
             client.close()
         await server.stop(grace_s)
-
-
-def trusting(ca_file: str) -> ssl.SSLContext:
-    """A client's context that checks the certificate, but no name."""
-    context = ssl.create_default_context(cafile=ca_file)
-    context.check_hostname = False
-    return context

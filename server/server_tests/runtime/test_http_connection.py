@@ -59,6 +59,22 @@ async def test_a_key_need_not_be_escaped_to_hold_any_byte() -> None:
         assert (await client.answer()).body == b"/\xff\xfe\xff\n\xfe"
 
 
+async def test_such_a_key_may_come_byte_by_byte_and_behind_another_one() -> None:
+    def path(request: Request) -> Response:
+        return Response.text(200, request.path)
+
+    async with serving(path) as site:
+        client = await site.client()
+        request = "GET /é/è HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+        for octet in request:
+            client.send(bytes([octet]))
+            await asyncio.sleep(0.001)
+        assert (await client.answer()).body == "/é/è".encode()
+        client.send(request * 3)
+        for _ in range(3):
+            assert (await client.answer()).body == "/é/è".encode()
+
+
 async def test_answers_keep_the_order_of_the_requests_when_the_first_is_slow() -> None:
     handler = Waiting()
     async with serving(handler) as site:
@@ -121,6 +137,25 @@ async def test_a_client_that_asks_first_is_told_to_go_on() -> None:
         assert await client.line() == ""
         client.send(b"ok")
         assert (await client.answer()).body == b"PUT /a  ok"
+
+
+@pytest.mark.parametrize("path", [b"/a", b"/upload"])
+async def test_who_asks_first_is_not_told_to_go_on_before_the_answers_before_that(
+    path: bytes,
+) -> None:
+    handler = Waiting()
+    async with serving(handler) as site:
+        client = await site.ask(b"GET /slow?index=1 HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert await handler.arrived.get() == "/slow"
+        head = b"Host: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        client.send(b"PUT " + path + b" HTTP/1.1\r\n" + head)
+        assert await client.nothing_arrives(within_s=1)
+        handler.gates["/slow"].set_result("at last")
+        assert (await client.answer()).body == b"at last"
+        assert await client.line() == "HTTP/1.1 100 Continue"
+        assert await client.line() == ""
+        client.send(b"ok")
+        assert (await client.answer()).status == "HTTP/1.1 200 OK"
 
 
 async def test_head_gets_the_length_without_the_body() -> None:

@@ -1,44 +1,41 @@
 """Joining says in Consul's words why it did not work."""
 
-import socket
-
 import pytest
 
 from proconsul.errors import RpcError
-from proconsul.runtime.joining import Gate, join
+from proconsul.runtime.joining import join, reach
 
-OWN = "127.0.0.1"
-GATE = Gate(8301, frozenset({OWN}))
+PORT = 8301
+
+
+async def pool(host: str, port: int) -> str:
+    """Members are at odd ports of 127.0.0.1."""
+    if host == "127.0.0.1" and port % 2:
+        return ""
+    return f"Failed to join {host}: dial tcp {host}:{port}: connect: connection refused"
 
 
 @pytest.mark.real_clock
-async def test_our_own_address_is_a_member_already() -> None:
-    assert await join(OWN, GATE) == 1
+async def test_no_port_is_that_of_the_pool() -> None:
+    assert await join("127.0.0.1", PORT, pool) == 1
+    assert await join("127.0.0.1:8303", PORT, pool) == 1
 
 
 @pytest.mark.real_clock
 async def test_a_closed_port_is_told() -> None:
     with pytest.raises(RpcError) as refused:
-        await join("127.0.0.1:1", GATE)
+        await join("127.0.0.1:8302", PORT, pool)
     assert str(refused.value) == (
         "1 error occurred:\n\t* Failed to join 127.0.0.1: "
-        "dial tcp 127.0.0.1:1: connect: connection refused\n\n"
+        "dial tcp 127.0.0.1:8302: connect: connection refused\n\n"
     )
-
-
-@pytest.mark.real_clock
-async def test_a_member_that_answers_is_told_that_there_is_no_pool() -> None:
-    with (
-        socket.create_server((OWN, 0)) as listener,
-        pytest.raises(RpcError, match="no gossip pool yet"),
-    ):
-        await join(f"{OWN}:{listener.getsockname()[1]}", GATE)
+    assert (await reach("127.0.0.1:8302", PORT, pool))[0] == 0
 
 
 @pytest.mark.real_clock
 async def test_no_address_at_all_is_told() -> None:
     with pytest.raises(RpcError) as refused:
-        await join("", GATE)
+        await join("", PORT, pool)
     assert str(refused.value) == (
         "1 error occurred:\n\t* Failed to resolve : lookup : no such host\n\n"
     )

@@ -66,7 +66,7 @@ async def test_a_leader_that_cannot_register_itself_leads_all_the_same(
     monkeypatch.setattr(catalog, "register", refused)
     async with leader() as one:
         assert one.serf_health("s1") is None
-        assert "failed to reconcile member s1: failed inserting node" in caplog.text
+        assert "failed to reconcile member: member=s1 error=failed inserting node" in caplog.text
 
 
 # ---------------------------------------------------------------- sessions

@@ -28,15 +28,47 @@ def _raft_ticks_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raft_driver, "TICK_S", 600.0)
 
 
-async def test_the_catalog_follows_the_pool_within_a_second_or_two() -> None:
+async def test_the_catalog_follows_the_pool_at_once() -> None:
     async with leader() as one:
         other = replace(OTHER, raft_version=2)  # too old for raft, which is another matter
         seen = []
         for status in (Status.ALIVE, Status.FAILED, Status.ALIVE):
-            one.pool.known = [one.pool.known[0], PoolMember(other, status, 0.0)]
-            await asyncio.sleep(2)
+            one.know(one.pool.known[0], PoolMember(other, status, 0.0))
+            await asyncio.sleep(0.1)
             seen.append(one.serf_health("s2"))
         assert seen == ["passing", "critical", "passing"]
+
+
+async def test_who_is_no_member_any_more_is_taken_out_of_the_catalog() -> None:
+    async with leader() as one:
+        other = PoolMember(replace(OTHER, raft_version=2), Status.FAILED, 0.0)
+        one.know(*one.pool.known, PoolMember(other.server, Status.ALIVE, 0.0))
+        await asyncio.sleep(0.1)
+        one.know(one.pool.known[0], other)
+        await asyncio.sleep(0.1)
+        assert one.serf_health("s2") == "critical"
+        one.know(one.pool.known[0])
+        await asyncio.sleep(0.1)
+        assert one.serf_health("s2") is None
+        assert one.serf_health("s1") == "passing"
+
+
+async def test_a_leader_tells_all_members_that_it_leads() -> None:
+    async with leader() as one:
+        assert one.events.told == [("consul:new-leader", b"s1")]
+
+
+async def test_a_server_that_does_not_say_of_which_cluster_it_is_waits_until_it_does() -> None:
+    async with leader() as one:
+        node = one.life.driver.node
+        one.life.driver.connect(Silence(), Silence())
+        one.raft_peers.silent = True
+        one.know(*one.pool.known, PoolMember(OTHER, Status.ALIVE, 0.0))
+        await asyncio.sleep(5)
+        assert len(node.configuration.servers) == 1
+        one.raft_peers.silent = False
+        await asyncio.sleep(2)
+        assert [server.id for server in node.configuration.servers] == [ME.id, OTHER.node_id]
 
 
 async def test_what_an_operator_does_to_a_server_in_the_catalog_is_undone_after_a_minute() -> None:
@@ -121,7 +153,7 @@ async def test_a_server_that_joins_votes_once_it_was_healthy_for_long_enough_if_
         one.life.driver.connect(Silence(), Silence())
         stats = {"last_contact": contact, "last_term": node.last_term, "last_index": 1000}
         async with newcomer(stats, non_voter=non_voter) as other:
-            one.pool.known = [*one.pool.known, other]
+            one.know(*one.pool.known, other)
             seen = []
             for wait_s in (5, 40):
                 await asyncio.sleep(wait_s)

@@ -161,6 +161,40 @@ async def test_a_server_that_is_back_is_dialled_again() -> None:
         await ours.close()
 
 
+async def test_a_server_that_leaves_answers_what_it_was_asked_and_is_asked_nothing_more() -> None:
+    async with rpc_site() as port:
+        ours = client()
+        blocking = KeyRequest(datacenter="dc1", key="a", min_query_index=100)
+        asked = asyncio.ensure_future(
+            ours.call(port.address, "KVS.Get", blocking, IndexedDirEntries)
+        )
+        await asyncio.sleep(1)
+        (serving,) = port.server._yamux
+        serving.leave()
+        await asyncio.sleep(1)
+        await ours.call(port.address, "Status.Ping", None, None)  # on a new connection
+        assert port.server.connection_count == 2
+        port.site.log.index = 200
+        await port.site.call("KVS.Apply", set_key("a", b"1"))
+        assert (await asked).index == 201
+        await asyncio.sleep(121)  # nobody uses them any more
+        assert port.server.connection_count == 0
+        await ours.close()
+
+
+async def test_a_client_that_is_closed_closes_connections_to_servers_that_leave_too() -> None:
+    async with rpc_site() as port:
+        ours = client()
+        await ours.call(port.address, "Status.Ping", None, None)
+        (serving,) = port.server._yamux
+        serving.leave()
+        await asyncio.sleep(1)
+        await ours.call(port.address, "Status.Ping", None, None)
+        await ours.close()
+        await asyncio.sleep(1)
+        assert port.server.connection_count == 0
+
+
 async def test_a_call_that_is_given_up_ends_on_the_server_too() -> None:
     async with rpc_site() as port:
         ours = client()

@@ -9,7 +9,8 @@ from proconsul.errors import RpcError
 from proconsul.model.kv import DirEntry, KeyRequest, KVSRequest
 from proconsul.model.query import DCSpecificRequest
 from proconsul.rpc.msgpack_rpc import Call, decode_reply, encode_call, encode_value
-from proconsul.runtime.rpc_server import RpcLimits, RpcTls
+from proconsul.runtime.rpc_server import RpcLimits
+from proconsul.runtime.tls import RpcTls
 from server_tests.endpoints.site import Site
 from server_tests.runtime.rpc_site import HOST, Serve, rpc_site
 

@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from proconsul.model.kv import DirEntry, KeyRequest, KVSRequest
+from proconsul.rpc import yamux
 from proconsul.rpc.msgpack_rpc import Call, encode_call, encode_value
 from proconsul.rpc.yamux import Session
-from proconsul.rpc.yamux_events import DataReceived, Event, StreamEnded, StreamReset
+from proconsul.rpc.yamux_events import DataReceived, Event, PeerLeaves, StreamEnded, StreamReset
 from server_tests.runtime.rpc_site import Client, RpcSite, rpc_site
 
 GET_A = KeyRequest(datacenter="dc1", key="a")
@@ -147,12 +148,31 @@ async def test_pings_are_answered_and_sent_every_30_seconds() -> None:
         assert client.session.data_to_send(0).hex() == "000200020000000000000000"
 
 
-async def test_a_client_that_answers_no_ping_is_closed() -> None:
+async def test_a_client_that_answers_no_ping_within_10_seconds_is_closed() -> None:
     async with rpc_site() as port:
         await yamux_client(port)
-        await settle()
+        await asyncio.sleep(39)
         assert port.server.connection_count == 1
-        await asyncio.sleep(45)
+        await asyncio.sleep(2)
+        assert port.server.connection_count == 0
+
+
+async def test_a_client_that_answers_its_pings_may_be_silent_otherwise() -> None:
+    async with rpc_site() as port:
+        client = await yamux_client(port)
+        for _ in range(100):
+            await client.hear()
+            client.say()
+            await asyncio.sleep(8)
+        assert port.server.connection_count == 1
+
+
+async def test_an_answer_to_another_ping_is_none() -> None:
+    async with rpc_site() as port:
+        client = await yamux_client(port)
+        await asyncio.sleep(31)
+        client.client.writer.write(bytes.fromhex("000200020000000000000007"))
+        await asyncio.sleep(10)
         assert port.server.connection_count == 0
 
 
@@ -205,3 +225,36 @@ async def test_a_stop_lets_a_large_answer_out() -> None:
             await client.hear()
         await stopping
         assert client.data_of(stream).count(b"x" * (3 << 20)) == 1
+
+
+async def test_a_stop_sends_clients_elsewhere_and_answers_what_was_on_its_way() -> None:
+    async with rpc_site() as port:
+        client = await yamux_client(port)
+        before = client.open_with(Call(1, "KVS.Get", encode_value(BLOCKING)))
+        await client.hear()
+        late = client.session.open_stream()
+        client.session.send(late, encode_call(Call(2, "Status.Ping", b"\x80")))
+        stopping = asyncio.ensure_future(port.server.stop(grace_s=30))
+        client.say()
+        await client.hear()
+        assert PeerLeaves() in client.events
+        await stopping
+        assert client.data_of(late).endswith(b"Status.Ping\x80")
+        assert client.data_of(before) == b""
+        assert not client.session.opens_streams
+
+
+async def test_a_client_that_reads_nothing_is_not_remembered_without_end() -> None:
+    async with rpc_site() as port:
+        entry = DirEntry(key="a", value=bytes(8 << 20))
+        await port.site.call("KVS.Apply", KVSRequest(datacenter="dc1", op="set", dir_ent=entry))
+        client = await yamux_client(port)
+        most = yamux.UNSENT_BYTES_MAX // (8 << 20)
+        streams = [
+            client.open_with(Call(seq, "KVS.Get", encode_value(GET_A))) for seq in range(most + 2)
+        ]
+        await client.hear()
+        refused = [stream for stream in streams if StreamReset(stream) in client.events]
+        served = streams[: len(streams) - len(refused)]
+        assert most - 1 <= len(served) <= most + 1
+        assert all(client.data_of(stream) for stream in served)

@@ -1,4 +1,4 @@
-"""The RPC port in TLS: byte 3, the handshake, and the byte inside."""
+"""The RPC port in TLS: byte 3, the handshake, and the byte inside; who may speak raft."""
 
 import asyncio
 import ssl
@@ -13,50 +13,39 @@ from proconsul.model.kv import DirEntry, IndexedDirEntries, KeyRequest, KVSReque
 from proconsul.model.query import DCSpecificRequest
 from proconsul.rpc.first_byte import FirstByte
 from proconsul.rpc.snapshot_stream import SnapshotOp, SnapshotRequest
-from proconsul.runtime.rpc_client import (
-    ClientLimits,
-    ClientTls,
-    RpcClient,
-    RpcTransportError,
-    dial,
-)
-from proconsul.runtime.rpc_server import RpcLimits, RpcTls
-from proconsul.runtime.tls import TlsSettings, server_context
+from proconsul.runtime.rpc_client import ClientLimits, RpcClient, RpcTransportError, dial
+from proconsul.runtime.tls import ClientTls, RpcTls, rpc_incoming, rpc_outgoing
 from proconsul.wire.gostruct import encode
-from server_tests.runtime.rpc_site import Client, rpc_site, trusting
-from server_tests.runtime.test_tls import Authority
+from server_tests.runtime.certificates import SERVER, Authority, tls_keys
+from server_tests.runtime.rpc_site import Client, rpc_site
 
 DC1 = DCSpecificRequest(datacenter="dc1")
 
 
 @dataclass
 class Certificates:
-    """A CA, a server's context, a client's with a certificate and one without."""
+    """A CA, a server that wants certificates, contexts of clients with one and without."""
 
     authority: Authority
-    server: ssl.SSLContext
+    server: RpcTls
     known: ssl.SSLContext
     unknown: ssl.SSLContext
+
+
+def incoming(authority: Authority, **keys: object) -> RpcTls:
+    pair = authority.pair("server", SERVER)
+    tls = tls_keys(pair, authority.ca_file, **keys)
+    return rpc_incoming(tls, datacenter="dc1", domain="consul.")
 
 
 @pytest.fixture
 def certificates(tmp_path: Path) -> Certificates:
     authority = Authority(tmp_path, "ca")
-    ours, theirs = authority.pair("server"), authority.pair("client")
-    known = trusting(authority.ca_file)
-    known.load_cert_chain(theirs.cert_file, theirs.key_file)
     return Certificates(
         authority,
-        server_context(
-            TlsSettings(
-                cert_file=ours.cert_file,
-                key_file=ours.key_file,
-                ca_file=authority.ca_file,
-                verify_incoming=True,
-            )
-        ),
-        known,
-        trusting(authority.ca_file),
+        incoming(authority, verify_incoming=True),
+        authority.trusted(authority.pair("client", "client.dc1.consul")),
+        authority.trusted(),
     )
 
 
@@ -65,14 +54,14 @@ def client(context: ssl.SSLContext | None) -> RpcClient:
 
 
 async def test_calls_go_over_yamux_in_tls(certificates: Certificates) -> None:
-    async with rpc_site(tls=RpcTls(certificates.server, verify_incoming=True)) as port:
+    async with rpc_site(tls=certificates.server) as port:
         ours = client(certificates.known)
         assert await ours.call(port.address, "Status.Leader", DC1, str) == "127.0.0.1:8300"
         await ours.close()
 
 
 async def test_a_client_without_a_certificate_is_turned_away(certificates: Certificates) -> None:
-    async with rpc_site(tls=RpcTls(certificates.server, verify_incoming=True)) as port:
+    async with rpc_site(tls=certificates.server) as port:
         for context in (certificates.unknown, None):
             ours = client(context)
             with pytest.raises(RpcTransportError):
@@ -83,7 +72,7 @@ async def test_a_client_without_a_certificate_is_turned_away(certificates: Certi
 async def test_without_verify_incoming_the_clear_is_served_beside_tls(
     certificates: Certificates,
 ) -> None:
-    async with rpc_site(tls=RpcTls(certificates.server, verify_incoming=False)) as port:
+    async with rpc_site(tls=incoming(certificates.authority)) as port:
         for context in (certificates.known, None):
             ours = client(context)
             assert await ours.call(port.address, "Status.Leader", DC1, str) == "127.0.0.1:8300"
@@ -94,14 +83,14 @@ async def test_without_verify_incoming_the_clear_is_served_beside_tls(
 async def test_inside_tls_what_is_not_served_is_closed(
     certificates: Certificates, byte: FirstByte
 ) -> None:
-    async with rpc_site(tls=RpcTls(certificates.server, verify_incoming=True)) as port:
+    async with rpc_site(tls=certificates.server) as port:
         stream = await dial(port.address, byte, ClientTls(certificates.known, ""))
         assert await stream.read() == b""
         stream.close()
 
 
 async def test_calls_and_raft_are_served_inside_tls(certificates: Certificates) -> None:
-    async with rpc_site(tls=RpcTls(certificates.server, verify_incoming=True)) as port:
+    async with rpc_site(tls=certificates.server) as port:
         tls = ClientTls(certificates.known, "")
         stream = await dial(port.address, FirstByte.CONSUL, tls)
         assert (await Client(stream.reader, stream.writer).call("Status.Ping")).error == ""
@@ -118,7 +107,7 @@ async def test_snapshots_go_both_ways_in_tls(certificates: Certificates) -> None
         for number in range(50):
             yield bytes([number]) * 10_000
 
-    async with rpc_site(tls=RpcTls(certificates.server, verify_incoming=True)) as port:
+    async with rpc_site(tls=certificates.server) as port:
         ours = client(certificates.known)
         save = SnapshotRequest(datacenter="dc1", op=SnapshotOp.SAVE)
         response, archive = await ours.save_snapshot(port.address, save)
@@ -130,7 +119,7 @@ async def test_snapshots_go_both_ways_in_tls(certificates: Certificates) -> None
 
 
 async def test_an_upload_without_a_proper_end_is_not_restored(certificates: Certificates) -> None:
-    async with rpc_site(tls=RpcTls(certificates.server, verify_incoming=True)) as port:
+    async with rpc_site(tls=certificates.server) as port:
         tls = ClientTls(certificates.known, "")
         stream = await dial(port.address, FirstByte.SNAPSHOT, tls)
         restore = SnapshotRequest(datacenter="dc1", op=SnapshotOp.RESTORE)
@@ -143,7 +132,7 @@ async def test_an_upload_without_a_proper_end_is_not_restored(certificates: Cert
 
 
 async def test_much_goes_through_tls_both_ways(certificates: Certificates) -> None:
-    async with rpc_site(tls=RpcTls(certificates.server, verify_incoming=True)) as port:
+    async with rpc_site(tls=certificates.server) as port:
         ours = client(certificates.known)
         entry = DirEntry(key="a", value=b"x" * (3 << 20))
         request = KVSRequest(datacenter="dc1", op="set", dir_ent=entry)
@@ -159,35 +148,19 @@ async def test_much_goes_through_tls_both_ways(certificates: Certificates) -> No
         await ours.close()
 
 
-async def test_who_does_not_go_on_with_the_handshake_is_closed(certificates: Certificates) -> None:
-    limits = RpcLimits(handshake_timeout_s=5, connections_per_client_max=100)
-    tls = RpcTls(certificates.server, verify_incoming=True)
-    async with rpc_site(tls=tls, limits=limits) as port:
-        began_s = asyncio.get_running_loop().time()
-        silent = await port.connect(b"\x03\x16")
-        assert await silent.is_closed()
-        assert asyncio.get_running_loop().time() - began_s == pytest.approx(5, abs=0.5)
-        speaks_http = await port.connect(b"\x03GET / HTTP/1.1\r\n\r\n")
-        await speaks_http.reader.read()
-        await asyncio.sleep(1)
-        assert port.server.connection_count == 0
-
-
 async def test_a_new_certificate_is_shown_from_then_on(
     certificates: Certificates, tmp_path: Path
 ) -> None:
-    async with rpc_site(tls=RpcTls(certificates.server, verify_incoming=True)) as port:
+    async with rpc_site(tls=certificates.server) as port:
         ours = client(certificates.known)
         await ours.call(port.address, "Status.Ping", None, None)
         other = Authority(tmp_path, "other")
-        pair = other.pair("server")
-        context = server_context(TlsSettings(cert_file=pair.cert_file, key_file=pair.key_file))
-        port.server.reload_tls(RpcTls(context, verify_incoming=False))
+        port.server.reload_tls(incoming(other))
         await ours.call(port.address, "Status.Ping", None, None)  # it stays connected
         distrusting = client(certificates.known)
         with pytest.raises(RpcTransportError, match="CERTIFICATE_VERIFY_FAILED"):
             await distrusting.call(port.address, "Status.Ping", None, None)
-        trusting_it = client(trusting(other.ca_file))
+        trusting_it = client(other.trusted())
         await trusting_it.call(port.address, "Status.Ping", None, None)
         for one in (ours, distrusting, trusting_it):
             await one.close()
@@ -195,7 +168,7 @@ async def test_a_new_certificate_is_shown_from_then_on(
 
 def test_the_loop_of_the_real_server_speaks_tls(certificates: Certificates) -> None:
     async def story() -> None:
-        async with rpc_site(tls=RpcTls(certificates.server, verify_incoming=True)) as port:
+        async with rpc_site(tls=certificates.server) as port:
             ours = client(certificates.known)
             assert await ours.call(port.address, "Status.Leader", DC1, str) == "127.0.0.1:8300"
             save = SnapshotRequest(datacenter="dc1", op=SnapshotOp.SAVE)
@@ -205,3 +178,73 @@ def test_the_loop_of_the_real_server_speaks_tls(certificates: Certificates) -> N
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(story())
+
+
+# ---------------------------------------------------------------- names
+
+
+def outgoing(authority: Authority, **keys: object) -> RpcClient:
+    pair = authority.pair("dialling", SERVER)
+    tls = tls_keys(pair, authority.ca_file, verify_outgoing=True, **keys)
+    return RpcClient(ClientLimits(), rpc_outgoing(tls, datacenter="dc1", domain="consul"))
+
+
+async def test_a_client_that_verifies_names_calls_nobody_but_servers(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "ca")
+    impostor = authority.pair("impostor", "client.dc1.consul")
+    tls = tls_keys(impostor, authority.ca_file, verify_incoming=True)
+    async with rpc_site(tls=rpc_incoming(tls, datacenter="dc1", domain="consul")) as port:
+        trustful, strict = outgoing(authority), outgoing(authority, verify_server_hostname=True)
+        assert await trustful.call(port.address, "Status.Leader", DC1, str)
+        with pytest.raises(RpcTransportError, match="Hostname mismatch") as refused:
+            await strict.call(port.address, "Status.Leader", DC1, str)
+        assert not refused.value.sent
+        port.server.reload_tls(incoming(authority, verify_incoming=True))
+        assert await strict.call(port.address, "Status.Leader", DC1, str)
+        for one in (trustful, strict):
+            await one.close()
+
+
+async def test_a_client_takes_new_certificates_for_its_next_connection(tmp_path: Path) -> None:
+    old, new = Authority(tmp_path, "old"), Authority(tmp_path, "new")
+    async with rpc_site(tls=incoming(old, verify_incoming=True)) as port:
+        ours = outgoing(old)
+        await ours.call(port.address, "Status.Ping", None, None)
+        port.server.reload_tls(incoming(new, verify_incoming=True))
+        await ours.call(port.address, "Status.Ping", None, None)
+        assert port.server.connection_count == 1
+        ours.drop(port.address)
+        with pytest.raises(RpcTransportError, match="CERTIFICATE_VERIFY_FAILED"):
+            await ours.call(port.address, "Status.Ping", None, None)
+        later = outgoing(new)
+        ours.tls = later.tls
+        await ours.call(port.address, "Status.Ping", None, None)
+        await ours.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "verify", "is_heard"),
+    [
+        (SERVER, True, True),
+        ("*.dc1.consul", True, True),
+        ("client.dc1.consul", True, False),
+        ("server.dc2.consul", True, False),
+        ("client.dc1.consul", False, True),
+    ],
+)
+async def test_raft_is_for_servers_where_names_are_verified(
+    tmp_path: Path, name: str, *, verify: bool, is_heard: bool
+) -> None:
+    authority = Authority(tmp_path, "ca")
+    server = incoming(authority, verify_incoming=True, verify_server_hostname=verify)
+    context = authority.trusted(authority.pair("peer", name))
+    async with rpc_site(tls=server) as port:
+        raft = await dial(port.address, FirstByte.RAFT, ClientTls(context, ""))
+        await raft.write(b"vote for me")
+        assert await raft.read() == (b"raft says hello" if is_heard else b"")
+        raft.close()
+        # Calls are for any agent.
+        calls = await dial(port.address, FirstByte.CONSUL, ClientTls(context, ""))
+        assert (await Client(calls.reader, calls.writer).call("Status.Ping")).error == ""
+        calls.close()
+        assert len(port.raft) == is_heard

@@ -25,9 +25,13 @@ class Several:
 
     def __init__(self, *known: str) -> None:
         self.known = list(known)
+        self.in_vain = 0
 
     async def addresses(self, server_id: ServerId, stored_address: ServerAddress) -> list[str]:
         return self.known
+
+    def unreachable(self) -> None:
+        self.in_vain += 1
 
 
 async def test_what_is_silent_or_refuses_gives_way_and_what_answered_comes_first() -> None:
@@ -52,9 +56,11 @@ async def test_what_is_silent_or_refuses_gives_way_and_what_answered_comes_first
     assert asyncio.get_running_loop().time() - began_s < 2
     (await dialer.open(B)).abort()
     assert tried == ["silent", "refuses", good, good]
+    assert lookup.in_vain == 0
 
     lookup.known.remove(good)  # it is not there any more, says the one who knows
     with pytest.raises(UnreachableError, match="refuses: connection refused"):
         await dialer.open(B)
     assert tried[4:] == ["silent", "refuses"]
+    assert lookup.in_vain == 1
     listener.close()

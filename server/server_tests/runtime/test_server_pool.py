@@ -7,16 +7,12 @@ from itertools import combinations
 import pytest
 
 from proconsul.errors import RpcError
-from proconsul.leader.bootstrap import configuration_of
 from proconsul.leader.pool import Status
 from proconsul.raft.messages import ServerAddress, ServerId
-from proconsul.runtime.retry_join import JoinError
-from server_tests.fsm.real_server import free_address, real_server, requires_real_consul
 from server_tests.loopback import address
 from server_tests.runtime.pool_town import (
     HOST,
     NOWHERE,
-    Ledger,
     Resident,
     Town,
     joining,
@@ -35,16 +31,6 @@ async def where(resident: Resident, other: Resident, stored: str = "") -> list[s
 # ---------------------------------------------------------------- meeting
 
 
-async def test_one_address_is_enough_to_meet_all() -> None:
-    async with town() as here:
-        a = await here.start("a")
-        b = await here.start("b", a.address)
-        c = await here.start("c", a.address)
-        await until(lambda: all(each.sees("a", "b", "c") for each in (a, b, c)))
-        assert [each.server.node for each in b.pool.members()] == ["a", "b", "c"]
-        assert sorted(each.server.node for each in b.changes) == ["a", "c"]
-
-
 async def test_a_server_without_company_does_nothing_at_all() -> None:
     async with town() as here:
         a = await here.start("a", expect=1, bootstrap=True)
@@ -61,139 +47,6 @@ def scheduled(loop: asyncio.AbstractEventLoop) -> list[asyncio.TimerHandle]:
     return timers
 
 
-async def test_a_dead_server_fails_and_is_alive_again_when_it_is_back() -> None:
-    async with town() as here:
-        a = await here.start("a")
-        b = await here.start("b", a.address)
-        await until(lambda: a.sees("a", "b"))
-        await here.end(b)
-        await until(lambda: a.statuses()["b"] is Status.FAILED)
-        assert await where(a, b) == [b.address]
-        # It knows nobody, and is found where it was.
-        back = await here.start("b", port=b.me.rpc_port)
-        await until(lambda: a.sees("a", "b") and back.sees("a", "b"))
-        statuses = [each.status for each in a.changes]
-        assert statuses == [Status.ALIVE, Status.FAILED, Status.ALIVE]
-
-
-async def test_a_server_that_comes_back_elsewhere_is_found_there() -> None:
-    async with town() as here:
-        a = await here.start("a")
-        b = await here.start("b", a.address)
-        c = await here.start("c", a.address)
-        await until(lambda: c.sees("a", "b", "c"))
-        await here.end(b)
-        there = await here.start("b", a.address)
-        assert there.address != b.address
-        await until(lambda: a.sees("a", "b", "c") and c.sees("a", "b", "c"))
-        await until(lambda: all(each.pool.members()[1].server == there.me for each in (a, c)))
-        for each in (a, c):
-            assert (await where(each, there, stored=b.address))[0] == there.address
-
-
-async def test_all_come_back_elsewhere_and_meet_where_the_name_leads_now() -> None:
-    async with town() as here:
-        here.names["servers"] = [address(number) for number in (122, 123, 124)]
-        old = await a_generation(here, [Ledger(), Ledger(), Ledger()])
-        stored = configuration_of([each.me for each in old])
-        for each in old:
-            await here.end(each)
-        here.names["servers"] = [address(number) for number in (125, 126, 127)]
-        new = await a_generation(here, [Ledger(stored.servers) for _ in old])
-        for before, after in zip(old, new, strict=True):
-            assert before.me.node_id == after.me.node_id
-            for each in new:
-                if each is not after:
-                    assert await where(each, after, before.address) == [
-                        after.address,
-                        before.address,
-                    ]
-
-
-async def a_generation(here: Town, ledgers: list[Ledger]) -> list[Resident]:
-    """a, b and c at the addresses of the name `servers`, which names no port: they have one."""
-    port = 0
-    residents: list[Resident] = []
-    for name, host, ledger in zip("abc", here.names["servers"], ledgers, strict=True):
-        joins = joining(retry=["servers"])
-        resident = await here.settle(
-            name, ledger=ledger, joins=joins, address=host, port=port, expect=0
-        )
-        port = resident.me.rpc_port
-        residents.append(resident)
-    for each in residents:
-        each.pool.start()
-    await until(lambda: all(each.sees("a", "b", "c") for each in residents))
-    return residents
-
-
-async def test_the_raft_configuration_is_company_after_a_restart() -> None:
-    async with town() as here:
-        old = [await here.settle(name, expect=0) for name in "ab"]
-        ledger = Ledger(configuration_of([each.me for each in old]).servers)
-        for each in old:
-            await here.end(each)
-        a = await here.start("a", port=old[0].me.rpc_port, ledger=ledger)
-        b = await here.start("b", port=old[1].me.rpc_port, ledger=ledger)
-        await until(lambda: a.sees("a", "b") and b.sees("a", "b"))
-
-
-async def test_the_stored_address_is_left_out_where_another_server_answers() -> None:
-    async with town() as here:
-        a = await here.start("a")
-        b = await here.start("b", a.address)
-        c = await here.start("c", a.address)
-        await until(lambda: a.sees("a", "b", "c"))
-        await asyncio.sleep(SETTLED_S)
-        assert await where(a, b, stored=c.address) == [b.address]
-        assert await where(a, b, stored=NOWHERE) == [b.address, NOWHERE]
-
-
-async def test_another_datacenter_and_another_of_our_name_stay_strangers() -> None:
-    async with town() as here:
-        a = await here.start("a")
-        elsewhere = await here.start("b", a.address, datacenter="dc2")
-        namesake = await here.start("a", a.address, node_id="x-0000")
-        await asyncio.sleep(SETTLED_S)
-        assert a.sees("a")
-        assert elsewhere.sees("b")
-        assert namesake.sees("a")
-
-
-# ---------------------------------------------------------------- joining
-
-
-async def test_join_says_how_many_it_reached_and_what_was_wrong() -> None:
-    async with town() as here:
-        a = await here.start("a")
-        b = await here.start("b")
-        assert await b.pool.join(a.address) == 1
-        assert b.sees("a", "b")
-        assert a.sees("a", "b")
-        assert await b.pool.join(HOST) == 1  # ourselves: no port is the gossip port
-        with pytest.raises(RpcError) as refused:
-            await b.pool.join(NOWHERE)
-        assert str(refused.value) == (
-            f"1 error occurred:\n\t* Failed to join {HOST}: "
-            f"dial tcp {NOWHERE}: connect: connection refused\n\n"
-        )
-        other = await here.start("c", datacenter="dc2")
-        with pytest.raises(RpcError, match="Member 'b' part of wrong datacenter 'dc1'"):
-            await b.pool.join(other.address)
-
-
-async def test_a_start_that_can_join_nobody_is_refused() -> None:
-    async with town() as here:
-        a = await here.start("a")
-        b = await here.settle("b", joins=joining(start=[NOWHERE, "no.such.name.invalid"]))
-        with pytest.raises(JoinError) as refused:
-            await b.pool.join_at_start()
-        assert str(refused.value).startswith("2 errors occurred:\n\t* Failed to join")
-        c = await here.settle("c", joins=joining(start=[NOWHERE, a.address]))
-        await c.pool.join_at_start()
-        assert c.sees("a", "c")
-
-
 async def test_retry_join_ends_the_process_after_its_last_attempt() -> None:
     async with town() as here:
         joins = joining(retry=[NOWHERE], retry_max=2, retry_interval_s=3)
@@ -208,28 +61,65 @@ async def test_retry_join_ends_the_process_after_its_last_attempt() -> None:
         assert b.failures == []
 
 
-async def test_who_leaves_is_left_and_who_failed_can_be_forced_out_everywhere() -> None:
+async def test_the_raft_peers_of_another_server_can_be_asked() -> None:
+    async with town() as here:
+        cluster = await living_cluster(here)
+        d = await here.start("d", cluster[0].address)
+        assert await d.pool.raft_peers(cluster[1].me) == [each.address for each in cluster]
+        assert await cluster[0].pool.raft_peers(d.me) == []
+        await here.end(cluster[2])
+        with pytest.raises(RpcError):
+            await d.pool.raft_peers(cluster[2].me)
+
+
+# ---------------------------------------------------------------- where raft finds them
+
+
+async def test_a_server_is_where_gossip_says_and_else_where_it_is_stored() -> None:
+    async with town() as here:
+        a = await here.start("a")
+        b = await here.start("b", a.address)
+        await until(lambda: a.sees("a", "b"))
+        assert await where(a, b, stored=NOWHERE) == [b.address, NOWHERE]
+        c = await here.settle("c")  # nobody has joined it
+        assert await where(a, c, stored=c.address) == [c.address]
+
+
+async def test_the_address_of_another_server_that_lives_is_left_out() -> None:
     async with town() as here:
         a = await here.start("a")
         b = await here.start("b", a.address)
         c = await here.start("c", a.address)
-        await until(lambda: all(each.sees("a", "b", "c") for each in (a, b, c)))
-        await c.pool.leave()
-        assert a.statuses()["c"] is b.statuses()["c"] is Status.LEFT
-        await asyncio.sleep(SETTLED_S)
-        assert a.statuses()["c"] is Status.LEFT
-        await a.pool.force_leave("b", prune=False)
-        assert a.statuses()["b"] is Status.ALIVE  # it lives: it stays
-        d = await here.start("d", a.address)
-        await until(lambda: b.sees("a", "b", "d"))
-        await here.end(d)
-        await until(lambda: a.statuses()["d"] is b.statuses()["d"] is Status.FAILED)
-        await a.pool.force_leave("d", prune=False)
-        assert a.statuses()["d"] is b.statuses()["d"] is Status.LEFT
-        await a.pool.force_leave("d", prune=True)
-        assert "d" not in {*a.statuses(), *b.statuses()}
-        with pytest.raises(RpcError, match="agent: No node found with name 'd'"):
-            await a.pool.force_leave("d", prune=False)
+        await until(lambda: a.sees("a", "b", "c"))
+        assert await where(a, b, stored=c.address) == [b.address]
+
+
+async def test_who_comes_back_elsewhere_is_found_by_name_before_gossip_knows() -> None:
+    async with town() as here:
+        here.names["servers"] = [address(122), address(123)]
+        a = await here.settle("a", joins=joining(retry=["servers"]), address=address(122))
+        b = await here.settle("b", address=address(123), port=a.me.rpc_port)
+        a.pool.start()
+        await until(lambda: a.sees("a", "b"))
+        await here.end(b)
+        here.names["servers"] = [address(122), address(124)]
+        # It has not joined again; what a knows by gossip is where it was.
+        back = await here.settle("b", address=address(124), port=a.me.rpc_port)
+        assert await where(a, back, stored=b.address) == [b.address]
+        a.pool.unreachable()
+        assert await where(a, back, stored=b.address) == [back.address, b.address]
+
+
+async def test_whoever_has_taken_the_old_address_is_not_mistaken_for_who_was_there() -> None:
+    async with town() as here:
+        a = await here.start("a")
+        b = await here.start("b", a.address)
+        await until(lambda: a.sees("a", "b"))
+        await here.end(b)
+        other = await here.settle("c", port=b.me.rpc_port)  # of which no gossip is heard yet
+        assert other.address == b.address
+        a.pool.unreachable()
+        assert await where(a, b) == []
 
 
 # ---------------------------------------------------------------- founding
@@ -289,7 +179,7 @@ async def test_an_empty_server_whose_cluster_is_silent_founds_nothing() -> None:
         new = await here.start("a", NOWHERE, bootstrap=True, expect=1)
         lost = await here.start("b", "gone", bootstrap=True, expect=1, node_id="y-0")
         pair = [await here.start(name, "c0", "d0", NOWHERE, f"{HOST}:2", expect=2) for name in "cd"]
-        await pair[0].pool.join(pair[1].address)
+        here.meet(pair[0].lan, pair[1].lan)
         await asyncio.sleep(SETTLED_S)
         assert here.clusters() == []
         assert pair[0].sees("c", "d")
@@ -393,21 +283,3 @@ async def test_whom_the_founder_cannot_reach_holds_it_up() -> None:
         here.cut()
         await until(lambda: bool(here.clusters()))
         assert here.clusters() == [["a", "b", "c"]]
-
-
-@requires_real_consul
-@pytest.mark.real_clock
-async def test_a_real_consul_server_lives_is_no_member_and_stops_the_founding(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level("INFO", "agent.server")
-    with real_server(free_address(128)) as consul:
-        async with town() as here:
-            there = f"{consul.address}:8300"
-            a = await here.start("a", there, bootstrap=True, expect=1)
-            await until(lambda: "Existing Raft peers reported by server" in caplog.text)
-            assert a.founded == []
-            assert a.sees("a")
-            assert a.failures == []
-            with pytest.raises(RpcError, match="there is no gossip pool yet"):
-                await a.pool.join(there)

@@ -1,233 +1,365 @@
-"""HTTPS: who gets in, who does not, and new certificates without a restart."""
+"""From the keys of a configuration to contexts: what they accept, refuse and say, without a socket.
 
-import asyncio
-import datetime
-import ipaddress
+Hands are shaken in memory.
+"""
+
+import re
 import ssl
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+import warnings
 from pathlib import Path
-from typing import Any
 
 import pytest
-import uvloop
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from proconsul.api.http import Request, Response
-from proconsul.runtime.http_exchange import Deadlines
-from proconsul.runtime.http_server import HttpServer
-from proconsul.runtime.tls import TlsError, TlsSettings, server_context
-from server_tests.runtime.http_client import connect
+from proconsul.config.schema import Tls
+from proconsul.config.sections import CIPHER_SUITES
+from proconsul.runtime.tls import (
+    NO_TLS,
+    ClientTls,
+    RpcTls,
+    TlsError,
+    https_context,
+    is_for,
+    rpc_incoming,
+    rpc_outgoing,
+)
+from server_tests.runtime.certificates import (
+    CLIENT_ONLY,
+    SERVER,
+    SERVER_ONLY,
+    Authority,
+    Pair,
+    tls_keys,
+)
 
-HOST = "127.104.0.6"
-GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
-@dataclass
-class Pair:
-    """A certificate and its key, in files."""
-
-    cert_file: str
-    key_file: str
-
-
-class Authority:
-    """A CA that makes certificates for HOST."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.folder = folder
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.ca_file = str(folder / f"{name}.pem")
-        certificate = self._sign(self.name, self.key.public_key(), is_ca=True)
-        Path(self.ca_file).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-
-    def pair(self, name: str) -> Pair:
-        """A new certificate, over an old one of the same name."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = self._sign(subject, key.public_key(), is_ca=False)
-        pair = Pair(str(self.folder / f"{name}.crt"), str(self.folder / f"{name}.key"))
-        Path(pair.cert_file).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        Path(pair.key_file).write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        return pair
-
-    def client_context(self, pair: Pair | None = None) -> ssl.SSLContext:
-        """A client that trusts this CA."""
-        context = ssl.create_default_context(cafile=self.ca_file)
-        context.set_alpn_protocols(["h2", "http/1.1"])
-        if pair is not None:
-            context.load_cert_chain(pair.cert_file, pair.key_file)
-        return context
-
-    def _sign(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, is_ca: bool
-    ) -> x509.Certificate:
-        now = datetime.datetime.now(datetime.UTC)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self.name)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(hours=1))
-            .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-            .add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))]),
-                critical=False,
-            )
-            .sign(self.key, hashes.SHA256())
-        )
+WRONG_VERSION = r"UNSUPPORTED_PROTOCOL|ALERT_PROTOCOL_VERSION"
 
 
-def settings_of(pair: Pair, ca_file: str = "", *, verify_incoming: bool = False) -> TlsSettings:
-    """What the configuration would say."""
-    return TlsSettings(
-        cert_file=pair.cert_file,
-        key_file=pair.key_file,
-        ca_file=ca_file,
-        verify_incoming=verify_incoming,
-    )
+def incoming(tls: Tls, datacenter: str = "dc1", domain: str = "consul.") -> RpcTls:
+    return rpc_incoming(tls, datacenter=datacenter, domain=domain)
 
 
-def says_tls(request: Request) -> Response:
-    """Whether it came by TLS."""
-    return Response.text(200, f"tls: {request.is_tls}")
+def outgoing(tls: Tls, datacenter: str = "dc1", domain: str = "consul.") -> ClientTls:
+    made = rpc_outgoing(tls, datacenter=datacenter, domain=domain)
+    assert made is not None
+    return made
 
 
-def make_server() -> HttpServer:
-    """One that answers so."""
-    return HttpServer(
-        says_tls,
-        body_limit=lambda request: 0,
-        on_error=lambda request, error: None,
-        deadlines=Deadlines(),
-    )
+def shake_hands(server: ssl.SSLContext | None, client: ClientTls) -> ssl.SSLObject:
+    """The client's end, after both are satisfied. Raises SSLError."""
+    assert server is not None
+    wires = ssl.MemoryBIO(), ssl.MemoryBIO()
+    name = client.server_hostname or None
+    ends = [
+        client.context.wrap_bio(wires[0], wires[1], server_hostname=name),
+        server.wrap_bio(wires[1], wires[0], server_side=True),
+    ]
+    waiting = list(ends)
+    for _ in range(10):
+        for end in list(waiting):
+            try:
+                end.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            waiting.remove(end)
+    assert not waiting
+    return ends[0]
 
 
-@pytest.mark.real_clock
-async def test_https_speaks_http_1_1_and_says_so(tmp_path: Path) -> None:
-    authority = Authority(tmp_path, "ca")
-    server = make_server()
-    _, port = await server.listen_tcp(
-        HOST, 0, server_context(settings_of(authority.pair("server")))
-    )
-    client = await connect(HOST, port, authority.client_context())
-    client.send(GET + GET)
-    assert (await client.answer()).body == b"tls: True"
-    assert (await client.answer()).body == b"tls: True"
-    assert client.writer.get_extra_info("ssl_object").selected_alpn_protocol() == "http/1.1"
-    client.send(b"GARBAGE\r\n\r\n")
-    assert (await client.everything()).endswith("400 Bad Request")
-    client.close()
-    await server.stop(1)
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path, "ca")
 
 
-@pytest.mark.real_clock
-async def test_a_reload_changes_the_certificate_for_new_connections_only(tmp_path: Path) -> None:
-    authority = Authority(tmp_path, "ca")
-    server = make_server()
-    settings = settings_of(authority.pair("server"))
-    _, port = await server.listen_tcp(HOST, 0, server_context(settings))
-    serials = []
-    clients = []
-    for _ in range(2):
-        client = await connect(HOST, port, authority.client_context())
-        clients.append(client)
-        serials.append(client.writer.get_extra_info("peercert")["serialNumber"])
-        authority.pair("server")
-        await server.reload_tls(server_context(settings))
-    assert serials[0] != serials[1]
-    for client in clients:
-        client.send(GET)
-        assert (await client.answer()).body == b"tls: True"
-        client.close()
-
-    other = Authority(tmp_path, "other")
-    await server.reload_tls(server_context(settings_of(other.pair("server"))))
-    with pytest.raises(ssl.SSLCertVerificationError):
-        await connect(HOST, port, authority.client_context())
-    (await connect(HOST, port, other.client_context())).close()
-    await server.stop(1)
+# ---------------------------------------------------------------- what there is
 
 
-@pytest.mark.real_clock
-async def test_verify_incoming_wants_a_certificate_of_our_ca(tmp_path: Path) -> None:
-    authority = Authority(tmp_path, "ca")
-    stranger = Authority(tmp_path, "stranger")
-    server = make_server()
-    settings = settings_of(authority.pair("server"), authority.ca_file, verify_incoming=True)
-    _, port = await server.listen_tcp(HOST, 0, server_context(settings))
-    for pair in (None, stranger.pair("intruder")):
-        # In TLS 1.3 a client learns only from its first read that it was turned away.
-        client = await connect(HOST, port, authority.client_context(pair))
-        client.send(GET)
-        assert await client.everything() == ""
-        client.close()
-    welcome = await connect(HOST, port, authority.client_context(authority.pair("client")))
-    welcome.send(GET)
-    assert (await welcome.answer()).body == b"tls: True"
-    welcome.close()
-    await server.stop(1)
+def test_without_a_certificate_the_rpc_port_speaks_no_tls(authority: Authority) -> None:
+    assert incoming(tls_keys()) == NO_TLS
+    assert incoming(tls_keys(ca_file=authority.ca_file)) == NO_TLS
+    half = tls_keys(Pair(authority.pair("server").cert_file, ""), authority.ca_file)
+    assert incoming(half) == NO_TLS
+
+
+def test_native_tls_needs_a_ca_and_always_asks_for_certificates(authority: Authority) -> None:
+    pair = authority.pair("server")
+    alone = incoming(tls_keys(pair))
+    assert (alone.context is None, alone.insecure is None, alone.native) == (False, False, None)
+    native = incoming(tls_keys(pair, authority.ca_file)).native
+    assert native is not None
+    assert native.verify_mode is ssl.CERT_REQUIRED
 
 
 @pytest.mark.parametrize(
-    "story",
+    ("keys", "rpc", "https"),
     [
-        test_https_speaks_http_1_1_and_says_so,
-        test_a_reload_changes_the_certificate_for_new_connections_only,
-        test_verify_incoming_wants_a_certificate_of_our_ca,
+        ((), False, False),
+        (("verify_incoming",), True, True),
+        (("verify_incoming_rpc",), True, False),
+        (("verify_incoming_https",), False, True),
     ],
 )
-def test_the_same_on_uvloop(
-    story: Callable[[Path], Coroutine[Any, Any, None]], tmp_path: Path
+def test_who_asks_for_certificates(
+    authority: Authority, keys: tuple[str, ...], *, rpc: bool, https: bool
 ) -> None:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(story(tmp_path))
+    tls = tls_keys(authority.pair("server"), authority.ca_file, **dict.fromkeys(keys, True))
+    made = incoming(tls)
+    assert made.context is not None
+    assert made.insecure is not None
+    assert made.verify_incoming is rpc
+    assert (made.context.verify_mode is ssl.CERT_REQUIRED) is rpc
+    assert (https_context(tls).verify_mode is ssl.CERT_REQUIRED) is https
+    assert made.insecure.verify_mode is ssl.CERT_NONE
 
 
-def test_files_that_make_no_context_are_named(tmp_path: Path) -> None:
-    authority = Authority(tmp_path, "ca")
-    pair, other = authority.pair("a"), authority.pair("b")
-    missing = str(tmp_path / "missing")
-    for settings, text in (
-        (settings_of(Pair(pair.cert_file, other.key_file)), "failed to load cert/key pair"),
-        (settings_of(Pair(missing, pair.key_file)), "missing"),
-        (settings_of(Pair("", "")), "cert_file is not set"),
-        (settings_of(pair, missing), "failed to load CA certificates from .*missing"),
-        (settings_of(pair, pair.key_file), "failed to load CA certificates"),
-        (settings_of(pair, verify_incoming=True), "VerifyIncoming set, and no CA certificate"),
+def test_without_verify_outgoing_nothing_is_encrypted(authority: Authority) -> None:
+    tls = tls_keys(authority.pair("server"), authority.ca_file, verify_incoming=True)
+    assert rpc_outgoing(tls, datacenter="dc1", domain="consul.") is None
+
+
+def test_raft_needs_a_name_where_certificates_and_names_are_verified(authority: Authority) -> None:
+    pair = authority.pair("server")
+
+    def name_with(**keys: bool) -> str:
+        return incoming(tls_keys(pair, authority.ca_file, **keys), "paris", "example.").raft_name
+
+    assert name_with(verify_incoming=True, verify_server_hostname=True) == "server.paris.example"
+    assert name_with(verify_incoming_rpc=True, verify_server_hostname=True) != ""
+    assert name_with(verify_server_hostname=True) == ""
+    assert name_with(verify_incoming=True) == ""
+
+
+# ---------------------------------------------------------------- who is believed
+
+
+def test_the_name_of_a_server_is_verified_if_it_is_to_be(authority: Authority) -> None:
+    named = incoming(tls_keys(authority.pair("server", SERVER)))
+    other = incoming(tls_keys(authority.pair("client", "client.dc1.consul")))
+    anything = outgoing(tls_keys(ca_file=authority.ca_file, verify_outgoing=True))
+    strict = tls_keys(ca_file=authority.ca_file, verify_outgoing=True, verify_server_hostname=True)
+    for server in (named, other):
+        shake_hands(server.context, anything)
+    shake_hands(named.context, outgoing(strict))
+    for server, client in (
+        (other, outgoing(strict)),
+        (named, outgoing(strict, datacenter="dc2")),
+        (named, outgoing(strict, domain="example.")),
     ):
-        with pytest.raises(TlsError, match=text):
-            server_context(settings)
-    with pytest.raises(TlsError, match="tls_min_version"):
-        server_context(
-            TlsSettings(cert_file=pair.cert_file, key_file=pair.key_file, tls_min_version="ssl3")
-        )
+        with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
+            shake_hands(server.context, client)
 
 
-def test_a_directory_of_authorities_is_read_file_by_file(tmp_path: Path) -> None:
+def test_a_common_name_is_no_name_and_a_wildcard_is_one(authority: Authority) -> None:
+    strict = tls_keys(ca_file=authority.ca_file, verify_outgoing=True, verify_server_hostname=True)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shake_hands(incoming(tls_keys(authority.pair(SERVER))).context, outgoing(strict))
+    wild = authority.pair("wild", "*.dc1.consul")
+    shake_hands(incoming(tls_keys(wild)).context, outgoing(strict))
+
+
+def test_what_another_ca_signed_or_what_is_over_is_refused(tmp_path: Path) -> None:
+    ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
+    client = outgoing(tls_keys(ca_file=ours.ca_file, verify_outgoing=True))
+    for pair, text in (
+        (theirs.pair("stranger", SERVER), "unable to get local issuer"),
+        (ours.pair("old", SERVER, is_expired=True), "certificate has expired"),
+    ):
+        with pytest.raises(ssl.SSLCertVerificationError, match=text):
+            shake_hands(incoming(tls_keys(pair)).context, client)
+
+
+def test_a_certificate_is_of_use_for_what_it_says_only(authority: Authority) -> None:
+    client_only = authority.pair("client", SERVER, usages=CLIENT_ONLY)
+    server_only = authority.pair("server", SERVER, usages=SERVER_ONLY)
+    verifying = {"verify_incoming": True, "verify_outgoing": True}
+    as_servers = tls_keys(server_only, authority.ca_file, **verifying)
+    as_clients = tls_keys(client_only, authority.ca_file, **verifying)
+    shake_hands(incoming(as_servers).context, outgoing(as_clients))
+    with pytest.raises(ssl.SSLCertVerificationError, match="purpose"):
+        shake_hands(incoming(as_clients).context, outgoing(as_clients))
+    with pytest.raises(ssl.SSLCertVerificationError, match="purpose"):
+        shake_hands(incoming(as_servers).context, outgoing(as_servers))
+
+
+def test_an_intermediate_ca_is_an_anchor_as_good_as_a_root(tmp_path: Path) -> None:
+    root = Authority(tmp_path, "root")
+    middle = Authority(tmp_path, "middle", parent=root)
+    alone = incoming(tls_keys(middle.pair("alone", SERVER)))
+    shake_hands(alone.context, outgoing(tls_keys(ca_file=middle.ca_file, verify_outgoing=True)))
+    by_root = outgoing(tls_keys(ca_file=root.ca_file, verify_outgoing=True))
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shake_hands(alone.context, by_root)
+    shake_hands(incoming(tls_keys(middle.pair("whole", SERVER, with_chain=True))).context, by_root)
+
+
+@pytest.mark.parametrize(
+    ("names", "is_it"),
+    [
+        ((("DNS", SERVER),), True),
+        ((("DNS", "localhost"), ("DNS", "SERVER.dc1.Consul."))[::-1], True),
+        ((("DNS", "*.dc1.consul"),), True),
+        ((("DNS", "*.consul"),), False),
+        ((("DNS", "*"),), False),
+        ((("DNS", "s*.dc1.consul"),), False),
+        ((("DNS", "server.dc2.consul"),), False),
+        ((("DNS", "x." + SERVER),), False),
+        ((("URI", SERVER), ("email", SERVER)), False),
+        ((), False),
+    ],
+)
+def test_a_certificate_is_for_a_name(names: tuple[tuple[str, str], ...], *, is_it: bool) -> None:
+    assert is_for({"subjectAltName": names}, SERVER) is is_it
+    assert not is_for(None, SERVER)
+    assert not is_for({}, SERVER)
+
+
+# ---------------------------------------------------------------- versions and ciphers
+
+
+@pytest.mark.parametrize(
+    ("minimum", "offered", "accepted"),
+    [
+        ("tls13", ssl.TLSVersion.TLSv1_2, False),
+        ("tls13", ssl.TLSVersion.TLSv1_3, True),
+        ("tls12", ssl.TLSVersion.TLSv1_1, False),
+        ("tls12", ssl.TLSVersion.TLSv1_2, True),
+        ("tls11", ssl.TLSVersion.TLSv1, False),
+        ("tls11", ssl.TLSVersion.TLSv1_1, True),
+        ("tls10", ssl.TLSVersion.TLSv1, True),
+        ("", ssl.TLSVersion.TLSv1, True),
+    ],
+)
+def test_older_versions_than_the_least_one_are_refused(
+    authority: Authority, minimum: str, offered: ssl.TLSVersion, *, accepted: bool
+) -> None:
+    server = incoming(tls_keys(authority.pair("server", is_rsa=True), min_version=minimum))
+    client = outgoing(
+        tls_keys(ca_file=authority.ca_file, verify_outgoing=True, min_version="tls10")
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        client.context.maximum_version = offered
+    if accepted:
+        told = shake_hands(server.context, client).version()
+        assert told == offered.name.replace("_", ".")
+        return
+    with pytest.raises(ssl.SSLError, match=WRONG_VERSION):
+        shake_hands(server.context, client)
+
+
+def test_a_client_asks_for_the_least_version_too(authority: Authority) -> None:
+    server = incoming(tls_keys(authority.pair("server")))
+    assert server.context is not None
+    server.context.maximum_version = ssl.TLSVersion.TLSv1_2
+    client = tls_keys(ca_file=authority.ca_file, verify_outgoing=True, min_version="tls13")
+    with pytest.raises(ssl.SSLError, match=WRONG_VERSION):
+        shake_hands(server.context, outgoing(client))
+
+
+@pytest.mark.parametrize("suite", sorted(CIPHER_SUITES))
+def test_each_cipher_suite_is_the_one_that_is_used(authority: Authority, suite: str) -> None:
+    pair = authority.pair("server", is_rsa="_RSA_" in suite)
+    client = outgoing(
+        tls_keys(ca_file=authority.ca_file, verify_outgoing=True, cipher_suites=(suite,))
+    )
+    client.context.maximum_version = ssl.TLSVersion.TLSv1_2
+    used = shake_hands(incoming(tls_keys(pair, cipher_suites=(suite,))).context, client).cipher()
+    assert used is not None
+    words = re.split(r"_WITH_|_", suite.removeprefix("TLS_"))
+    spelt = "-".join(words).replace("AES-", "AES").replace("CBC-", "")
+    assert used[0] == spelt
+
+
+@pytest.mark.parametrize("server_prefers", [False, True])
+def test_the_client_chooses_among_the_suites_unless_the_server_insists(
+    authority: Authority, *, server_prefers: bool
+) -> None:
+    weak, strong = (
+        f"TLS_ECDHE_ECDSA_WITH_AES_{rest}" for rest in ("128_GCM_SHA256", "256_GCM_SHA384")
+    )
+    client = outgoing(
+        tls_keys(ca_file=authority.ca_file, verify_outgoing=True, cipher_suites=(weak, strong))
+    )
+    client.context.maximum_version = ssl.TLSVersion.TLSv1_2
+    keys = tls_keys(
+        authority.pair("server"),
+        cipher_suites=(strong, weak),
+        prefer_server_cipher_suites=server_prefers,
+    )
+    used = shake_hands(incoming(keys).context, client).cipher()
+    assert used is not None
+    assert used[2] == (256 if server_prefers else 128)
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_files_that_make_no_context_are_named(tmp_path: Path, authority: Authority) -> None:
+    pair, other = authority.pair("a"), authority.pair("b")
+    missing, garbage = str(tmp_path / "missing"), str(tmp_path / "garbage")
+    Path(garbage).write_text("garbage\n")
+    broken = str(tmp_path / "broken")
+    Path(broken).write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    load = "Failed to load cert/key pair: "
+    for settings, text in (
+        (tls_keys(Pair(pair.cert_file, other.key_file)), f"{load}tls: private key does not match"),
+        (tls_keys(Pair(missing, pair.key_file)), f"{load}open {missing}: no such file or dir"),
+        (tls_keys(Pair(pair.cert_file, missing)), f"{load}open {missing}: no such file or dir"),
+        (tls_keys(Pair(garbage, pair.key_file)), "find any PEM data in certificate input"),
+        (tls_keys(Pair(pair.cert_file, garbage)), "find any PEM data in key input"),
+        (tls_keys(Pair(broken, pair.key_file)), load),
+        (tls_keys(Pair(pair.key_file, pair.key_file)), load),
+        (tls_keys(pair, missing), f"Error loading from {missing}: open {missing}: no such"),
+        (tls_keys(pair, garbage), f"Couldn't parse PEM {garbage}"),
+        (tls_keys(pair, broken), f"Couldn't parse PEM {broken}"),
+        (tls_keys(pair, pair.key_file), f"Couldn't parse PEM {pair.key_file}"),
+        (tls_keys(pair, str(tmp_path)), f"Error loading from {tmp_path}: .*is a directory"),
+        (tls_keys(pair, ca_path=missing), f"lstat {missing}: no such file or directory"),
+    ):
+        for make in (https_context, incoming):
+            with pytest.raises(TlsError, match=text):
+                make(settings)
+    with pytest.raises(TlsError, match="cert_file is not set"):
+        https_context(tls_keys(Pair("", "")))
+    with pytest.raises(TlsError, match="Error loading from"):
+        outgoing(tls_keys(ca_file=missing, verify_outgoing=True))
+
+
+def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_a_password(
+    tmp_path: Path, authority: Authority
+) -> None:
+    pair = authority.pair("a")
+    locked = str(tmp_path / "locked")
+    authority.lock(pair.key_file, locked)
+    with pytest.raises(TlsError, match="the key is encrypted"):
+        incoming(tls_keys(Pair(pair.cert_file, locked)))
+
+
+def test_a_folder_of_authorities_is_read_file_by_file_and_folder_by_folder(tmp_path: Path) -> None:
     folder = tmp_path / "cas"
-    folder.mkdir()
-    authorities = [Authority(folder, name) for name in ("one", "two")]
-    pair = Authority(tmp_path, "ca").pair("server")
-    context = server_context(
-        TlsSettings(
-            cert_file=pair.cert_file,
-            key_file=pair.key_file,
-            ca_path=str(folder),
-            verify_incoming=True,
+    (folder / "more").mkdir(parents=True)
+    one, two = Authority(folder, "one"), Authority(folder / "more", "two")
+    (folder / "circle").symlink_to(folder)
+    (folder / "linked.pem").symlink_to(two.ca_file)
+    context = https_context(
+        tls_keys(
+            Authority(tmp_path, "ca").pair("server"), ca_path=str(folder), verify_incoming=True
         )
     )
-    assert context.verify_mode is ssl.CERT_REQUIRED
-    assert len(context.get_ca_certs()) == len(authorities)
+    assert {entry["subject"][0][0][1] for entry in context.get_ca_certs()} == {"one", "two"}
+    by_file = https_context(tls_keys(one.pair("server"), one.ca_file, ca_path=str(folder)))
+    assert len(by_file.get_ca_certs()) == 1
+    single = https_context(tls_keys(one.pair("server"), ca_path=one.ca_file))
+    assert len(single.get_ca_certs()) == 1
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(TlsError, match="Error loading from CAPath: no CAs found"):
+        incoming(tls_keys(ca_path=str(tmp_path / "empty")))
+
+
+def test_a_file_of_authorities_may_hold_several_and_words_between_them(tmp_path: Path) -> None:
+    one, two = Authority(tmp_path, "one"), Authority(tmp_path, "two")
+    both = tmp_path / "both.pem"
+    pems = [Path(each.ca_file).read_text() for each in (one, two)]
+    both.write_text(f"d'une autorité\n{pems[0]}\n# and\n{pems[1]}{pems[0]}")
+    client = outgoing(tls_keys(ca_file=str(both), verify_outgoing=True))
+    for each in (one, two):
+        shake_hands(incoming(tls_keys(each.pair("server"))).context, client)

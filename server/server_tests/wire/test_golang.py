@@ -1,5 +1,7 @@
 """Go's names, durations, times and quoting."""
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,6 +95,13 @@ def test_times_are_written_as_gos_json_has_them() -> None:
     time = golang.time_from_unix_ns(1_600_000_000_120_000_000)
     assert golang.format_rfc3339(time) == "2020-09-13T12:26:40.12Z"
     assert golang.format_rfc3339(golang.ZERO_TIME) == "0001-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("seconds", [-(1 << 63), (1 << 63) - 1, 400_000_000_000])
+def test_a_time_far_away_cannot_be_shown(seconds: int) -> None:
+    time = golang.Time(struct.pack(">Bqih", 1, seconds, 0, -1))
+    with pytest.raises(ValueError, match="year outside of range"):
+        golang.format_rfc3339(time)
 
 
 def test_text_is_quoted_as_go_quotes_it() -> None:

@@ -108,6 +108,14 @@ def test_an_empty_byte_string_is_read_as_nil() -> None:
         {"Inner": "x"},
         {"Inners": {"a": 1}},
         {"ByName": [1]},
+        {"Meta": {1: "x"}},
+        {"Data": 5},
+        {"Data": [1, 2]},
+        {"Time": "short"},
+        {"Time": [1]},
+        {"Time": msgpack.bytes_text(b"\x02" + bytes(14))},
+        {"Maybe": msgpack.bytes_text(b"\x01" + bytes(15))},
+        {"ByName": {1.5: {}}},
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused(fields: dict[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """Consul's dialect of msgpack."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +53,23 @@ def test_the_careful_packer_writes_the_same_as_the_fast_one(value: object) -> No
     assert msgpack.pack([value, Float32(0)]) == b"\x92" + msgpack.pack(value) + msgpack.pack(
         Float32(0)
     )
+
+
+def test_the_careful_packer_keeps_extensions_that_only_pass_through() -> None:
+    stranger = msgpack.unpack(b"\xd4\x05a")
+    assert msgpack.pack([Float32(0), stranger]) == b"\x92\xca\0\0\0\0\xd4\x05a"
+
+
+def test_the_careful_packer_takes_no_more_memory_for_values_inside_of_values() -> None:
+    value: object = Float32(0)
+    for _ in range(100):
+        value = [value]
+    tracemalloc.start()
+    try:
+        assert msgpack.pack(value) == b"\x91" * 100 + b"\xca\0\0\0\0"
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @given(st.lists(VALUES, max_size=5), st.integers(1, 7))

@@ -26,6 +26,7 @@ raft_snapshot_interval = "2s"
 raft_trailing_logs = 5000
 """
 OURS = """
+acl { enabled = true default_policy = "allow" }
 performance { raft_multiplier = 1 }
 limits { kv_max_value_size = 1048576 }
 """  # as in CONFIG
@@ -68,6 +69,10 @@ class Node(RealServer):
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+    def has_ended(self) -> bool:
+        """Whether its process is gone, of itself."""
+        return self._process is None or self._process.poll() is not None
 
     def output(self) -> str:
         """All that it said."""

@@ -6,9 +6,7 @@ while ours leads need gossip: without it they do not find the leader's RPC port.
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
-import msgspec
 import pytest
 
 from proconsul.raft.messages import EntryKind
@@ -19,7 +17,7 @@ from proconsul.wal.segments import DEFAULT_SEGMENT_BYTES
 from server_tests.fsm.everything import fill
 from server_tests.fsm.raft_db import LoggedCommand, logged_commands
 from server_tests.fsm.real_server import free_address, requires_real_consul
-from server_tests.fsm.states import records
+from server_tests.fsm.states import records, said
 from server_tests.with_consul.servers import Node, ended, leader_of, same_state, until
 
 pytestmark = [requires_real_consul, pytest.mark.real_clock]
@@ -140,17 +138,6 @@ def level(cluster: Cluster) -> None:
     mine = found.pop(cluster.ours.name)
     for name, theirs in found.items():
         assert theirs == mine, f"{name} at {index}"
-
-
-def said(value: Any) -> str:
-    """The value in text, its maps in order: Go's have none."""
-    if isinstance(value, msgspec.Struct):
-        return said(msgspec.structs.asdict(value))
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {said(value[key])}' for key in sorted(value))}}}"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(said, value))}]"
-    return repr(value)
 
 
 def our_log(node: Node) -> dict[int, LoggedCommand]:

@@ -1,0 +1,57 @@
+"""The HTTP listeners of an agent, server or client, and the API behind them."""
+
+import ssl
+
+from proconsul.api.routes import ROUTES
+from proconsul.api.surface import Api, Surface
+from proconsul.config.schema import Config
+from proconsul.runtime import agent_settings
+from proconsul.runtime.http_exchange import Deadlines
+from proconsul.runtime.http_server import HttpServer
+from proconsul.runtime.listening import listen
+from proconsul.runtime.request_log import log_crash, with_lines
+from proconsul.runtime.tls import https_context
+
+STOP_GRACE_S = 2.0
+
+
+class HttpFront:
+    """Listens for HTTP and HTTPS."""
+
+    def __init__(self, api: Api, config: Config) -> None:
+        self._api = api
+        self._config = config
+        surface = Surface(api, ROUTES)
+        self._http = HttpServer(
+            with_lines(surface.handle, api.now_s),
+            body_limit=lambda request: agent_settings.body_limit(self._config, request),
+            on_error=log_crash,
+            deadlines=Deadlines(),
+            tls_handshake_timeout_s=config.limits.https_handshake_timeout_s,
+        )
+        self._apply(config)
+
+    async def listen(self) -> None:
+        """Open all listeners. Raises ListenError, TlsError."""
+        await listen(self._http, self._config, certificate(self._config))
+
+    async def reload(self, config: Config, tls: ssl.SSLContext | None) -> None:
+        """Take other settings; `tls` is `certificate` of them, made before anything was changed."""
+        self._api.settings = agent_settings.http_settings(config)
+        self._apply(config)
+        if tls is not None:
+            await self._http.reload_tls(tls)
+
+    def _apply(self, config: Config) -> None:
+        self._config = config
+        self._http.connections_per_client_max = config.limits.http_max_conns_per_client
+        self._http.set_response_headers(tuple(config.http.response_headers.items()))
+
+    async def stop(self) -> None:
+        """Accept nothing more, and give what is under way a moment."""
+        await self._http.stop(STOP_GRACE_S)
+
+
+def certificate(config: Config) -> ssl.SSLContext | None:
+    """Of HTTPS, from the files as they are now; None where that is off. Raises TlsError."""
+    return https_context(config.tls) if config.listeners.https else None

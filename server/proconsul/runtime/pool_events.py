@@ -1,0 +1,37 @@
+"""User events from the pool: those of Consul's users are kept, those of its servers acted upon."""
+
+from collections.abc import Callable
+
+from proconsul.endpoints.user_events import GOSSIP_PREFIX, NEW_LEADER, UserEvents, from_gossip
+from proconsul.gossip.effects import UserEventHeard
+from proconsul.runtime.logs import logger
+
+OWN_PREFIX = "consul:"
+
+log = logger("")
+
+
+class PoolEvents:
+    """What this agent does about them."""
+
+    def __init__(self, events: UserEvents, node: str, new_leader: Callable[[], None]) -> None:
+        """`new_leader` is told that another server leads."""
+        self._events = events
+        self._node = node
+        self._new_leader = new_leader
+
+    def hear(self, event: UserEventHeard) -> None:
+        """Take one; others' mistakes are only told."""
+        if event.name == NEW_LEADER:
+            log.info("New leader elected: payload=%s", event.payload.decode("utf-8", "replace"))
+            self._new_leader()
+        elif event.name.startswith(GOSSIP_PREFIX):
+            try:
+                found = from_gossip(event.payload, event.ltime)
+            except (ValueError, TypeError) as failure:
+                log.error("Failed to decode event: error=%s", failure)
+                return
+            log.debug("new event: event_name=%s event_id=%s", found.name, found.id)
+            self._events.receive(found, self._node)
+        elif event.name.startswith(OWN_PREFIX):
+            log.warning("Unhandled local event: event=%s", event.name)
