@@ -8,7 +8,7 @@ import pytest
 
 from proconsul import CONSUL_VERSION, __version__
 from proconsul.cli.main import main
-from server_tests.lifecycle.server import command, refused
+from server_tests.lifecycle.server import command
 
 
 @pytest.mark.parametrize("word", ["version", "-v", "-version", "--version"])
@@ -61,11 +61,6 @@ def test_what_the_agent_cannot_do_is_told_with_code_1(
     assert captured.out == ""
     assert captured.err.startswith("==> ")
     assert told in captured.err
-
-
-def test_a_client_agent_is_refused(tmp_path: Path) -> None:
-    told = refused("-server=false", "-bootstrap-expect=0", f"-data-dir={tmp_path}")
-    assert "a client agent is not there yet" in told
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ requires_v6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this m
 @pytest.mark.parametrize(
     "host",
     [
-        HOST,
+        pytest.param(HOST, id="loopback"),
         "0.0.0.0",
         pytest.param("::1", marks=requires_v6),
         pytest.param("::", marks=requires_v6),

@@ -65,21 +65,23 @@ class Node:
     def __init__(self, options: int) -> None:
         self.now_s = BEGIN_S
         dice = random.Random(options)
-        ring = Keyring(KEYS) if options & 1 else None
-        self.framing = Framing(Keyring(KEYS) if options & 1 else None, GOSSIP, bytes)
+        self._ring = Keyring(KEYS) if options & 1 else None
+        self._all_keys = Keyring(KEYS) if options & 1 else None  # that were on it at some time
+        self.reading = Framing(self._all_keys, GOSSIP, bytes)
         self.serf = Serf(
             name="us",
             address=US,
             tags={"role": "node"},
             gossip=GOSSIP,
             settings=SerfSettings(resolve_name_conflicts=bool(options & 2)),
-            ring=ring,
+            ring=self._ring,
             admission=Everybody(),
             dice=dice.randrange,
             nonce=bytes,
             now_s=self.now_s,
             kept=Kept(alive={"c1": OTHERS[0]}, clock=5),
         )
+        self.framing = self.serf.framing
         self.exchanges: list[Exchange] = []
         self.queries: list[QueryHeard] = []
         self.file: list[str] = []
@@ -88,6 +90,7 @@ class Node:
 
     def settle(self) -> None:
         """Take the effects, and look at what the node holds."""
+        self._note_keys()
         effects = self.serf.take_effects()
         promise(len(effects) <= EFFECTS_MAX, "one thing has not so many effects")
         for effect in effects:
@@ -97,7 +100,7 @@ class Node:
                     self.exchanges.append(effect)
                 case SendPacket():
                     promise(len(effect.data) <= 65507, "a datagram")
-                    self.framing.open(effect.data)
+                    self.reading.open(effect.data)
                     self.packets.append(effect)
                 case QueryHeard():
                     self.queries.append(effect)
@@ -113,8 +116,14 @@ class Node:
         promise(len({one.name for one in members}) == len(members), "each once")
         promise(math.isfinite(self.serf.next_tick_s()), "something is always due")
 
+    def _note_keys(self) -> None:
+        """Somebody may change its keyring: what it has sealed can be opened all the same."""
+        if self._ring is not None and self._all_keys is not None:
+            for key in self._ring.keys():
+                self._all_keys.add(key)
+
     def _open(self, data: bytes) -> None:
-        message = self.framing.stream_reader(is_answer=False).feed(data)
+        message = self.reading.stream_reader(is_answer=False).feed(data)
         promise(message is not None, "what we dial with can be read")
 
     def happen(self, record: bytes) -> None:
@@ -158,7 +167,7 @@ class Node:
     def _said(self) -> Iterator[PacketMessage]:
         """What it said by packets, the last first."""
         for packet in reversed(self.packets[-50:]):
-            yield from self.framing.open(packet.data).messages
+            yield from self.reading.open(packet.data).messages
 
     def _answer_a_probe(self, body: bytes) -> None:
         ping = next((one for one in self._said() if isinstance(one, Ping | IndirectPing)), None)
@@ -188,7 +197,7 @@ class Node:
             return
         answer = self.serf.answer(message, self.now_s)
         if answer is not None:
-            heard = self.framing.stream_reader(is_answer=True).feed(answer)
+            heard = self.reading.stream_reader(is_answer=True).feed(answer)
             promise(heard is not None, "our answer can be read")
         self.serf.absorb(message, self.now_s)
 
@@ -226,7 +235,7 @@ class Node:
         said = [
             message
             for packet in self.packets
-            for message in self.framing.open(packet.data).messages
+            for message in self.reading.open(packet.data).messages
         ]
         promise(any(isinstance(one, Ack) and one.seq_no == 77 for one in said), "it answers")
 
