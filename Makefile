@@ -16,7 +16,7 @@ comma := ,
 stop = { echo 'make: $(1)' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run run3 fmt check test test-slow sim kill-test lin-test failover diff-test ci clean lock
+.PHONY: fuzz help setup run run3 fmt check test test-slow sim kill-test lin-test failover diff-test ci clean lock
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -84,6 +84,12 @@ failover: setup  ## how long writes stand still when the leader is killed, froze
 diff-test: setup  ## the same requests to a real Consul 1.8.7 (CONSUL_REAL=path names it) and to ours
 	$(BIN)/python -m server_tests.differential.report
 
+FUZZ ?=
+FUZZ_SECONDS ?= 60
+FUZZ_FLAGS ?=
+fuzz: setup  ## feed decoders changed bytes, FUZZ_SECONDS each; FUZZ="yamux http" names some (FUZZ_FLAGS=--help)
+	$(BIN)/python -m server_tests.fuzz.run --seconds $(FUZZ_SECONDS) $(FUZZ_FLAGS) $(FUZZ)
+
 ci: setup  ## what .ci/run runs: check, test, test-slow, and the sum of their results
 	@rm -f $(TOTAL); code=0; for step in check test test-slow; do \
 	  TEST_RESULTS=$(TOTAL) $(MAKE) --no-print-directory $$step || { code=1; failed="$$failed $$step"; }; \
@@ -96,4 +102,4 @@ lock:  ## renew requirements/ (needs uv)
 	uv pip compile pyproject.toml --python-version 3.11 --universal --generate-hashes --no-emit-index-url -c requirements/dev.txt -o requirements/run.txt
 
 clean:  ## remove what was installed and cached (not .data)
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .fuzz dist

@@ -223,7 +223,7 @@ class YamuxConnection:
 
     def close_stream(self, stream: YamuxStream, *, peer_has_ended: bool) -> None:
         """Finish a stream that nobody here uses any more."""
-        if self._streams.pop(stream.id, None) is None:
+        if not self._forget(stream):
             return
         self._session.finish(stream.id)
         self._session.discard(stream.id)
@@ -237,9 +237,16 @@ class YamuxConnection:
 
     def reset_stream(self, stream: YamuxStream) -> None:
         """Give a stream up, with what it has not sent."""
-        if self._streams.pop(stream.id, None) is not None:
+        if self._forget(stream):
             self._session.reset(stream.id)
             self._flush_soon()
+
+    def _forget(self, stream: YamuxStream) -> bool:
+        """Whether it was still there; after a reset another one may have its number."""
+        if self._streams.get(stream.id) is not stream:
+            return False
+        del self._streams[stream.id]
+        return True
 
     # ------------------------------------------------------------ inside
 

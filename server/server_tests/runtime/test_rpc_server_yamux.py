@@ -9,6 +9,7 @@ from proconsul.rpc import yamux
 from proconsul.rpc.msgpack_rpc import Call, encode_call, encode_value
 from proconsul.rpc.yamux import Session
 from proconsul.rpc.yamux_events import DataReceived, Event, PeerLeaves, StreamEnded, StreamReset
+from proconsul.rpc.yamux_frame import Flags, Header, Kind
 from server_tests.runtime.rpc_site import Client, RpcSite, rpc_site
 
 GET_A = KeyRequest(datacenter="dc1", key="a")
@@ -258,3 +259,17 @@ async def test_a_client_that_reads_nothing_is_not_remembered_without_end() -> No
         served = streams[: len(streams) - len(refused)]
         assert most - 1 <= len(served) <= most + 1
         assert all(client.data_of(stream) for stream in served)
+
+
+# For server_tests/runtime/test_rpc_server_yamux.py (fails without the fix in runtime/rpc_yamux.py)
+async def test_a_stream_that_takes_the_number_of_one_that_was_reset_is_another_one() -> None:
+    async with rpc_site() as port:
+        client = await port.connect(b"\x04")
+        opened = Header(Kind.WINDOW_UPDATE, Flags.SYN, 1, 0).encode()
+        reset = Header(Kind.WINDOW_UPDATE, Flags.RST, 1, 0).encode()
+        client.writer.write(opened + reset + opened)
+        await settle()
+        client.close()
+        await settle()
+        assert port.server.connection_count == 0
+        assert not port.server._tasks, "the second stream's conversation has ended, too"

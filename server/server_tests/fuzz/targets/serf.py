@@ -119,7 +119,8 @@ class Node:
     def _note_keys(self) -> None:
         """Somebody may change its keyring: what it has sealed can be opened all the same."""
         if self._ring is not None and self._all_keys is not None:
-            for key in self._ring.keys():
+            keys = self._ring.keys()  # a tuple: it is no mapping
+            for key in keys:
                 self._all_keys.add(key)
 
     def _open(self, data: bytes) -> None:
