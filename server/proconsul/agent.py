@@ -1,11 +1,9 @@
 """The composition root: builds everything, starts downwards, stops upwards; decides nothing."""
 
 import asyncio
-import random
 import ssl
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from proconsul.api.event_desk import EventDesk
@@ -16,16 +14,14 @@ from proconsul.endpoints.coordinate_batch import CoordinateBatch
 from proconsul.endpoints.lock_delays import LockDelays
 from proconsul.endpoints.session_timers import SessionTimers
 from proconsul.endpoints.table import METHODS
-from proconsul.endpoints.user_events import WATCHED, UserEvents
+from proconsul.endpoints.user_events import UserEvents
 from proconsul.gossip.effects import MemberChanged
-from proconsul.local.antientropy import Tokens
 from proconsul.raft.messages import Peer, ServerAddress, ServerId
 from proconsul.runtime import agent_settings
 from proconsul.runtime.agent_life import AgentLife
 from proconsul.runtime.agent_process import AgentProcess
 from proconsul.runtime.agent_tokens import AgentTokens
 from proconsul.runtime.autopilot import Autopilot
-from proconsul.runtime.check_dial import default_tls
 from proconsul.runtime.coordinate_reports import CoordinateReports
 from proconsul.runtime.data_dir import DataDir
 from proconsul.runtime.departure import hand_over, leave
@@ -35,11 +31,10 @@ from proconsul.runtime.http_front import HttpFront, certificate
 from proconsul.runtime.lan_pool import LanPool
 from proconsul.runtime.leader_duties import LeaderDuties
 from proconsul.runtime.listening import require_bind_address
-from proconsul.runtime.local_agent import LocalAgent
-from proconsul.runtime.local_files import LocalFiles
 from proconsul.runtime.logs import logger, set_level
+from proconsul.runtime.own_local_agent import own_local_agent
 from proconsul.runtime.peers_recovery import recover_from_peers_file
-from proconsul.runtime.pool_events import PoolEvents
+from proconsul.runtime.pool_events import connected
 from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.runtime.raft_ports import Hooks
 from proconsul.runtime.raft_snapshots import RaftSnapshots
@@ -60,8 +55,6 @@ from proconsul.store.autopilot import autopilot_config
 from proconsul.telemetry import Telemetry
 from proconsul.wire.golang import join_host_port
 
-SETTLE_S = 3.0  # a cluster of one needs far less to elect itself and to fill its catalog
-SETTLE_LOOK_S = 0.02
 STOP_GRACE_S = 2.0
 
 log = logger("")
@@ -73,19 +66,10 @@ class Agent(AgentLife):
     def __init__(self, loaded: LoadedConfig, reload: Callable[[], LoadedConfig]) -> None:
         """`reload` reads the configuration again, with the same flags."""
         super().__init__(loaded, reload)
-        self._reloading = asyncio.Lock()
         self.telemetry = Telemetry()
         self.data = DataDir(self.config.data_dir)
 
     # ---------------------------------------------------------------- start
-
-    async def start(self) -> None:
-        """Bring everything up; HTTP answers when this returns.
-
-        Raises ProconsulError or OSError with a text that says what to do.
-        """
-        async with self._reloading:  # a reload waits for the end of the start
-            await self._start()
 
     async def _start(self) -> None:
         require_bind_address(self.config.cluster.bind_addr)
@@ -228,14 +212,10 @@ class Agent(AgentLife):
         self.forwarder = Forwarder(METHODS, self.context, self.client, lambda: False)
 
     def _connect_user_events(self) -> None:
-        """Events that concern this agent's services are kept, and wake who waits for events."""
-        events = self.context.user_events
-        self.pool_events = PoolEvents(events, self.config.node_name, self.local.request_full_sync)
-        watchers = self.storage.replicated.state.watchers
-        events.changed = lambda: watchers.fire({WATCHED})
-        events.services = lambda: {
-            service.id: service.tags or () for service in self.local.services().values()
-        }
+        fire = self.storage.replicated.state.watchers.fire
+        self.pool_events = connected(
+            self.context.user_events, self.config.node_name, self.local, fire
+        )
 
     async def call(self, method: str, request: Any) -> Any:
         """Serve an RPC of this process itself, here or at the leader."""
@@ -249,17 +229,9 @@ class Agent(AgentLife):
             raise
 
     def _build_local(self) -> None:
-        config = self.config
-        tokens = self.tokens = AgentTokens(config.acl, config.data_dir)
-        self.local = LocalAgent(
-            agent_settings.local_settings(config, self.node_id),
-            files=LocalFiles(Path(config.data_dir)),
-            call=self.call,
-            tokens=lambda: Tokens(agent=tokens.get("agent"), user=tokens.get("default")),
-            cluster_size=lambda: len(self.lan.all()),
-            wall_s=time.time,
-            dice=random.Random(),
-            tls=default_tls,
+        self.tokens = AgentTokens(self.config.acl, self.config.data_dir)
+        self.local = own_local_agent(
+            self.config, self.node_id, self.tokens, self.call, lambda: len(self.lan.all())
         )
 
     def _build_http(self) -> None:
@@ -340,33 +312,14 @@ class Agent(AgentLife):
         node = self.driver.node
         return "other" if node.leader is not None and not node.is_leader else ""
 
-    async def settled(self) -> None:
-        """Until a leader is known and this server is in the catalog, or ends; SETTLE_S at most."""
-        await self._until_settled(self._settle(), SETTLE_S)
-
-    async def _settle(self) -> None:
-        while not self.leader:  # noqa: ASYNC110 - for a moment, once in a life
-            await asyncio.sleep(SETTLE_LOOK_S)
-        await self.local.sync_changes()
-
-    async def reload(self) -> None:
-        """Take what may change without a restart, one reload at a time.
-
-        Raises ConfigError, TlsError or OSError with nothing changed.
-        """
-        async with self._reloading:
-            read = await asyncio.to_thread(self._read_config)
-            https = certificate(read.config)
-            outgoing = self._outgoing(read.config)
-            self.rpc.reload(read.config)
-            self.client.tls = self.pool_client.tls = outgoing
-            self._loaded, kept = reloaded(self._loaded, read)
-            for warning in read.warnings:
-                log.warning("%s", warning)
-            if kept:
-                log.warning("changed, but needs a restart: %s", ", ".join(sorted(kept)))
-            await self._apply(https)
-            log.info("configuration reloaded")
+    async def _reload(self, read: LoadedConfig) -> None:
+        https = certificate(read.config)
+        outgoing = self._outgoing(read.config)
+        self.rpc.reload(read.config)
+        self.client.tls = self.pool_client.tls = outgoing
+        self._loaded, kept = reloaded(self._loaded, read)
+        self._tell_reload(read, kept)
+        await self._apply(https)
 
     async def _apply(self, https: ssl.SSLContext | None) -> None:
         config = self.config = self._loaded.config
@@ -375,14 +328,7 @@ class Agent(AgentLife):
         self.process.loaded = self._loaded
         self.tokens.reconfigure(config.acl)
         await self.http.reload(config, https)
-        await self.local.reload_definitions(
-            self._loaded.services,
-            self._loaded.checks,
-            rules=agent_settings.check_rules(config),
-            node_meta=agent_settings.node_meta(config),
-            discard_check_output=config.checks.discard_output,
-        )
-        self.local.request_full_sync()  # for the node's meta data, which no registration carries
+        await self._reload_local()
 
     # ---------------------------------------------------------------- stop
 

@@ -4,12 +4,8 @@ It serves the same HTTP API as a server, through RPC, and keeps its own services
 catalog. Decides nothing.
 """
 
-import asyncio
-import random
 import ssl
-import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 from proconsul import CONSUL_VERSION
@@ -17,31 +13,28 @@ from proconsul.api.event_desk import EventDesk
 from proconsul.api.surface import Api
 from proconsul.config.schema import Config, LoadedConfig
 from proconsul.endpoints.table import METHODS
-from proconsul.endpoints.user_events import WATCHED, UserEvents
+from proconsul.endpoints.user_events import UserEvents
 from proconsul.gossip.coordinates import Coordinate
 from proconsul.gossip.effects import MemberChanged, PoolMember, UserEventHeard
 from proconsul.leader.bootstrap import rpc_address
 from proconsul.leader.lan_tags import client_tags
 from proconsul.leader.pool import PoolMember as ServerInPool
 from proconsul.leader.pool import Status
-from proconsul.local.antientropy import Tokens
 from proconsul.local.server_list import Server, ServerList
 from proconsul.local.token_bucket import TokenBucket
 from proconsul.runtime import agent_settings
 from proconsul.runtime.agent_life import AgentLife
 from proconsul.runtime.agent_tokens import AgentTokens
 from proconsul.runtime.answer_cache import AnswerCache
-from proconsul.runtime.check_dial import default_tls
 from proconsul.runtime.client_process import ClientProcess
 from proconsul.runtime.coordinate_reports import CoordinateReports
 from proconsul.runtime.data_dir import DataDir
 from proconsul.runtime.default_token import bearing, with_default_token
 from proconsul.runtime.http_front import HttpFront, certificate
 from proconsul.runtime.listening import require_bind_address
-from proconsul.runtime.local_agent import LocalAgent
-from proconsul.runtime.local_files import LocalFiles
 from proconsul.runtime.logs import logger, set_level
-from proconsul.runtime.pool_events import PoolEvents
+from proconsul.runtime.own_local_agent import own_local_agent
+from proconsul.runtime.pool_events import connected
 from proconsul.runtime.reloading import reloaded
 from proconsul.runtime.request_log import log_failure
 from proconsul.runtime.retry_join import JoinError
@@ -53,8 +46,6 @@ from proconsul.runtime.waiting import WaitingRoom
 from proconsul.store.watch import Watchers
 from proconsul.telemetry import Telemetry
 
-SETTLE_S = 3.0  # for a server that is there to be met
-SETTLE_LOOK_S = 0.02
 COUNTERS = ("client.rpc", "client.rpc.exceeded", "client.rpc.failed")
 SERVING = frozenset({Status.ALIVE, Status.LEAVING})  # a server that leaves says so before it goes
 
@@ -139,19 +130,10 @@ class ClientAgent(AgentLife):
         """`reload` reads the configuration again, with the same flags."""
         super().__init__(loaded, reload)
         self._make_pool = make_pool
-        self._reloading = asyncio.Lock()
         self.telemetry = Telemetry()
         self.data = DataDir(self.config.data_dir)
 
     # ---------------------------------------------------------------- start
-
-    async def start(self) -> None:
-        """Bring everything up; HTTP answers when this returns.
-
-        Raises ProconsulError or OSError with a text that says what to do.
-        """
-        async with self._reloading:  # a reload waits for the end of the start
-            await self._start()
 
     async def _start(self) -> None:
         require_bind_address(self.config.cluster.bind_addr)
@@ -198,27 +180,15 @@ class ClientAgent(AgentLife):
         return TokenBucket(limits.rpc_rate_per_s, limits.rpc_max_burst, self.world.now_s())
 
     def _build_local(self) -> None:
-        config = self.config
-        tokens = self.tokens = AgentTokens(config.acl, config.data_dir)
-        self.local = LocalAgent(
-            agent_settings.local_settings(config, self.node_id),
-            files=LocalFiles(Path(config.data_dir)),
-            call=self.calls.call,
-            tokens=lambda: Tokens(agent=tokens.get("agent"), user=tokens.get("default")),
-            cluster_size=lambda: len(self.pool.all()),
-            wall_s=time.time,
-            dice=random.Random(),
-            tls=default_tls,
+        self.tokens = AgentTokens(self.config.acl, self.config.data_dir)
+        self.local = own_local_agent(
+            self.config, self.node_id, self.tokens, self.calls.call, lambda: len(self.pool.all())
         )
 
     def _build_pool(self) -> None:
         config = self.config
         self.events = UserEvents()
-        self.events.changed = lambda: self.watchers.fire({WATCHED})
-        self.events.services = lambda: {
-            service.id: service.tags or () for service in self.local.services().values()
-        }
-        self.pool_events = PoolEvents(self.events, config.node_name, self.local.request_full_sync)
+        self.pool_events = connected(self.events, config.node_name, self.local, self.watchers.fire)
         self.pool = self._make_pool(
             config,
             self.node_id,
@@ -291,31 +261,12 @@ class ClientAgent(AgentLife):
         """Who takes writes: "other", or "" while no server is known."""
         return "other" if self.servers.first() else ""
 
-    async def settled(self) -> None:
-        """Until a server is known and this agent is in its catalog, or ends; SETTLE_S at most."""
-        await self._until_settled(self._settle(), SETTLE_S)
-
-    async def _settle(self) -> None:
-        while not self.leader:  # noqa: ASYNC110 - for a moment, once in a life
-            await asyncio.sleep(SETTLE_LOOK_S)
-        await self.local.sync_changes()
-
-    async def reload(self) -> None:
-        """Take what may change without a restart, one reload at a time.
-
-        Raises ConfigError, TlsError or OSError with nothing changed.
-        """
-        async with self._reloading:
-            read = await asyncio.to_thread(self._read_config)
-            loaded, kept = reloaded(self._loaded, read)
-            https, outgoing = certificate(loaded.config), _outgoing(loaded.config)
-            for warning in read.warnings:
-                log.warning("%s", warning)
-            if kept:
-                log.warning("changed, but needs a restart: %s", ", ".join(sorted(kept)))
-            self.client.tls = outgoing
-            await self._apply(loaded, https)
-            log.info("configuration reloaded")
+    async def _reload(self, read: LoadedConfig) -> None:
+        loaded, kept = reloaded(self._loaded, read)
+        https, outgoing = certificate(loaded.config), _outgoing(loaded.config)
+        self._tell_reload(read, kept)
+        self.client.tls = outgoing
+        await self._apply(loaded, https)
 
     async def _apply(self, loaded: LoadedConfig, https: ssl.SSLContext | None) -> None:
         self._loaded = loaded
@@ -326,14 +277,7 @@ class ClientAgent(AgentLife):
         self.tokens.reconfigure(config.acl)
         self.calls.limit = self._limit()
         await self.http.reload(config, https)
-        await self.local.reload_definitions(
-            loaded.services,
-            loaded.checks,
-            rules=agent_settings.check_rules(config),
-            node_meta=agent_settings.node_meta(config),
-            discard_check_output=config.checks.discard_output,
-        )
-        self.local.request_full_sync()  # for the node's meta data, which no registration carries
+        await self._reload_local()
 
     # ---------------------------------------------------------------- stop
 

@@ -51,5 +51,3 @@ class SerfSettings:
     query_timeout_mult: int = 16
     coordinates: bool = True
     rejoin_after_leave: bool = False
-    # Where a name is taken twice, plain Serf lets the loser shut down; Consul only logs.
-    resolve_name_conflicts: bool = False

@@ -4,7 +4,6 @@ Serf's tags say what a member is: `role=consul` a server, `role=node` a client a
 neither is a stranger who may be in the pool, and of whom nothing follows.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -63,7 +62,3 @@ class Pool(Protocol):
 
     def force_out(self, node: str) -> None:
         """Take a failed member for left, here and with all others."""
-
-
-Changed = Callable[[str], None]
-"""Told the name of each member that came, went, or is another than it was."""

@@ -1,17 +1,26 @@
-"""The life of an agent, server or client: its tasks, what ends it, and how it is taken apart."""
+"""The life of an agent, server or client: start and reload, its tasks, what ends it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any
 
 from proconsul.config.schema import LoadedConfig
+from proconsul.runtime import agent_settings
+from proconsul.runtime.local_agent import LocalAgent
 from proconsul.runtime.logs import logger
 
 log = logger("")
 
 
-class AgentLife:
+SETTLE_S = 3.0  # alone a server needs far less; a client must have met one
+SETTLE_LOOK_S = 0.02
+
+
+class AgentLife(ABC):
     """What a composition root is, besides what it is made of."""
+
+    local: LocalAgent  # made by `_start`
 
     def __init__(self, loaded: LoadedConfig, read_config: Callable[[], LoadedConfig]) -> None:
         """`read_config` reads the configuration again, with the same flags; it blocks."""
@@ -22,10 +31,71 @@ class AgentLife:
         self._failure: BaseException | None = None
         self._leaves = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reloading = asyncio.Lock()
+
+    # ---------------------------------------------------------------- start
+
+    async def start(self) -> None:
+        """Bring everything up; HTTP answers when this returns.
+
+        Raises ProconsulError or OSError with a text that says what to do.
+        """
+        async with self._reloading:  # a reload waits for the end of the start
+            await self._start()
+
+    @abstractmethod
+    async def _start(self) -> None:
+        """Build and start the parts."""
 
     @property
-    def _https(self) -> bool:
-        return bool(self.config.listeners.https)
+    @abstractmethod
+    def leader(self) -> str:
+        """Who takes writes now: "self", "other", or "" for nobody that is known."""
+
+    async def settled(self) -> None:
+        """Until writes are taken and this agent is in the catalog, or ends; SETTLE_S at most."""
+        waits = {asyncio.ensure_future(wait) for wait in (self._settle(), self._stopping.wait())}
+        _, late = await asyncio.wait(waits, timeout=SETTLE_S, return_when=asyncio.FIRST_COMPLETED)
+        for wait in late:
+            wait.cancel()
+
+    async def _settle(self) -> None:
+        while not self.leader:  # noqa: ASYNC110 - for a moment, once in a life
+            await asyncio.sleep(SETTLE_LOOK_S)
+        await self.local.sync_changes()
+
+    # ---------------------------------------------------------------- reload
+
+    @abstractmethod
+    async def _reload(self, read: LoadedConfig) -> None:
+        """Take what may change without a restart."""
+
+    async def reload(self) -> None:
+        """Read the configuration again, and take of it what may change; one reload at a time.
+
+        Raises ConfigError, TlsError or OSError with nothing changed.
+        """
+        async with self._reloading:
+            await self._reload(await asyncio.to_thread(self._read_config))
+            log.info("configuration reloaded")
+
+    def _tell_reload(self, read: LoadedConfig, kept: Collection[str]) -> None:
+        for warning in read.warnings:
+            log.warning("%s", warning)
+        if kept:
+            log.warning("changed, but needs a restart: %s", ", ".join(sorted(kept)))
+
+    async def _reload_local(self) -> None:
+        """What the agent's own services and checks are to know of the configuration."""
+        loaded = self._loaded
+        await self.local.reload_definitions(
+            loaded.services,
+            loaded.checks,
+            rules=agent_settings.check_rules(loaded.config),
+            node_meta=agent_settings.node_meta(loaded.config),
+            discard_check_output=loaded.config.checks.discard_output,
+        )
+        self.local.request_full_sync()  # for the node's meta data, which no registration carries
 
     # ---------------------------------------------------------------- the end
 
@@ -50,13 +120,6 @@ class AgentLife:
         """Until somebody asks for the end; what made it necessary, if anything did."""
         await self._stopping.wait()
         return self._failure
-
-    async def _until_settled(self, settle: Coroutine[Any, Any, None], at_most_s: float) -> None:
-        """Until `settle` is done, or the end is asked for, or the time is over."""
-        waits = {asyncio.ensure_future(wait) for wait in (settle, self._stopping.wait())}
-        _, late = await asyncio.wait(waits, timeout=at_most_s, return_when=asyncio.FIRST_COMPLETED)
-        for wait in late:
-            wait.cancel()
 
     # ---------------------------------------------------------------- tasks
 

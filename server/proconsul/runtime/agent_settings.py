@@ -19,7 +19,6 @@ from proconsul.raft.state import Settings
 from proconsul.runtime.local_registry import LocalSettings
 from proconsul.runtime.raft_driver import TICK_S
 from proconsul.runtime.raft_snapshots import SnapshotPolicy
-from proconsul.runtime.tls import TlsSettings
 from proconsul.wire.golang import SECOND, Duration
 
 # What stands for a 0 in the configuration (hashicorp/raft's defaults).
@@ -130,19 +129,6 @@ def local_settings(config: Config, node_id: str) -> LocalSettings:
         sidecar_ports=PortRange(
             first=config.ports.sidecar_min_port, last=config.ports.sidecar_max_port
         ),
-    )
-
-
-def tls_settings(config: Config) -> TlsSettings:
-    """Of the HTTPS listener."""
-    tls = config.tls
-    return TlsSettings(
-        cert_file=tls.cert_file,
-        key_file=tls.key_file,
-        ca_file=tls.ca_file,
-        ca_path=tls.ca_path,
-        verify_incoming=tls.verify_incoming or tls.verify_incoming_https,
-        tls_min_version=tls.min_version,
     )
 
 

@@ -21,7 +21,7 @@ from proconsul.gossip.serf import Serf
 from proconsul.gossip.settings import GossipSettings, SerfSettings
 from proconsul.leader import lan_tags
 from proconsul.leader.admission import LanAdmission
-from proconsul.leader.pool import LanMember, ServerMember, Status
+from proconsul.leader.pool import LanMember
 from proconsul.leader.pool import PoolMember as ServerInPool
 from proconsul.model.keyring import KeyringResponse
 from proconsul.runtime.disk import RealDisk
@@ -130,10 +130,6 @@ class LanPool:
         """All agents of this datacenter, by name."""
         found = (lan_tags.agent_of(one, self._datacenter) for one in self.all())
         return [one for one in found if one is not None]
-
-    def alive_servers(self) -> list[ServerMember]:
-        """Those that live."""
-        return [one.server for one in self.servers() if one.status is Status.ALIVE]
 
     def coordinate(self) -> Coordinate:
         """Where this node is, as far as it is measured."""

@@ -2,8 +2,15 @@
 
 from collections.abc import Callable
 
-from proconsul.endpoints.user_events import GOSSIP_PREFIX, NEW_LEADER, UserEvents, from_gossip
+from proconsul.endpoints.user_events import (
+    GOSSIP_PREFIX,
+    NEW_LEADER,
+    WATCHED,
+    UserEvents,
+    from_gossip,
+)
 from proconsul.gossip.effects import UserEventHeard
+from proconsul.runtime.local_agent import LocalAgent
 from proconsul.runtime.logs import logger
 
 OWN_PREFIX = "consul:"
@@ -35,3 +42,17 @@ class PoolEvents:
             self._events.receive(found, self._node)
         elif event.name.startswith(OWN_PREFIX):
             log.warning("Unhandled local event: event=%s", event.name)
+
+
+def connected(
+    events: UserEvents,
+    node: str,
+    local: LocalAgent,
+    fire: Callable[[set[tuple[str, bytes]]], None],
+) -> PoolEvents:
+    """Events that concern this agent's services are kept, and `fire` wakes who waits for them."""
+    events.changed = lambda: fire({WATCHED})
+    events.services = lambda: {
+        service.id: service.tags or () for service in local.services().values()
+    }
+    return PoolEvents(events, node, local.request_full_sync)

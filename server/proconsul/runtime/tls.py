@@ -277,39 +277,3 @@ def _read(path: Path) -> bytes:
 
 def _go_text(failure: OSError, call: str = "open") -> str:
     return f"{call} {failure.filename}: {(failure.strerror or str(failure)).lower()}"
-
-
-# ---------------------------------------------------------------- until agent.py is wired
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlsSettings:
-    """To be removed together with agent_settings.tls_settings."""
-
-    cert_file: str
-    key_file: str
-    ca_file: str = ""
-    ca_path: str = ""
-    verify_incoming: bool = False
-    tls_min_version: str = "tls12"
-
-
-def server_context(settings: TlsSettings) -> ssl.SSLContext:
-    """To be replaced by `https_context(config.tls)`."""
-    return https_context(
-        Tls(
-            ca_file=settings.ca_file,
-            ca_path=settings.ca_path,
-            cert_file=settings.cert_file,
-            key_file=settings.key_file,
-            server_name="",
-            verify_incoming=settings.verify_incoming,
-            verify_incoming_rpc=False,
-            verify_incoming_https=False,
-            verify_outgoing=False,
-            verify_server_hostname=False,
-            min_version=settings.tls_min_version,
-            cipher_suites=(),
-            prefer_server_cipher_suites=False,
-        )
-    )

@@ -73,7 +73,7 @@ class Node:
             address=US,
             tags={"role": "node"},
             gossip=GOSSIP,
-            settings=SerfSettings(resolve_name_conflicts=bool(options & 2)),
+            settings=SerfSettings(),
             ring=self._ring,
             admission=Everybody(),
             dice=dice.randrange,
