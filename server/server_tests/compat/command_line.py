@@ -88,6 +88,7 @@ _NAMES: Mapping[str, str] = {
     r"\d{4}-\d\d-\d\d[T ][0-9:.]+( \+0000 UTC|Z)?": "<time>",
     r"([Ii]ndex|Contact|LTime)(\W+)\d+": r"\1\2<number>",
     r"(ID +)\d+-\d+-\d+": r"\1<number>",
+    r",wan_join_port=8302": "",  # there is no WAN pool of ours to be joined (DIVERGENCE.md)
     r"(Size +)\d+": r"\1<number>",
 }
 
