@@ -8,7 +8,7 @@ from proconsul.config.schema import LoadedConfig
 from proconsul.endpoints.context import Context
 from proconsul.rpc.snapshot_stream import SnapshotOp, SnapshotRequest
 from proconsul.runtime.agent_tokens import AgentTokens
-from proconsul.runtime.joining import join
+from proconsul.runtime.joining import complaint_of_dial, join
 from proconsul.runtime.lan_pool import LanPool
 from proconsul.runtime.local_agent import LocalAgent
 from proconsul.runtime.own_description import described, shown
@@ -18,6 +18,8 @@ from proconsul.runtime.rpc_snapshots import SnapshotHandler
 from proconsul.runtime.self_description import server_stats, shown_in_wan
 from proconsul.runtime.server_metrics import ServerMetrics
 from proconsul.telemetry import Telemetry
+
+NO_WAN = "servers of other datacenters cannot be joined yet"
 
 
 class AgentProcess(OwnProcess):
@@ -92,7 +94,8 @@ class AgentProcess(OwnProcess):
         config = self.loaded.config
         if (host, port) == (config.cluster.advertise_addr_wan, config.ports.serf_wan):
             return ""
-        return f"Failed to join {host}: servers of other datacenters cannot be joined yet"
+        why = await complaint_of_dial(host, port)
+        return f"Failed to join {host}: {why or NO_WAN}"
 
     async def force_leave(self, node: str, prune: bool) -> None:
         """Refuse for a node that is no member; one that is alive stays, as in Serf."""

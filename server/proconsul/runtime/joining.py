@@ -3,12 +3,16 @@ went wrong.
 """
 
 import asyncio
+import errno
+import os
 import socket
 from collections.abc import Awaitable, Callable
 
 from proconsul.errors import RpcError
 from proconsul.runtime.join_addresses import host_and_port
-from proconsul.wire.golang import list_of_errors
+from proconsul.wire.golang import join_host_port, list_of_errors
+
+DIAL_S = 10.0
 
 Join = Callable[[str, int], Awaitable[str]]
 """Joins through an IP address and a gossip port: what is wrong, "" when it worked."""
@@ -56,3 +60,18 @@ def _name_server() -> str:
         return ""
     found = [row[1] for row in rows if len(row) > 1 and row[0] == "nameserver"]
     return f" on {found[0]}:53" if found else ""
+
+
+async def complaint_of_dial(host: str, port: int) -> str:
+    """Why nobody can be reached there, as Go tells it; "" if somebody listens."""
+    address = join_host_port(host, port)
+    try:
+        async with asyncio.timeout(DIAL_S):
+            _, writer = await asyncio.open_connection(host, port)
+    except TimeoutError:
+        return f"dial tcp {address}: i/o timeout"
+    except OSError as failure:
+        reason = os.strerror(failure.errno or errno.EIO).lower()
+        return f"dial tcp {address}: connect: {reason}"
+    writer.close()
+    return ""

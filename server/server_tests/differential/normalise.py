@@ -39,6 +39,9 @@ INDEX_FIELDS = frozenset({"CreateIndex", "ModifyIndex"})
 
 _UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 _INDEX_IN_TEXT = re.compile(r'("(?:Create|Modify)Index": ?)\d+')
+# There is no WAN pool of ours, and so no port to join it (DIVERGENCE.md).
+_WAN_PORT = "wan_join_port"
+_WAN_PORT_IN_TEXT = re.compile(r',\s*"wan_join_port": ?"\d+"')
 _MODIFY_INDEX = re.compile(r"(current modify index )\d+")
 _PARSERS = tuple(
     (re.compile(pattern, re.DOTALL), replacement)
@@ -107,7 +110,9 @@ class _Normaliser:
             made["error"] = answer.error
         if options.exact:
             text = _plain(answer).decode("utf-8", "backslashreplace")
-            made["bytes"] = self._text(_INDEX_IN_TEXT.sub(r"\1<index>", text))
+            made["bytes"] = self._text(
+                _INDEX_IN_TEXT.sub(r"\1<index>", _WAN_PORT_IN_TEXT.sub("", text))
+            )
         return made
 
     def _headers(self, answer: Answer, options: Options) -> dict[str, str]:
@@ -129,7 +134,11 @@ class _Normaliser:
         if name in options.masked:
             return f"<{type(value).__name__}>"
         if isinstance(value, dict):
-            return {self._text(key): self._value(value[key], key, options) for key in sorted(value)}
+            return {
+                self._text(key): self._value(value[key], key, options)
+                for key in sorted(value)
+                if key != _WAN_PORT
+            }
         if isinstance(value, list):
             return [self._value(item, name, options) for item in _ordered(value, options)]
         if name in INDEX_FIELDS and type(value) is int:

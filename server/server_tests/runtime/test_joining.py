@@ -1,9 +1,11 @@
 """Joining says in Consul's words why it did not work."""
 
+import socket
+
 import pytest
 
 from proconsul.errors import RpcError
-from proconsul.runtime.joining import join, reach
+from proconsul.runtime.joining import complaint_of_dial, join, reach
 
 PORT = 8301
 
@@ -39,3 +41,12 @@ async def test_no_address_at_all_is_told() -> None:
     assert str(refused.value) == (
         "1 error occurred:\n\t* Failed to resolve : lookup : no such host\n\n"
     )
+
+
+@pytest.mark.real_clock
+async def test_a_dial_is_told_as_go_tells_it() -> None:
+    assert await complaint_of_dial("127.0.0.1", 1) == (
+        "dial tcp 127.0.0.1:1: connect: connection refused"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert await complaint_of_dial("127.0.0.1", listener.getsockname()[1]) == ""
