@@ -426,7 +426,7 @@ READS = table(
             "GET /v1//catalog/nodes",
             "PUT /v1/catalog/./register",
         ),
-        ("near", "GET /v1/catalog/nodes?near=_agent", "GET /v1/catalog/nodes?near=none"),
+        ("near nobody", "GET /v1/catalog/nodes?near=none"),
         (
             "register elsewhere by query",
             (REGISTER + "?dc=other", node("cat9")),

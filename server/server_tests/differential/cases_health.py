@@ -201,7 +201,6 @@ READS = table(
             (f"GET {H}/service/h-web", None, {"Accept-Encoding": "gzip"}),
             (f"GET {H}/state/none", None, {"Accept-Encoding": "gzip"}),
         ),
-        ("near", f"GET {H}/service/consul?near=_agent", f"GET {H}/state/any?near=_agent"),
     ],
 )
 

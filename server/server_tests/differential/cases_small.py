@@ -102,6 +102,21 @@ def _placed(run: Run) -> None:
     run.ask("GET", "/v1/coordinate/node/co1", options=loose)
 
 
+def _near_the_agent(run: Run) -> None:
+    """An agent tells its own coordinate within half a minute; then it is nearest to itself."""
+    run.until(
+        "the agent has told where it is",
+        lambda: run.quietly("GET", "/v1/coordinate/node/{NODE}").status == 200,
+        patience_s=60.0,
+    )
+    unplaced = {"Node": "aa-unplaced", "Address": "10.4.0.1", "Check": {"Name": "aa"}}
+    run.quietly("PUT", "/v1/catalog/register", unplaced)
+    run.ask("GET", "/v1/catalog/nodes?near=_agent")
+    run.ask("GET", "/v1/health/service/consul?near=_agent")
+    run.ask("GET", "/v1/health/state/any?near=_agent")
+    run.quietly("PUT", "/v1/catalog/deregister", {"Node": "aa-unplaced"})
+
+
 FIRE = "PUT /v1/event/fire/"
 EVENTS = table(
     "event",
@@ -182,6 +197,7 @@ COMMON = table(
 
 STORIES = [
     Case("coordinate", "near", _placed),
+    Case("coordinate", "near the agent", _near_the_agent),
     Case("event", "fired", _fired),
     Case("event", "waited for", _waited_for),
 ]
