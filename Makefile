@@ -48,12 +48,12 @@ run3: setup  ## start three servers on 127.0.0.1 to .3, which are one cluster; ^
 	done; wait
 
 fmt: setup  ## format the code
-	$(BIN)/ruff format server
-	$(BIN)/ruff check --fix server
+	$(BIN)/ruff format server operator
+	$(BIN)/ruff check --fix server operator
 
 check: setup  ## lint, format, types, import contracts
-	$(BIN)/ruff check server
-	$(BIN)/ruff format --check server
+	$(BIN)/ruff check server operator
+	$(BIN)/ruff format --check server operator
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

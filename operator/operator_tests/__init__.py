@@ -1,0 +1,1 @@
+"""Tests of the operator; the tree mirrors `proconsul_operator`."""
