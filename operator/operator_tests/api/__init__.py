@@ -1,0 +1,1 @@
+"""The kinds: round trips, rules, schema, manifests, and a real API server."""
