@@ -16,7 +16,7 @@ comma := ,
 stop = { echo 'make: $(1)' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: crds fuzz help setup run run3 fmt check test test-slow sim kill-test lin-test failover diff-test ci clean lock
+.PHONY: crds manifests fuzz help setup run run3 fmt check test test-slow sim kill-test lin-test failover diff-test ci clean lock
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -92,6 +92,9 @@ fuzz: setup  ## feed decoders changed bytes, FUZZ_SECONDS each; FUZZ="yamux http
 
 crds: setup  ## write manifests/crds from the operator's structs
 	$(BIN)/python -m operator_tests.crds manifests/crds
+
+manifests: setup  ## render manifests/ from the charts, and the kinds into the operator's chart (needs helm)
+	$(BIN)/python -m operator_tests.charts.manifests
 
 ci: setup  ## what .ci/run runs: check, test, test-slow, and the sum of their results
 	@rm -f $(TOTAL); code=0; for step in check test test-slow; do \

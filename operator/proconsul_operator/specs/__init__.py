@@ -1,0 +1,1 @@
+"""What a cluster is made of in Kubernetes: pure builders, a ProconsulCluster in, manifests out."""

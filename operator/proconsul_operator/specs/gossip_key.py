@@ -1,0 +1,26 @@
+"""The Secret with the gossip keys, the primary one first.
+
+`key` is what a pod is started with; `keys` holds all of them, one a line, while they are rotated.
+The Secret outlives the cluster, as the volumes do: what is in a volume is read with these keys.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from proconsul_operator.specs.labels import kept_metadata
+from proconsul_operator.specs.wanted import Manifest, Wanted
+
+PRIMARY: Final = "key"
+ALL: Final = "keys"
+
+
+def gossip_secret(wanted: Wanted, keys: Sequence[str]) -> Manifest:
+    """Keys in base64, the primary one first."""
+    assert keys, "a cluster that encrypts has a key"
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": kept_metadata(wanted, wanted.gossip_secret),
+        "type": "Opaque",
+        "stringData": {PRIMARY: keys[0], ALL: "\n".join(keys) + "\n"},
+    }
