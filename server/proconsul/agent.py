@@ -1,8 +1,8 @@
 """The composition root: builds everything, starts downwards, stops upwards; decides nothing."""
 
 import asyncio
+import os
 import ssl
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -25,16 +25,18 @@ from proconsul.runtime.autopilot import Autopilot
 from proconsul.runtime.coordinate_reports import CoordinateReports
 from proconsul.runtime.data_dir import DataDir
 from proconsul.runtime.departure import hand_over, leave
-from proconsul.runtime.disk import RealDisk
 from proconsul.runtime.founding import DriverRaft
 from proconsul.runtime.http_front import HttpFront, certificate
+from proconsul.runtime.kube_duties import kube_duties
 from proconsul.runtime.lan_pool import LanPool
 from proconsul.runtime.leader_duties import LeaderDuties
 from proconsul.runtime.listening import require_bind_address
 from proconsul.runtime.logs import logger, set_level
+from proconsul.runtime.own_disk import OwnDisk
 from proconsul.runtime.own_local_agent import own_local_agent
-from proconsul.runtime.peers_recovery import recover_from_peers_file
+from proconsul.runtime.own_server import CommitHeard, OwnServer
 from proconsul.runtime.pool_events import connected
+from proconsul.runtime.probe_port import ProbePort
 from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.runtime.raft_ports import Hooks
 from proconsul.runtime.raft_snapshots import RaftSnapshots
@@ -49,9 +51,9 @@ from proconsul.runtime.server_pool import LIMITS as POOL_LIMITS
 from proconsul.runtime.server_pool import ServerPool
 from proconsul.runtime.server_world import ServerWorld
 from proconsul.runtime.snapshot_exchange import SnapshotExchange
-from proconsul.runtime.storage import open_storage
 from proconsul.runtime.tls import ClientTls, rpc_outgoing
 from proconsul.store.autopilot import autopilot_config
+from proconsul.store.cluster_marks import marks
 from proconsul.telemetry import Telemetry
 from proconsul.wire.golang import join_host_port
 
@@ -73,24 +75,27 @@ class Agent(AgentLife):
 
     async def _start(self) -> None:
         require_bind_address(self.config.cluster.bind_addr)
-        self.data.prepare()
-        self.node_id = self.data.load_node_id(self.config.node_id)
-        disk = RealDisk()
-        self.storage = open_storage(self.data, disk)
+        self.disk = OwnDisk(self.data, self.config)
+        self.node_id = self.disk.node_id
+        self.storage = self.disk.open(self._me)
         try:
-            now_ms = time.time_ns() // 1_000_000
-            self.storage = recover_from_peers_file(self.data, disk, self.storage, now_ms)
             self._build_raft()
             self._build_context()
             self._build_local()
             self._connect_user_events()
             self._build_rpc()
             self._build_http()
+            self.own.idle = self.disk.idle or await self.kube.begin()
             # Before anything is written: who cannot listen must not have voted, either.
             await self._listen()
         except BaseException:
             self.storage.close()
             raise
+        self.own.started = True
+        self._run(self.kube.run())
+        if self.own.idle is not None:
+            log.error("this server takes no part: %s", self.own.idle.message)
+            return
         self.driver.start()
         try:
             self.lan.start()
@@ -104,14 +109,19 @@ class Agent(AgentLife):
         self._run(self.process.keep_telemetry())
         self._run(CoordinateReports(self.config, self.lan, self.call).run())
 
+    @property
+    def _me(self) -> Peer:
+        advertised = self.config.cluster.rpc_advertise
+        address = join_host_port(advertised.host, advertised.port)
+        return Peer(ServerId(self.node_id), ServerAddress(address))
+
     def _build_raft(self) -> None:
         outgoing = self._outgoing(self.config)
         self.client = RpcClient(ClientLimits(), outgoing)
         self.pool_client = RpcClient(POOL_LIMITS, outgoing)
         kept = self.storage
-        advertised = self.config.cluster.rpc_advertise
-        self.rpc_address = join_host_port(advertised.host, advertised.port)
-        me = Peer(ServerId(self.node_id), ServerAddress(self.rpc_address))
+        me = self._me
+        self.rpc_address = me.address
         settings = agent_settings.raft_settings(self.config)
         hooks = Hooks(
             leadership=self._leadership,
@@ -137,6 +147,8 @@ class Agent(AgentLife):
             self.snapshots.one_at_a_time,
             self._restored,
         )
+        state = kept.replicated.state
+        self.kube = kube_duties(self.config, os.environ, lambda: marks(state.read()).cluster_id)
         self.member = agent_settings.own_member(self.config, self.node_id)
         self.lan = LanPool(
             self.config,
@@ -153,18 +165,31 @@ class Agent(AgentLife):
             joins=self.lan.joins,
             client=self.pool_client,
             raft=DriverRaft(self.driver),
+            objection=self.kube.objection,
             fail=self.fail,
         )
+        heard = CommitHeard(self.driver.deliver)
         self.transport = RaftTransport(
             me=me,
             lookup=self.pool,
             dial=raft_dial(lambda: self.client.tls),
-            deliver=self.driver.deliver,
+            deliver=heard.deliver,
             source=self.exchange,
             sink=self.exchange,
             limits=LIMITS,
         )
         self.driver.connect(self.transport, self.exchange)
+        self.own = OwnServer(
+            self.config,
+            self.node_id,
+            self.driver,
+            heard,
+            state,
+            is_ending=lambda: self.is_ending,
+            end=lambda leave: self.request_stop(leave=leave),
+            marker=self.disk.marker,
+            recovery_epoch=self.disk.recovery_epoch,
+        )
 
     def _build_context(self) -> None:
         ready = asyncio.Event()
@@ -209,6 +234,8 @@ class Agent(AgentLife):
             ready,
             self.fail,
         )
+        new_uuid = self.world.new_uuid
+        self.duties.new_cluster_id = lambda: self.kube.chosen_cluster_id or new_uuid()
         self.forwarder = Forwarder(METHODS, self.context, self.client, lambda: False)
 
     def _connect_user_events(self) -> None:
@@ -261,8 +288,10 @@ class Agent(AgentLife):
                 wait=self.world.wait,
                 new_uuid=self.world.new_uuid,
             ),
+            own_server=self.own,
         )
         self.http = HttpFront(self.api, self.config)
+        self.probes = ProbePort(self.own, self.config)
 
     def _build_rpc(self) -> None:
         self.rpc = RpcPort(
@@ -278,6 +307,9 @@ class Agent(AgentLife):
 
     async def _listen(self) -> None:
         await self.http.listen()
+        await self.probes.listen()
+        if self.own.idle is not None:
+            return
         await self.rpc.listen(self.config)
         await self.lan.listen()
 
@@ -293,6 +325,7 @@ class Agent(AgentLife):
     def _leadership(self, won: bool) -> None:
         self.telemetry.count("raft.state.leader" if won else "raft.state.follower")
         self.duties.leadership(won)
+        self.kube.leadership(won)
         if won:
             self._run(self._sync_when_ready())
 
@@ -350,14 +383,17 @@ class Agent(AgentLife):
         await self._step("local agent", self.local.stop())
         await self._step("leader", self.duties.stop())
         await self._step("tasks", self._end_tasks())
+        await self._step("probes", self.probes.stop())
         await self._step("raft", asyncio.to_thread(self.driver.stop))
         await self._step("log", asyncio.to_thread(self.storage.wal.close))
         await self._step("state", asyncio.to_thread(self.storage.replicated.close))
 
     async def _depart(self) -> None:
-        if self._failure is not None:
+        if self._failure is not None or self.own.idle is not None:
             return
         if self._leaves:
             await leave(self.driver, self.lan, self.call, self.config.datacenter)
         else:
             await hand_over(self.driver)
+            # Not ready any more, but at work: whoever sends requests here has time to see it.
+            await asyncio.sleep(self.config.drain_time_s)

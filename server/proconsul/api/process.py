@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from proconsul.api.probes import Verdict
 from proconsul.local.definitions import CheckDefinition
 from proconsul.local.state import Source
 from proconsul.model.catalog import NodeService, ServiceDefinition
 from proconsul.model.health import CheckType, HealthCheck
+from proconsul.model.raft_local import RaftLocal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +125,22 @@ class Local(Protocol):
         """Tell the catalog now; a failure is only logged."""
 
 
+class OwnServer(Protocol):
+    """The server behind the API (runtime/own_server.py)."""
+
+    def probe(self, name: str) -> Verdict:
+        """The verdict of one of PROBES."""
+
+    def raft_local(self) -> RaftLocal:
+        """Its own raft."""
+
+    async def decommission(self) -> None:
+        """Leave the cluster and take no part any more. Raises RpcError."""
+
+    async def recommission(self) -> bool:
+        """Undo that; False if there is nothing to undo."""
+
+
 class Process(Protocol):
     """The running agent."""
 
@@ -166,5 +184,10 @@ class Process(Protocol):
     async def save_snapshot(self, stale: bool, token: str) -> tuple[int, AsyncIterator[bytes]]:
         """(index, archive bytes) of the whole state."""
 
-    async def restore_snapshot(self, archive: AsyncIterator[bytes], token: str) -> None:
-        """Replace the state; raises RpcError with the reason, the state then is as before."""
+    async def restore_snapshot(
+        self, archive: AsyncIterator[bytes], token: str, restore_uid: str = ""
+    ) -> bool:
+        """Replace the state; raises RpcError with the reason, the state then is as before.
+
+        False: the restore of that UID was done before, and nothing now; "" is done each time.
+        """

@@ -14,7 +14,7 @@ from proconsul.api.bodies import SHAPES
 from proconsul.api.event_desk import EventDesk
 from proconsul.api.failure import HttpError, MethodNotAllowedError, failure_of
 from proconsul.api.http import Request, Response
-from proconsul.api.process import Process
+from proconsul.api.process import OwnServer, Process
 from proconsul.api.read_cache import CachedReads
 from proconsul.api.reply import NULL, Encoded, Reply, meta_headers
 from proconsul.api.routing import Route, Router
@@ -53,6 +53,7 @@ class Api:
     decoder: BodyDecoder = field(default_factory=lambda: BodyDecoder(SHAPES))
     cached_reads: CachedReads = field(default_factory=CachedReads)
     event_desk: EventDesk | None = None
+    own_server: OwnServer | None = None  # None: a client agent
     # For how long an answer that `?cached` gives could not be renewed: a server's always can.
     out_of_touch_s: Callable[[str, Any], float] = lambda method, request: 0.0
 

@@ -23,7 +23,7 @@ from proconsul.config.schema import (
 from proconsul.config.settings import Settings
 
 _PORTS = (
-    *("dns", "http", "https", "grpc", "server", "serf_lan", "serf_wan"),
+    *("dns", "http", "https", "grpc", "probe", "server", "serf_lan", "serf_wan"),
     *("proxy_min_port", "proxy_max_port", "sidecar_min_port", "sidecar_max_port"),
     *("expose_min_port", "expose_max_port"),
 )
@@ -171,6 +171,7 @@ def listeners(settings: Settings, ports: Ports) -> tuple[tuple[str, ...], Listen
         http=listen("http", ports.http),
         https=listen("https", ports.https),
         grpc=listen("grpc", ports.grpc),
+        probe=listen("probe", ports.probe),
     )
 
 
@@ -180,6 +181,7 @@ def refuse_clashes(listeners: Listeners, cluster: Cluster) -> None:
         *(("DNS", each) for each in listeners.dns),
         *(("HTTP", each) for each in listeners.http),
         *(("HTTPS", each) for each in listeners.https),
+        *(("Probe", each) for each in listeners.probe),
         ("RPC Advertise", cluster.rpc_advertise),
         ("Serf Advertise LAN", cluster.serf_lan_advertise),
     ]

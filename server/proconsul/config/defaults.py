@@ -83,6 +83,7 @@ DEFAULTS: Raw = {
         "http": 8500,
         "https": -1,
         "grpc": -1,
+        "probe": -1,
         "serf_lan": 8301,
         "serf_wan": 8302,
         "server": 8300,
@@ -93,6 +94,8 @@ DEFAULTS: Raw = {
         "expose_min_port": 21500,
         "expose_max_port": 21755,
     },
+    "drain_time": "0s",
+    "kubernetes": {"credentials": "/var/run/secrets/kubernetes.io/serviceaccount"},
     "telemetry": {"metrics_prefix": "consul", "filter_default": True},
 }
 

@@ -1,7 +1,7 @@
-"""Every key that Consul 1.8.7 knows, and its type.
+"""Every key that Consul 1.8.7 knows, and its type; and the few of our own.
 
 The table decides what a file may say; what is not in it is an `invalid config key`. Which of them
-do nothing here is told in `notices.py`.
+do nothing here is told in `notices.py`. `OWN` are the keys that Consul does not know.
 Source: agent/config/config.go.
 """
 
@@ -277,6 +277,12 @@ _LIMITS = Group(
     }
 )
 
+OWN = frozenset({"addresses.probe", "drain_time", "kubernetes", "ports.probe", "recovery_file"})
+
+_KUBERNETES = Group(
+    _plain(boolean="label_own_pod", string="api_url bootstrap_guard credentials namespace pod_name")
+)
+
 _TELEMETRY = Group(
     _plain(
         string="""circonus_api_app circonus_api_token circonus_api_url circonus_broker_id
@@ -299,11 +305,11 @@ ROOT = Group(
                 advertise_addr_wan_ipv4 advertise_addr_wan_ipv6 ae_interval alt_domain bind_addr
                 ca_file ca_path cert_file check_deregister_interval_min check_reap_interval
                 check_update_interval client_addr data_dir datacenter default_query_time
-                discovery_max_stale domain encrypt key_file log_file log_level
+                discovery_max_stale domain drain_time encrypt key_file log_file log_level
                 log_rotate_duration max_query_time node_id node_name pid_file primary_datacenter
                 primary_gateways_interval raft_snapshot_interval reconnect_timeout
-                reconnect_timeout_wan retry_interval retry_interval_wan revision segment serf_lan
-                serf_wan server_name session_ttl_min sync_coordinate_interval_min
+                reconnect_timeout_wan recovery_file retry_interval retry_interval_wan revision
+                segment serf_lan serf_wan server_name session_ttl_min sync_coordinate_interval_min
                 syslog_facility tls_cipher_suites tls_min_version ui_content_path ui_dir version
                 version_prerelease""",
             boolean="""acl_enable_key_list_policy bootstrap disable_anonymous_signature
@@ -323,7 +329,7 @@ ROOT = Group(
                 serf_lan_allowed_cidrs serf_wan_allowed_cidrs start_join start_join_wan""",
         ),
         "acl": _ACL,
-        "addresses": Group(_plain(string="dns grpc http https")),
+        "addresses": Group(_plain(string="dns grpc http https probe")),
         "audit": _AUDIT,
         "auto_config": _AUTO_CONFIG,
         "auto_encrypt": Group(_plain(boolean="allow_tls tls", strings="dns_san ip_san")),
@@ -351,6 +357,7 @@ ROOT = Group(
                 "response_headers": _STRING_MAP,
             }
         ),
+        "kubernetes": _KUBERNETES,
         "limits": _LIMITS,
         "node_meta": _STRING_MAP,
         "performance": Group(
@@ -358,7 +365,7 @@ ROOT = Group(
         ),
         "ports": Group(
             _plain(
-                integer="""dns expose_max_port expose_min_port grpc http https proxy_max_port
+                integer="""dns expose_max_port expose_min_port grpc http https probe proxy_max_port
                     proxy_min_port serf_lan serf_wan server sidecar_max_port sidecar_min_port"""
             )
         ),

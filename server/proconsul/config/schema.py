@@ -35,6 +35,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     http: int
     https: int
     grpc: int
+    probe: int
     server: int
     serf_lan: int
     serf_wan: int
@@ -51,6 +52,7 @@ class Listeners(msgspec.Struct, frozen=True, kw_only=True):
     http: tuple[ListenAddress, ...]
     https: tuple[ListenAddress, ...]
     grpc: tuple[ListenAddress, ...]
+    probe: tuple[ListenAddress, ...]
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
@@ -272,6 +274,22 @@ class UnixSockets(msgspec.Struct, frozen=True, kw_only=True):
     mode: str
 
 
+class Kubernetes(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server does for itself on Kubernetes; all of it is off unless it is asked for.
+
+    `bootstrap_guard` names a ConfigMap, "" is none. `credentials` is the folder with the token,
+    the CA and the namespace that are mounted into each pod. What is empty behind that comes from
+    the pod's environment.
+    """
+
+    label_own_pod: bool
+    bootstrap_guard: str
+    credentials: str
+    api_url: str
+    namespace: str
+    pod_name: str
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the server was told. `bootstrap_expect` 1 has become `bootstrap`.
 
@@ -320,6 +338,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     leave_on_terminate: bool
     skip_leave_on_interrupt: bool
     leave_drain_time_s: float
+    drain_time_s: float
+    recovery_file: str
+    kubernetes: Kubernetes
     rpc_hold_timeout_s: float
     rpc_protocol: int
     session_ttl_min_s: float

@@ -18,6 +18,7 @@ from proconsul.config.schema import (
     Gossip,
     Http,
     Joining,
+    Kubernetes,
     Limits,
     Logging,
     Raft,
@@ -324,6 +325,18 @@ def connect(settings: Settings) -> Connect:
         enable_mesh_gateway_wan_federation=settings.flag(
             "connect.enable_mesh_gateway_wan_federation"
         ),
+    )
+
+
+def kubernetes(settings: Settings) -> Kubernetes:
+    """What a server does for itself on Kubernetes."""
+    return Kubernetes(
+        label_own_pod=settings.flag("kubernetes.label_own_pod"),
+        bootstrap_guard=settings.text("kubernetes.bootstrap_guard"),
+        credentials=settings.text("kubernetes.credentials"),
+        api_url=settings.text("kubernetes.api_url"),
+        namespace=settings.text("kubernetes.namespace"),
+        pod_name=settings.text("kubernetes.pod_name"),
     )
 
 

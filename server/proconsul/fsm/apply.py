@@ -27,6 +27,7 @@ from proconsul.model.acl import (
     ACLTokenBootstrapRequest,
 )
 from proconsul.model.catalog import DeregisterRequest, RegisterRequest
+from proconsul.model.cluster_mark import ClusterMark
 from proconsul.model.config_entry import ConfigEntryRequest, kind_of
 from proconsul.model.connect_ca import CALeafRequest, CARequest
 from proconsul.model.federation_state import FederationStateRequest
@@ -42,6 +43,7 @@ from proconsul.store import (
     acl_policies,
     autopilot,
     catalog,
+    cluster_marks,
     config_entries,
     connect_ca,
     coordinates,
@@ -183,6 +185,11 @@ def _autopilot(txn: WriteTransaction, request: AutopilotSetConfigRequest) -> obj
     if request.cas:
         return autopilot.set_autopilot_config_cas(txn, request.config)
     autopilot.set_autopilot_config(txn, request.config)
+    return None
+
+
+def _cluster_mark(txn: WriteTransaction, mark: ClusterMark) -> object:
+    cluster_marks.set_marks(txn, mark)
     return None
 
 
@@ -403,4 +410,5 @@ _APPLIERS: dict[MessageType, Callable[[WriteTransaction, Any], object]] = {
     MessageType.ACL_AUTH_METHOD_SET: _set_methods,
     MessageType.ACL_AUTH_METHOD_DELETE: _delete_methods,
     MessageType.FEDERATION_STATE: _federation_state,
+    MessageType.CLUSTER_MARK: _cluster_mark,
 }

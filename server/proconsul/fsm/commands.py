@@ -23,6 +23,7 @@ from proconsul.model.acl import (
     ACLTokenBootstrapRequest,
 )
 from proconsul.model.catalog import DeregisterRequest, RegisterRequest
+from proconsul.model.cluster_mark import ClusterMark
 from proconsul.model.config_entry import ConfigEntryRequest
 from proconsul.model.connect_ca import CALeafRequest, CARequest
 from proconsul.model.coordinate import Coordinate
@@ -73,6 +74,7 @@ class MessageType(enum.IntEnum):
     ACL_AUTH_METHOD_DELETE = 28
     CHUNKING_STATE = 29  # in snapshots only
     FEDERATION_STATE = 30
+    CLUSTER_MARK = 120  # ours, far from what Consul may come to use
 
 
 REQUESTS: dict[MessageType, type[GoStruct]] = {
@@ -101,10 +103,13 @@ REQUESTS: dict[MessageType, type[GoStruct]] = {
     MessageType.ACL_AUTH_METHOD_SET: ACLAuthMethodBatchSetRequest,
     MessageType.ACL_AUTH_METHOD_DELETE: ACLAuthMethodBatchDeleteRequest,
     MessageType.FEDERATION_STATE: FederationStateRequest,
+    MessageType.CLUSTER_MARK: ClusterMark,
 }
 
-# What Consul 1.8.7 proposes with the bit that lets older servers skip it.
-_MAY_BE_IGNORED = frozenset({MessageType.COORDINATE_BATCH_UPDATE, MessageType.CONNECT_CA_LEAF})
+# What Consul 1.8.7 proposes with the bit that lets older servers skip it; and what only we know.
+_MAY_BE_IGNORED = frozenset(
+    {MessageType.COORDINATE_BATCH_UPDATE, MessageType.CONNECT_CA_LEAF, MessageType.CLUSTER_MARK}
+)
 
 
 class CommandError(Exception):

@@ -1,11 +1,14 @@
 """The connection that saves or restores a snapshot (wire/rpc.md section 9).
 
 A request struct, for a restore the archive behind it, and the client's half close; then a response
-struct and, for a save that went well, the archive, and the server's close.
+struct and, for a save that went well, the archive, and the server's close. The `Named...` structs
+have a field more than Consul's: a server of Consul skips it, and restores whatever it says.
 """
 
 from enum import IntEnum
 from typing import Generic, TypeVar
+
+from msgspec import field
 
 from proconsul.rpc.value_reader import ValueReader, decode_value
 from proconsul.wire.golang import Duration
@@ -32,6 +35,12 @@ class SnapshotRequest(GoStruct, frozen=True, kw_only=True):
     op: int = SnapshotOp.SAVE
 
 
+class NamedSnapshotRequest(SnapshotRequest, frozen=True, kw_only=True):
+    """A restore that is to be done once, however often it is asked for; "" for any other."""
+
+    restore_uid: str = field(default="", name="RestoreUID")
+
+
 class SnapshotResponse(GoStruct, frozen=True, kw_only=True):
     """Consul's SnapshotResponse, its QueryMeta included: with an `error` nothing follows."""
 
@@ -40,6 +49,24 @@ class SnapshotResponse(GoStruct, frozen=True, kw_only=True):
     last_contact: Duration = Duration(0)
     known_leader: bool = False
     consistency_level: str = ""
+
+
+class NamedSnapshotResponse(SnapshotResponse, frozen=True, kw_only=True):
+    """Whether the restore of that name was done before, and nothing now."""
+
+    already_applied: bool = False
+
+
+def unnamed(request: NamedSnapshotRequest) -> SnapshotRequest:
+    """As it is read and passed on: without a name it has Consul's form, byte by byte."""
+    if request.restore_uid:
+        return request
+    return SnapshotRequest(
+        datacenter=request.datacenter,
+        token=request.token,
+        allow_stale=request.allow_stale,
+        op=request.op,
+    )
 
 
 class HeadReader(Generic[S]):

@@ -6,7 +6,12 @@ from typing import Any
 from proconsul.api.process import Member
 from proconsul.config.schema import LoadedConfig
 from proconsul.endpoints.context import Context
-from proconsul.rpc.snapshot_stream import SnapshotOp, SnapshotRequest
+from proconsul.rpc.snapshot_stream import (
+    NamedSnapshotRequest,
+    SnapshotOp,
+    SnapshotRequest,
+    unnamed,
+)
 from proconsul.runtime.agent_tokens import AgentTokens
 from proconsul.runtime.joining import complaint_of_dial, join
 from proconsul.runtime.lan_pool import LanPool
@@ -113,10 +118,18 @@ class AgentProcess(OwnProcess):
         response, archive = await self._snapshots.save(request)
         return response.index, archive
 
-    async def restore_snapshot(self, archive: AsyncIterator[bytes], token: str) -> None:
-        """Replace the state of the cluster; raises ProconsulError."""
-        request = SnapshotRequest(datacenter=self._datacenter, token=token, op=SnapshotOp.RESTORE)
-        await self._snapshots.restore(request, archive)
+    async def restore_snapshot(
+        self, archive: AsyncIterator[bytes], token: str, restore_uid: str = ""
+    ) -> bool:
+        """Replace the state of the cluster; False: it was done before. Raises ProconsulError."""
+        request = NamedSnapshotRequest(
+            datacenter=self._datacenter,
+            token=token,
+            op=SnapshotOp.RESTORE,
+            restore_uid=restore_uid,
+        )
+        response = await self._snapshots.restore(unnamed(request), archive)
+        return not response.already_applied
 
     def measure(self) -> None:
         """Set the gauges; called each second."""

@@ -9,7 +9,14 @@ from proconsul.errors import RpcError
 from proconsul.gossip.coordinates import Coordinate
 from proconsul.gossip.effects import PoolMember
 from proconsul.local.server_list import ServerList
-from proconsul.rpc.snapshot_stream import SnapshotOp, SnapshotRequest, SnapshotResponse
+from proconsul.rpc.snapshot_stream import (
+    NamedSnapshotRequest,
+    NamedSnapshotResponse,
+    SnapshotOp,
+    SnapshotRequest,
+    SnapshotResponse,
+    unnamed,
+)
 from proconsul.runtime.agent_tokens import AgentTokens
 from proconsul.runtime.local_agent import LocalAgent
 from proconsul.runtime.own_description import Stats, described, own_stats, shown
@@ -46,7 +53,7 @@ class Snapshots(Protocol):
 
     async def restore_snapshot(
         self, request: SnapshotRequest, archive: AsyncIterator[bytes]
-    ) -> None:
+    ) -> NamedSnapshotResponse:
         """Replace the state by an archive's."""
 
 
@@ -123,11 +130,15 @@ class ClientProcess(OwnProcess):
         response, archive = await self._snapshots.save_snapshot(request)
         return response.index, archive
 
-    async def restore_snapshot(self, archive: AsyncIterator[bytes], token: str = "") -> None:
-        """Replace the state of the cluster; raises ProconsulError."""
-        request = SnapshotRequest(
+    async def restore_snapshot(
+        self, archive: AsyncIterator[bytes], token: str = "", restore_uid: str = ""
+    ) -> bool:
+        """Replace the state of the cluster; False: it was done before. Raises ProconsulError."""
+        request = NamedSnapshotRequest(
             datacenter=self._config.datacenter,
             token=token or self._tokens.get("default"),
             op=SnapshotOp.RESTORE,
+            restore_uid=restore_uid,
         )
-        await self._snapshots.restore_snapshot(request, archive)
+        response = await self._snapshots.restore_snapshot(unnamed(request), archive)
+        return not response.already_applied

@@ -13,7 +13,7 @@ from proconsul.model.operator import RaftRemovePeerRequest
 from proconsul.runtime.logs import logger
 from proconsul.runtime.raft_driver import RaftDriver
 
-HAND_OVER_S = 10.0  # the driver's own limit is an election timeout
+HAND_OVER_S = 2.0  # who does not take it by then will hear that we are gone
 NEXT_LEADER_S = 1.0  # the others may all be stopping, too
 LEAVE_S = 15.0
 LOOK_AGAIN_S = 0.01

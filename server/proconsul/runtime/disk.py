@@ -98,6 +98,10 @@ class Disk(Protocol):
         """What is in a folder, sorted."""
         ...
 
+    def is_folder(self, path: str) -> bool:
+        """Whether there is a folder of that name."""
+        ...
+
     def fsync_dir(self, path: str) -> None:
         """Return when the names in the folder are on the disk."""
         ...
@@ -236,6 +240,10 @@ class RealDisk:
     def names(self, path: str) -> list[str]:
         """What is in a folder, sorted."""
         return sorted(os.listdir(path))
+
+    def is_folder(self, path: str) -> bool:
+        """Whether there is a folder of that name."""
+        return os.path.isdir(path)
 
     def fsync_dir(self, path: str) -> None:
         """Open the folder and fsync it."""

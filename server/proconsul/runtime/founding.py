@@ -74,8 +74,12 @@ class DriverRaft:
 class Founding:
     """This server's part in founding the cluster."""
 
-    def __init__(self, me: ServerMember, raft: Raft, call: Call) -> None:
+    def __init__(
+        self, me: ServerMember, raft: Raft, call: Call, objection: Callable[[], str]
+    ) -> None:
+        """`objection` is why no cluster may be founded at this moment, "" if one may be."""
         self._me = me
+        self._objection = objection
         self._raft = raft
         self._call = call
         self._promises = Promises(me)
@@ -93,6 +97,8 @@ class Founding:
         if self.has_peers or joins:
             return
         match decide(View(me=self._me, alive=(self._me,), silent=())):
+            case Found() if objection := self._objection():
+                self._tell(objection)
             case Found(voters):
                 self._raft.bootstrap(configuration_of(voters))
             case Wait(""):
@@ -106,6 +112,8 @@ class Founding:
         """Answer a founder."""
         # Who has seen a cluster helps nobody to found another one.
         has_peers = self.has_peers or self._has_ended
+        if not has_peers and (objection := self._objection()):
+            return FoundReply(reason=objection)
         reply = self._promises.give(request, alive, _now_s(), has_peers=has_peers)
         log.debug(
             "asked to let a server found the cluster: id=%s promised=%s reason=%r",
@@ -150,6 +158,8 @@ class Founding:
                 self._tell(reason)
             case Conflict(reason):
                 self._tell(reason, is_error=True)
+            case Found() if objection := self._objection():
+                self._tell(objection)
             case Found(voters):
                 self.is_founding = True
                 try:

@@ -9,6 +9,7 @@ from proconsul.runtime import agent_settings
 from proconsul.runtime.http_exchange import Deadlines
 from proconsul.runtime.http_server import HttpServer
 from proconsul.runtime.listening import listen
+from proconsul.runtime.long_polls import LongPolls
 from proconsul.runtime.request_log import log_crash, with_lines
 from proconsul.runtime.tls import https_context
 
@@ -22,8 +23,9 @@ class HttpFront:
         self._api = api
         self._config = config
         surface = Surface(api, ROUTES)
+        self._polls = LongPolls(with_lines(surface.handle, api.now_s))
         self._http = HttpServer(
-            with_lines(surface.handle, api.now_s),
+            self._polls.handle,
             body_limit=lambda request: agent_settings.body_limit(self._config, request),
             on_error=log_crash,
             deadlines=Deadlines(),
@@ -48,7 +50,8 @@ class HttpFront:
         self._http.set_response_headers(tuple(config.http.response_headers.items()))
 
     async def stop(self) -> None:
-        """Accept nothing more, and give what is under way a moment."""
+        """Accept nothing more, answer who waits, and give what is under way a moment."""
+        self._polls.end()
         await self._http.stop(STOP_GRACE_S)
 
 

@@ -13,6 +13,7 @@ from proconsul.errors import ProconsulError
 from proconsul.fsm.commands import CoordinateBatch, MessageType
 from proconsul.leader.pool import Pool, ServerMember
 from proconsul.leader.tombstones import TombstoneTimes
+from proconsul.model.cluster_mark import ClusterMark
 from proconsul.model.kv import TombstoneRequest
 from proconsul.model.operator import AutopilotConfig, AutopilotSetConfigRequest
 from proconsul.model.session import Session, SessionRequest
@@ -20,7 +21,7 @@ from proconsul.runtime.autopilot import Autopilot
 from proconsul.runtime.logs import logger
 from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.runtime.reconciling import RaftPeers, Reconciling
-from proconsul.store import autopilot, sessions
+from proconsul.store import autopilot, cluster_marks, sessions
 from proconsul.store.events import SessionCreated, SessionDestroyed, TombstoneAdded
 
 SESSION_TICK_S = 1.0  # at most; a deadline that is known is met
@@ -60,6 +61,7 @@ class LeaderDuties:
         self._task: asyncio.Task[None] | None = None
         self._fatal = fatal
         self.ready = ready
+        self.new_cluster_id = context.world.new_uuid  # for a cluster that has no ID yet
 
     def leadership(self, won: bool) -> None:
         """Called by the driver when leadership is won or lost."""
@@ -147,6 +149,9 @@ class LeaderDuties:
                     datacenter=context.facts.datacenter, config=self._first_autopilot
                 ),
             )
+        if not cluster_marks.marks(context.state.read()).cluster_id:
+            mark = ClusterMark(cluster_id=self.new_cluster_id())
+            await context.log.propose(MessageType.CLUSTER_MARK, mark)
         await self._reconciling.register_own_node()
         self.ready.set()
         log.info("leadership established")

@@ -5,7 +5,13 @@ import os
 import socket
 import ssl
 
-from proconsul.config.schema import Config, TcpAddress, UnixAddress, UnixSockets
+from proconsul.config.schema import (
+    Config,
+    ListenAddress,
+    TcpAddress,
+    UnixAddress,
+    UnixSockets,
+)
 from proconsul.errors import ProconsulError
 from proconsul.runtime.http_server import HttpServer, UnixAccess
 
@@ -32,15 +38,27 @@ def require_bind_address(host: str) -> None:
 
 async def listen(http: HttpServer, config: Config, tls: ssl.SSLContext | None) -> None:
     """Open all listeners of `config`; `tls` is for those of HTTPS. Raises ListenError."""
-    for protocol, addresses, context in (
-        ("http", config.listeners.http, None),
-        ("https", config.listeners.https, tls),
-    ):
-        for address in addresses:
-            if isinstance(address, UnixAddress):
-                await _listen_unix(http, address.path, config.unix_sockets)
-            else:
-                await _listen_tcp(http, protocol, address, context)
+    await _listen(http, "http", config.listeners.http, config.unix_sockets)
+    await _listen(http, "https", config.listeners.https, config.unix_sockets, tls)
+
+
+async def listen_probe(http: HttpServer, config: Config) -> None:
+    """Open the listeners of the probes. Raises ListenError."""
+    await _listen(http, "probe", config.listeners.probe, config.unix_sockets)
+
+
+async def _listen(
+    http: HttpServer,
+    protocol: str,
+    addresses: tuple[ListenAddress, ...],
+    unix: UnixSockets,
+    tls: ssl.SSLContext | None = None,
+) -> None:
+    for address in addresses:
+        if isinstance(address, UnixAddress):
+            await _listen_unix(http, address.path, unix)
+        else:
+            await _listen_tcp(http, protocol, address, tls)
 
 
 async def _listen_tcp(
@@ -57,18 +75,20 @@ async def _listen_tcp(
 
 
 def _advice(number: int | None, protocol: str, port: int) -> str:
+    # Only what Consul has is a flag, too.
+    key = f"ports.{protocol}" if protocol == "probe" else f"-{protocol}-port (ports.{protocol})"
     match number:
         case errno.EADDRINUSE:
             return (
                 f"Another process has that port (`ss -ltnp sport = :{port}` names it): "
-                f"stop it, or choose another port with -{protocol}-port (ports.{protocol})."
+                f"stop it, or choose another port with {key}."
             )
         case errno.EADDRNOTAVAIL:
             return f"Set -client (addresses.{protocol}) to an address of this host."
         case errno.EACCES | errno.EPERM:
             return (
                 "Ports below 1024 need root or CAP_NET_BIND_SERVICE: "
-                f"choose another port with -{protocol}-port (ports.{protocol})."
+                f"choose another port with {key}."
             )
         case _:
             return f"Check -client (addresses.{protocol}) and ports.{protocol}."

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
@@ -134,6 +134,7 @@ class LogWriter:
         self._stopping = threading.Event()
         self._spare: threading.Thread | None = None
         self._spare_not_before_s = 0.0
+        self._busy_since_s: float | None = None  # by time.monotonic
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
 
     def start(self) -> None:
@@ -149,6 +150,12 @@ class LogWriter:
         """Let go of entries once the log holds the snapshot's; a full disk does not delay it."""
         self._compactions.append(compaction)
         self._queue.put(_Word.COMPACT)
+
+    @property
+    def busy_s(self) -> float:
+        """For how long the disk has not answered; 0 while nothing is asked of it."""
+        since_s = self._busy_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
 
     def stop(self) -> None:
         """Write what is queued, as far as there is room, then end; blocks until then."""
@@ -229,11 +236,20 @@ class LogWriter:
         if hard_state is not None:
             self._until_room(partial(self._wal.append, [], hard_state))
 
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        self._busy_since_s = time.monotonic()
+        try:
+            yield
+        finally:
+            self._busy_since_s = None
+
     def _until_room(self, write: Callable[[], None]) -> None:
         full = False
         while True:
             try:
-                write()
+                with self._asking():
+                    write()
             except DiskFullError:
                 if self._stopping.is_set():
                     raise _StoppedError from None
@@ -255,7 +271,10 @@ class LogWriter:
             return  # its snapshot is one that the log is yet to be reset to
         if wanted.snapshot_index >= self._wal.snapshot_index:
             try:
-                self._wal.compact(wanted.up_to_index, wanted.snapshot_index, wanted.snapshot_term)
+                with self._asking():
+                    self._wal.compact(
+                        wanted.up_to_index, wanted.snapshot_index, wanted.snapshot_term
+                    )
             except DiskFullError:
                 return  # again when there is room
         with suppress(ValueError, IndexError):  # a newer one took its place meanwhile

@@ -67,7 +67,8 @@ def recover_from_peers_file(data: DataDir, disk: Disk, storage: Storage, now_ms:
         if PEERS not in names:
             return storage
         log.info("found peers.json file, recovering Raft configuration...")
-        snapshot = _recover(disk, path, storage, now_ms)
+        configuration = parse_peers(path, _content(disk, path))
+        recovered = replace_members(storage, configuration, now_ms, path)
         _remove(disk, path)
     except (DiskFullError, StateFullError) as full:
         raise no_room(data.root) from full
@@ -76,17 +77,23 @@ def recover_from_peers_file(data: DataDir, disk: Disk, storage: Storage, now_ms:
             raise no_room(data.root) from failure
         raise
     log.info("deleted peers.json file after successful recovery")
-    return replace(storage, snapshot=snapshot)
+    return recovered
 
 
-def _recover(disk: Disk, path: str, storage: Storage, now_ms: int) -> SnapshotMeta:
-    configuration = parse_peers(path, _content(disk, path))
+def replace_members(
+    storage: Storage, configuration: Configuration, now_ms: int, source: str
+) -> Storage:
+    """Give the log other members: what the server goes on from.
+
+    `source` says who wants that. What fails, or a crash, leaves all as it was, or done; to do it
+    again does no harm. Raises ProconsulError, OSError.
+    """
     wal = storage.wal
     if not wal.last_index:
         raise RecoveryError(
             "recovery failed: refused to recover cluster with no initial state, this is probably "
-            f"an operator error: this server has no data that {path} could apply to. Remove that "
-            "file, or give the server the data directory that it had."
+            f"an operator error: this server has no data that {source} could apply to. Take that "
+            "away, or give the server the data directory that it had."
         )
     snapshot = SnapshotMeta(
         index=Index(wal.last_index),
@@ -94,12 +101,12 @@ def _recover(disk: Disk, path: str, storage: Storage, now_ms: int) -> SnapshotMe
         configuration=configuration,
         configuration_index=CONFIGURATION_INDEX,
     )
-    time_ms = max(now_ms, _time_of_the_newest(path, storage.snapshot_files, snapshot) + 1)
+    time_ms = max(now_ms, _time_of_the_newest(source, storage.snapshot_files, snapshot) + 1)
     try:
         _put_in_place(storage, snapshot, time_ms)
     except (CommandError, SnapshotError, lmdb.Error) as failure:
         raise RecoveryError(
-            f"recovery failed: {failure}. The log is as it was, and {path} is still there."
+            f"recovery failed: {failure}. The log is as it was, and {source} is still there."
         ) from failure
     wal.reset(snapshot.index, snapshot.term)
     log.warning(
@@ -108,10 +115,10 @@ def _recover(disk: Disk, path: str, storage: Storage, now_ms: int) -> SnapshotMe
         snapshot.term,
         _described(configuration),
     )
-    return snapshot
+    return replace(storage, snapshot=snapshot)
 
 
-def _time_of_the_newest(path: str, files: SnapshotFiles, wanted: SnapshotMeta) -> int:
+def _time_of_the_newest(source: str, files: SnapshotFiles, wanted: SnapshotMeta) -> int:
     """When the newest snapshot of that index and term was written, in ms; 0: there is none.
 
     Raises RecoveryError for one that would win over what is to be written.
@@ -123,10 +130,10 @@ def _time_of_the_newest(path: str, files: SnapshotFiles, wanted: SnapshotMeta) -
         term, index, time_ms = (int(part) for part in name.split("-"))
         if (term, index) > (wanted.term, wanted.index):
             raise RecoveryError(
-                f"recovery failed: the snapshot {name} beside {path} is newer than the log, which "
-                f"ends at entry {wanted.index} of term {wanted.term}, so it is not the log that it "
-                "was taken of. Nothing was changed. Bring back the log that belongs to it, or move "
-                "that snapshot away."
+                f"recovery failed: the snapshot {name} beside {source} is newer than the log, "
+                f"which ends at entry {wanted.index} of term {wanted.term}, so it is not the log "
+                "that it was taken of. Nothing was changed. Bring back the log that belongs to it, "
+                "or move that snapshot away."
             )
         if (term, index) == (wanted.term, wanted.index):
             newest = max(newest, time_ms)

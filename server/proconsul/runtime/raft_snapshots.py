@@ -3,7 +3,8 @@
 The log is cut behind a snapshot only when that is durable. A user's snapshot becomes a raft
 snapshot beyond the end of the log (wire/raft.md section 9), verified before anything is touched.
 
-How a user's snapshot takes effect: the new state is made beside the old one, and the snapshot is
+How a user's snapshot takes effect: the new state is made beside the old one and gets this
+cluster's marks (store/cluster_marks.py) in place of the archive's, and a snapshot of it is
 written; a majority is asked whether this server still leads; the snapshot becomes durable; the new
 state takes the old one's place; the log is reset behind the snapshot. Once it is durable a crash
 ends with the new state. So what fails after that must remove the snapshot again, or the next start
@@ -18,16 +19,21 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+
+from msgspec.structs import replace
 
 from proconsul.errors import NoLeaderError, ProconsulError, RpcError
 from proconsul.fsm.archive import ArchiveError
+from proconsul.model.cluster_mark import ClusterMark
 from proconsul.raft.messages import Index, SnapshotMeta
 from proconsul.runtime import snapshot_archive
 from proconsul.runtime.logs import logger
 from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.runtime.snapshot_archive import Spool, in_thread
 from proconsul.runtime.snapshot_files import SnapshotFiles
-from proconsul.runtime.state_machine import ReplicatedState
+from proconsul.runtime.state_machine import NewState, ReplicatedState
+from proconsul.store.cluster_marks import marks, replace_marks
 
 WRITES_AHEAD_S = 30.0  # how long a restore waits for the writes in front of it
 LEADS_STILL_S = 10.0  # for a majority to say so; a leader that none answers steps down before
@@ -62,7 +68,7 @@ class RaftSnapshots:
         self._policy = policy
         self._restored = restored
         self.one_at_a_time = asyncio.Lock()  # held by who takes, restores or installs one
-        self._restoring: set[asyncio.Task[None]] = set()
+        self._restoring: set[asyncio.Task[bool]] = set()
         self._ended = False
 
     @property
@@ -124,11 +130,33 @@ class RaftSnapshots:
             raise
         return meta.index, snapshot_archive.pieces(meta, size_bytes, spool)
 
-    async def restore(self, upload: AsyncIterator[bytes]) -> None:
+    async def restore(self, upload: AsyncIterator[bytes], restore_uid: str = "") -> bool:
         """Replace the state by an archive's. Raises RpcError; the state then is as before.
 
         Cancelled while the archive comes in, it stops; from then on it goes on to its end.
+        False: the last restore of this cluster had that UID, and nothing was done now.
         """
+        if self._is_done(restore_uid):
+            async for _ in upload:
+                pass  # who is not read to the end does not hear the answer
+            return False
+        index, state = await self._received(upload)
+        if self._ended:
+            state.close()
+            raise RpcError("failed to restore snapshot: the server ends")
+        task = asyncio.get_running_loop().create_task(self._install(index, state, restore_uid))
+        self._restoring.add(task)
+        task.add_done_callback(self._restoring.discard)
+        task.add_done_callback(lambda _: state.close())
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise RpcError("failed to restore snapshot: the server ends") from None
+            raise
+
+    async def _received(self, upload: AsyncIterator[bytes]) -> tuple[Index, Spool]:
+        """(index, state) of an archive that was checked; the caller closes it. Raises RpcError."""
         with Spool() as archive:
             try:
                 async for piece in upload:
@@ -147,29 +175,28 @@ class RaftSnapshots:
                 if isinstance(failure, OSError):
                     raise RpcError(f"failed to read snapshot: {failure}") from failure
                 raise
-        if self._ended:
-            state.close()
-            raise RpcError("failed to restore snapshot: the server ends")
-        task = asyncio.get_running_loop().create_task(self._install(Index(saved.index), state))
-        self._restoring.add(task)
-        task.add_done_callback(self._restoring.discard)
-        task.add_done_callback(lambda _: state.close())
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.cancelled():
-                raise RpcError("failed to restore snapshot: the server ends") from None
-            raise
+        return Index(saved.index), state
 
-    async def _install(self, lower_bound: Index, state: Spool) -> None:
+    def _is_done(self, restore_uid: str) -> bool:
+        state = self._replicated.state.read()
+        return bool(restore_uid) and marks(state).restore_uid == restore_uid
+
+    async def _install(self, lower_bound: Index, state: Spool, restore_uid: str) -> bool:
         """The leader puts the state in place; its followers will have to fetch it."""
         async with self.one_at_a_time:
             meta = await self._begin(lower_bound)
-            events = await self._replace(meta, state)
+            # All that was in the log is applied: so is a restore of another leader's.
+            if self._is_done(restore_uid):
+                self._driver.abort_restore()
+                return False
+            own = marks(self._replicated.state.read())
+            mark = replace(own, restore_uid=restore_uid or own.restore_uid)
+            events = await self._replace(meta, state, mark)
             self._driver.end_restore(meta)
             self._restored(events)
         await self._driver.barrier()
         log.info("restored a user snapshot: index=%d", meta.index)
+        return True
 
     async def _begin(self, lower_bound: Index) -> SnapshotMeta:
         try:
@@ -179,12 +206,12 @@ class RaftSnapshots:
         except ProconsulError as failure:
             raise RpcError(f"failed to restore snapshot: {failure}") from failure
 
-    async def _replace(self, meta: SnapshotMeta, state: Spool) -> list[object]:
+    async def _replace(self, meta: SnapshotMeta, state: Spool, mark: ClusterMark) -> list[object]:
         try:
             with self._replicated.replacement(meta.index) as new:
                 await in_thread(lambda: new.fill(state.chunks()), new.give_up)
-                await in_thread(new.settle, new.give_up)
-                await self._keep(meta, state)
+                new.change(partial(replace_marks, mark=mark, index=meta.index))
+                await self._keep(meta, new)
         except BaseException as failure:
             await self._undo(meta)
             if isinstance(failure, Exception):
@@ -192,13 +219,14 @@ class RaftSnapshots:
             raise
         return new.events
 
-    async def _keep(self, meta: SnapshotMeta, state: Spool) -> None:
+    async def _keep(self, meta: SnapshotMeta, new: NewState) -> None:
         """Make it durable, if this server still leads when all that takes long is done."""
         now_ms = time.time_ns() // 1_000_000
         writer = await in_thread(
-            lambda: self._files.write_aside(meta, now_ms, state.chunks()), state.give_up
+            lambda: self._files.write_aside(meta, now_ms, new.chunks()), new.give_up
         )
         with writer.aborted_if_it_fails():
+            await in_thread(new.settle, new.give_up)
             async with asyncio.timeout(LEADS_STILL_S):
                 await self._driver.confirm_leadership()
             await in_thread(writer.finish, threading.Event())

@@ -21,7 +21,12 @@ from proconsul.rpc.msgpack_rpc import (
     encode_call,
     encode_value,
 )
-from proconsul.rpc.snapshot_stream import HeadReader, SnapshotRequest, SnapshotResponse
+from proconsul.rpc.snapshot_stream import (
+    HeadReader,
+    NamedSnapshotResponse,
+    SnapshotRequest,
+    SnapshotResponse,
+)
 from proconsul.runtime.rpc_streams import SocketStream, open_on
 from proconsul.runtime.rpc_yamux import YamuxConnection, YamuxStream
 from proconsul.runtime.tls import ClientTls
@@ -209,7 +214,7 @@ class RpcClient:
 
     async def restore_snapshot(
         self, address: str, request: SnapshotRequest, archive: AsyncIterator[bytes]
-    ) -> SnapshotResponse:
+    ) -> NamedSnapshotResponse:
         """Send an archive to be restored. Raises RemoteError, RpcTransportError."""
         stream = await self._open(address, FirstByte.SNAPSHOT)
         try:
@@ -297,8 +302,8 @@ class RpcClient:
             text = f"rpc error getting client: failed to get conn: dial tcp {address}: {reason}"
             raise RpcTransportError(text, sent=False) from failure
 
-    async def _snapshot_response(self, stream: SocketStream) -> tuple[SnapshotResponse, bytes]:
-        reader = HeadReader(SnapshotResponse)
+    async def _snapshot_response(self, stream: SocketStream) -> tuple[NamedSnapshotResponse, bytes]:
+        reader = HeadReader(NamedSnapshotResponse)
         try:
             while True:
                 async with asyncio.timeout(self._limits.snapshot_silence_s):

@@ -28,8 +28,8 @@ class Archives(Protocol):
     async def save(self) -> tuple[int, AsyncIterator[bytes]]:
         """(index, archive) of the state as it is."""
 
-    async def restore(self, archive: AsyncIterator[bytes]) -> None:
-        """Replace the state of the cluster."""
+    async def restore(self, archive: AsyncIterator[bytes], restore_uid: str = "") -> bool:
+        """Replace the state of the cluster; False: the restore of that UID was done before."""
 
 
 class RpcPort:

@@ -8,9 +8,12 @@ from proconsul.endpoints.context import Facts, Log
 from proconsul.errors import NoLeaderError, ProconsulError, RpcError
 from proconsul.rpc.snapshot_stream import (
     HeadReader,
+    NamedSnapshotRequest,
+    NamedSnapshotResponse,
     SnapshotOp,
     SnapshotRequest,
     SnapshotResponse,
+    unnamed,
 )
 from proconsul.runtime.logs import logger
 from proconsul.runtime.rpc_client import RpcClient
@@ -30,7 +33,7 @@ class SnapshotHandler(Protocol):
     async def save(self, request: SnapshotRequest) -> tuple[SnapshotResponse, Archive]:
         """The archive of the state."""
 
-    async def restore(self, request: SnapshotRequest, archive: Archive) -> SnapshotResponse:
+    async def restore(self, request: SnapshotRequest, archive: Archive) -> NamedSnapshotResponse:
         """Replace the state by an archive's."""
 
 
@@ -43,7 +46,7 @@ class Snapshots:
         facts: Callable[[], Facts],
         log_of_servers: Log,
         save: Callable[[], Awaitable[tuple[int, Archive]]],
-        restore: Callable[[Archive], Awaitable[None]],
+        restore: Callable[[Archive, str], Awaitable[bool]],
         client: RpcClient,
     ) -> None:
         """`save` and `restore` are RaftSnapshots' own."""
@@ -70,7 +73,7 @@ class Snapshots:
         )
         return response, archive
 
-    async def restore(self, request: SnapshotRequest, archive: Archive) -> SnapshotResponse:
+    async def restore(self, request: SnapshotRequest, archive: Archive) -> NamedSnapshotResponse:
         """Replace the state of the cluster. Raises ProconsulError."""
         self._check_datacenter(request)
         if request.allow_stale:
@@ -78,8 +81,9 @@ class Snapshots:
         leader = self._other_leader()
         if leader is not None:
             return await self._client.restore_snapshot(leader, request, archive)
-        await self._restore(archive)
-        return SnapshotResponse()
+        restore_uid = request.restore_uid if isinstance(request, NamedSnapshotRequest) else ""
+        is_new = await self._restore(archive, restore_uid)
+        return NamedSnapshotResponse(already_applied=not is_new)
 
     def _check_datacenter(self, request: SnapshotRequest) -> None:
         if request.datacenter != self._facts().datacenter:
@@ -115,8 +119,9 @@ async def _serve(
     stream: SocketStream, handler: SnapshotHandler, request: SnapshotRequest, upload: Archive
 ) -> None:
     if request.op == SnapshotOp.RESTORE:
-        response = await handler.restore(request, upload)
-        await stream.write(encode(response))
+        restored = await handler.restore(request, upload)
+        is_named = isinstance(request, NamedSnapshotRequest)
+        await stream.write(encode(restored if is_named else SnapshotResponse()))
         return
     if request.op != SnapshotOp.SAVE:
         raise RpcError(f"unrecognized snapshot op {request.op}")
@@ -132,7 +137,7 @@ async def _serve(
 
 
 async def _read_head(stream: SocketStream, patience_s: float) -> tuple[SnapshotRequest, bytes]:
-    reader = HeadReader(SnapshotRequest)
+    reader = HeadReader(NamedSnapshotRequest)
     while True:
         async with asyncio.timeout(patience_s):
             data = await stream.read()
@@ -140,7 +145,7 @@ async def _read_head(stream: SocketStream, patience_s: float) -> tuple[SnapshotR
             raise ConnectionError("it ended before the request")
         head = reader.feed(data)
         if head is not None:
-            return head
+            return unnamed(head[0]), head[1]
 
 
 async def _upload(stream: SocketStream, first: bytes, patience_s: float) -> Archive:

@@ -18,7 +18,11 @@ from proconsul.local.pacing import share
 from proconsul.local.server_list import Server, ServerList
 from proconsul.local.token_bucket import TokenBucket
 from proconsul.model.query import QueryOptions
-from proconsul.rpc.snapshot_stream import SnapshotRequest, SnapshotResponse
+from proconsul.rpc.snapshot_stream import (
+    NamedSnapshotResponse,
+    SnapshotRequest,
+    SnapshotResponse,
+)
 from proconsul.runtime.logs import logger
 from proconsul.runtime.rpc_client import ClientLimits, RemoteError, RpcClient, RpcTransportError
 from proconsul.telemetry import Telemetry
@@ -188,11 +192,11 @@ class ServerCalls:
 
     async def restore_snapshot(
         self, request: SnapshotRequest, archive: AsyncIterator[bytes]
-    ) -> None:
+    ) -> NamedSnapshotResponse:
         """Replace the state of the cluster. Raises ProconsulError."""
         server = self._next_server()
         try:
-            await self._client.restore_snapshot(server.address, request, archive)
+            return await self._client.restore_snapshot(server.address, request, archive)
         except RpcError as failure:
             self._failed(server, "Snapshot.Restore", failure)
             raise _plain(failure) from failure

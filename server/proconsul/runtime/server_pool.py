@@ -52,16 +52,20 @@ class ServerPool:
         joins: JoinRounds,
         client: RpcClient,
         raft: Raft,
+        objection: Callable[[], str],
         fail: Callable[[BaseException], None],
     ) -> None:
-        """`client` (with LIMITS) is closed by `stop`; `fail` ends the process."""
+        """`client` (with LIMITS) is closed by `stop`; `fail` ends the process.
+
+        `objection` is why no cluster may be founded at this moment, "" if one may be.
+        """
         self._me = me
         self._lan = lan
         self._joins = joins
         self._client = client
         self._fail = fail
         self._loop = asyncio.get_running_loop()
-        self._founding = Founding(me, raft, self._call)
+        self._founding = Founding(me, raft, self._call, objection)
         self._whereabouts = Whereabouts(me, lan.servers, joins.addresses, self._identify)
         self._hurry = asyncio.Event()
         self._task: asyncio.Task[None] | None = None

@@ -117,9 +117,13 @@ class NewState:
         for entry in entries:
             _apply_to(self._machine, self._txn, entry)
 
+    def change(self, change: Callable[[WriteTransaction], None]) -> None:
+        """Have something in it that is in no snapshot and no entry."""
+        change(self._txn)
+
     def chunks(self) -> Iterator[bytes]:
-        """The records of a snapshot of what it holds by now."""
-        return self._machine.write(self._txn)
+        """The records of a snapshot of what it holds by now. Raises GivenUpError."""
+        return _until(self._machine.write(self._txn), self.give_up)
 
     def settle(self) -> None:
         """All is in it: commit it, on this thread, so that the loop need not wait for that.

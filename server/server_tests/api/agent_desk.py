@@ -52,6 +52,7 @@ class TestProcess:
 
     local: LocalAgent
     tokens: dict[str, str] = field(default_factory=dict)
+    restores: list[str] = field(default_factory=list)  # their names
     settings: MetricsSettings = field(
         default_factory=lambda: MetricsSettings(
             prefix="consul", host="", prometheus=False, is_shown=lambda name: True
@@ -98,8 +99,14 @@ class TestProcess:
     async def save_snapshot(self, stale: bool, token: str) -> tuple[int, AsyncIterator[bytes]]:
         raise NotImplementedError
 
-    async def restore_snapshot(self, archive: AsyncIterator[bytes], token: str) -> None:
-        raise NotImplementedError
+    async def restore_snapshot(
+        self, archive: AsyncIterator[bytes], token: str, restore_uid: str = ""
+    ) -> bool:
+        async for _ in archive:
+            pass
+        is_new = not restore_uid or restore_uid not in self.restores
+        self.restores.append(restore_uid)
+        return is_new
 
 
 @dataclass

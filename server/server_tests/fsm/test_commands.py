@@ -14,6 +14,7 @@ from proconsul.fsm.commands import (
     decode_command,
     encode_command,
 )
+from proconsul.model.cluster_mark import ClusterMark
 from proconsul.model.config_entry import ConfigEntryRequest, ProxyConfigEntry
 from proconsul.model.kv import DirEntry, KVSRequest
 from proconsul.wire import msgpack
@@ -37,7 +38,15 @@ def test_the_captures_hold_every_type_that_a_server_proposes() -> None:
         *(MessageType.ACL, MessageType.AREA, MessageType.CONNECT_CA_PROVIDER_STATE),
         *(MessageType.CONNECT_CA_CONFIG, MessageType.INDEX, MessageType.CHUNKING_STATE),
     }
-    assert captured == set(MessageType) - legacy_or_snapshot_only
+    ours = {MessageType.CLUSTER_MARK}
+    assert captured == set(MessageType) - legacy_or_snapshot_only - ours
+
+
+def test_the_command_of_our_own_says_that_others_may_skip_it() -> None:
+    mark = ClusterMark(cluster_id="c", restore_uid="r")
+    data = encode_command(MessageType.CLUSTER_MARK, mark)
+    assert data == b"\xf8\x82\xa9ClusterID\xa1c\xaaRestoreUID\xa1r"
+    assert decode_command(data) == (MessageType.CLUSTER_MARK, mark)
 
 
 def test_coordinates_are_sent_so_that_older_servers_may_skip_them() -> None:

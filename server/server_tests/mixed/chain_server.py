@@ -20,7 +20,11 @@ from proconsul.raft.effects import RefusedError, Role
 from proconsul.raft.membership import AddNonvoter, AddVoter, RemoveServer
 from proconsul.raft.messages import Configuration, Peer, Server, ServerAddress, ServerId
 from proconsul.raft.node import Settings
-from proconsul.rpc.snapshot_stream import SnapshotRequest, SnapshotResponse
+from proconsul.rpc.snapshot_stream import (
+    NamedSnapshotResponse,
+    SnapshotRequest,
+    SnapshotResponse,
+)
 from proconsul.runtime import logs, snapshot_archive
 from proconsul.runtime.agent_settings import HEARTBEAT_S
 from proconsul.runtime.data_dir import DataDir
@@ -53,7 +57,7 @@ class NoSnapshots:
         """Refuse."""
         raise RpcError("no snapshots here")
 
-    async def restore(self, request: SnapshotRequest, archive: Archive) -> SnapshotResponse:
+    async def restore(self, request: SnapshotRequest, archive: Archive) -> NamedSnapshotResponse:
         """Refuse."""
         raise RpcError("no snapshots here")
 

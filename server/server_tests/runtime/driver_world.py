@@ -91,6 +91,11 @@ class WatchedWriter:
         self._over = False
         self.start, self.compact = writer.start, writer.compact
 
+    @property
+    def busy_s(self) -> float:
+        """For how long the disk has not answered."""
+        return self._writer.busy_s
+
     def write(self, persist: Persist) -> None:
         """Queue a write."""
         driver, loop = self._driver, asyncio.get_running_loop()

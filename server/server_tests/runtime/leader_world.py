@@ -168,7 +168,7 @@ class Leader:
 
 
 @asynccontextmanager
-async def leader(world: World | None = None) -> AsyncIterator[Leader]:
+async def leader(world: World | None = None, new_cluster_id: str = "") -> AsyncIterator[Leader]:
     """A leader that has taken over; stopped in order afterwards."""
     events = Events()
 
@@ -234,6 +234,8 @@ async def leader(world: World | None = None) -> AsyncIterator[Leader]:
         ready,
         failures.append,
     )
+    if new_cluster_id:
+        duties.new_cluster_id = lambda: new_cluster_id
     life.hear = duties.store_events
     duties.leadership(True)
     await ready.wait()

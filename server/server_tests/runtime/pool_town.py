@@ -166,6 +166,7 @@ class Town:
     names: dict[str, list[str]] = field(default_factory=dict)  # host names to addresses
     cuts: set[tuple[str, str]] = field(default_factory=set)  # who does not reach whom
     residents: list[Resident] = field(default_factory=list)
+    objection: str = ""  # against founding a cluster, of all
 
     async def resolve(self, host: str) -> list[str]:
         """What a name server knows."""
@@ -205,6 +206,7 @@ class Town:
             ),
             client=Wire(lambda where: self._is_cut(name, where)),
             raft=raft,
+            objection=lambda: self.objection,
             fail=failures.append,
         )
         site.context.company = pool

@@ -10,7 +10,12 @@ from typing import Any
 from proconsul.endpoints.table import INSECURE_METHODS, METHODS
 from proconsul.errors import ProconsulError
 from proconsul.rpc.msgpack_rpc import Call, Reply, ReplyReader, encode_call, encode_value
-from proconsul.rpc.snapshot_stream import SnapshotRequest, SnapshotResponse
+from proconsul.rpc.snapshot_stream import (
+    NamedSnapshotRequest,
+    NamedSnapshotResponse,
+    SnapshotRequest,
+    SnapshotResponse,
+)
 from proconsul.runtime.rpc_server import Calls, RpcLimits, RpcServer
 from proconsul.runtime.tls import NO_TLS, RpcTls
 from server_tests.endpoints.site import Site, open_site
@@ -26,6 +31,7 @@ class MemorySnapshots:
 
     archive: bytes = b"an archive" * 1000
     restored: list[bytes] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)  # of the restores
     failure: ProconsulError | None = None
 
     async def save(self, request: SnapshotRequest) -> tuple[SnapshotResponse, AsyncIterator[bytes]]:
@@ -39,12 +45,16 @@ class MemorySnapshots:
 
     async def restore(
         self, request: SnapshotRequest, archive: AsyncIterator[bytes]
-    ) -> SnapshotResponse:
+    ) -> NamedSnapshotResponse:
         received = b"".join([piece async for piece in archive])
         if self.failure is not None:
             raise self.failure
+        name = request.restore_uid if isinstance(request, NamedSnapshotRequest) else ""
+        if name and name in self.names:
+            return NamedSnapshotResponse(already_applied=True)
+        self.names.append(name)
         self.restored.append(received)
-        return SnapshotResponse()
+        return NamedSnapshotResponse()
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import uuid
 
 import pytest
 
@@ -15,6 +16,7 @@ from proconsul.model.health import HealthCheck
 from proconsul.model.session import Session, SessionRequest
 from proconsul.runtime import raft_driver
 from proconsul.store import autopilot, catalog, coordinates
+from proconsul.store.cluster_marks import CLUSTER, marks
 from server_tests.runtime.driver_world import ME, World, begin, until_written
 from server_tests.runtime.leader_world import OTHER, leader
 from server_tests.sim.disk import SimDisk
@@ -33,6 +35,26 @@ async def test_a_new_leader_registers_itself_and_writes_the_first_autopilot_conf
         _, config = autopilot.autopilot_config(state, None)
         assert config is not None
         assert config.max_trailing_logs == 250
+
+
+async def test_the_first_leader_gives_the_cluster_an_id_that_later_ones_keep() -> None:
+    world = World(SimDisk(random.Random(1).randrange))
+    async with leader(world) as first:
+        cluster_id = marks(first.context.state.read()).cluster_id
+        assert uuid.UUID(cluster_id)
+        made_at = first.context.state.read().table_index(CLUSTER + cluster_id)
+    async with leader(world) as second:
+        second.duties.new_cluster_id = lambda: "another"
+        second.duties.leadership(True)
+        await second.duties.ready.wait()
+        state = second.context.state.read()
+        assert marks(state).cluster_id == cluster_id
+        assert state.table_index(CLUSTER + cluster_id) == made_at
+
+
+async def test_a_cluster_gets_the_id_that_was_chosen_for_it() -> None:
+    async with leader(new_cluster_id="chosen") as one:
+        assert marks(one.context.state.read()).cluster_id == "chosen"
 
 
 async def test_a_leader_whose_name_another_has_in_the_catalog_leads_all_the_same(

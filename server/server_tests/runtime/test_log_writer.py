@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import threading
+from typing import cast
 
 from proconsul.raft.effects import Persist, WriteNumber
 from proconsul.raft.messages import (
@@ -284,3 +286,41 @@ async def test_a_writer_that_never_began_can_be_stopped() -> None:
     one = bench()
     await one.stop()
     assert not one.broken
+
+
+class StuckWal:
+    """A log on a disk that does not answer until it is let go."""
+
+    wants_spare = False
+
+    def __init__(self) -> None:
+        self.asked, self.answer = threading.Event(), threading.Event()
+
+    def append(self, records: object, hard_state: object) -> None:
+        self.asked.set()
+        self.answer.wait()
+
+    def prepare_spare(self) -> bool:
+        return False
+
+
+async def test_it_says_for_how_long_the_disk_has_not_answered() -> None:
+    wal = StuckWal()
+    done = asyncio.Event()
+    writer = LogWriter(
+        cast("WalFiles", wal),
+        asyncio.get_running_loop(),
+        lambda _: done.set(),
+        lambda _: None,
+        lambda _: None,
+    )
+    writer.start()
+    assert writer.busy_s == 0
+    writer.write(Persist(number=WriteNumber(1), entries=(entry(1, 10),)))
+    await asyncio.to_thread(wal.asked.wait)
+    first = writer.busy_s
+    assert writer.busy_s > first > 0
+    wal.answer.set()
+    await done.wait()
+    assert writer.busy_s == 0
+    await asyncio.to_thread(writer.stop)

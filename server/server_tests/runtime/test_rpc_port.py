@@ -40,7 +40,7 @@ class NoArchives:
     async def save(self) -> tuple[int, AsyncIterator[bytes]]:
         raise RpcError("not here")
 
-    async def restore(self, archive: AsyncIterator[bytes]) -> None:
+    async def restore(self, archive: AsyncIterator[bytes], restore_uid: str = "") -> bool:
         raise RpcError("not here")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from proconsul.endpoints.context import Log
 from proconsul.errors import NoLeaderError, ProconsulError, RpcError
-from proconsul.rpc.snapshot_stream import SnapshotOp, SnapshotRequest
+from proconsul.rpc.snapshot_stream import NamedSnapshotRequest, SnapshotOp, SnapshotRequest
 from proconsul.runtime.rpc_client import ClientLimits, RemoteError, RpcClient
 from proconsul.runtime.rpc_snapshots import Snapshots
 from server_tests.endpoints.site import FACTS
@@ -54,12 +54,16 @@ class Desk:
 
     view: View
     restored: list[bytes] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
 
     async def save(self) -> tuple[int, AsyncIterator[bytes]]:
         return 9, some(b"this", b"server's")
 
-    async def restore(self, archive: AsyncIterator[bytes]) -> None:
+    async def restore(self, archive: AsyncIterator[bytes], restore_uid: str) -> bool:
         self.restored.append(await whole(archive))
+        is_new = not restore_uid or restore_uid not in self.names
+        self.names.append(restore_uid)
+        return is_new
 
     def snapshots(self) -> Snapshots:
         return Snapshots(
@@ -110,6 +114,25 @@ async def test_another_server_passes_both_on_to_the_leader() -> None:
         await desk.snapshots().restore(RESTORE, some(b"new ", b"state"))
         assert leader.snapshots.restored == [b"new state"]
         assert desk.restored == []
+
+
+async def test_a_name_goes_to_the_leader_with_the_restore_and_its_word_comes_back() -> None:
+    named = NamedSnapshotRequest(datacenter="dc1", op=SnapshotOp.RESTORE, restore_uid="restore-1")
+    async with rpc_site() as leader:
+        desk = Desk(View(leader=leader.address))
+        first = await desk.snapshots().restore(named, some(b"state"))
+        second = await desk.snapshots().restore(named, some(b"state"))
+        assert (first.already_applied, second.already_applied) == (False, True)
+        assert leader.snapshots.restored == [b"state"]
+        await desk.snapshots().restore(RESTORE, some(b"more"))
+        assert leader.snapshots.names == ["restore-1", ""]
+
+
+async def test_the_leader_does_a_named_restore_once() -> None:
+    named = NamedSnapshotRequest(datacenter="dc1", op=SnapshotOp.RESTORE, restore_uid="restore-1")
+    desk = Desk(View(leads=True))
+    answers = [await desk.snapshots().restore(named, some(b"state")) for _ in range(2)]
+    assert [answer.already_applied for answer in answers] == [False, True]
 
 
 async def test_a_stale_snapshot_is_this_servers_own() -> None:

@@ -167,14 +167,14 @@ class SimDisk:
     def remove(self, path: str) -> None:
         """Remove a file, or an empty folder."""
         self.tick()
-        assert not self._is_folder(path) or not self.names(path), f"{path} is not empty"
+        assert not self.is_folder(path) or not self.names(path), f"{path} is not empty"
         if path not in self._seen:
             raise FileNotFoundError(errno.ENOENT, "no such file", path)
         self._change(path, lambda names: _forget(names, path))
 
     def names(self, path: str) -> list[str]:
         """What is in a folder, sorted."""
-        assert self._is_folder(path), f"{path} is no folder"
+        assert self.is_folder(path), f"{path} is no folder"
         below = (p for p in self._seen if p != "/" and posixpath.dirname(p) == path)
         return sorted(posixpath.basename(p) for p in below)
 
@@ -192,7 +192,7 @@ class SimDisk:
 
     def free_bytes(self, path: str) -> int:
         """Of the capacity that it was given."""
-        assert self._is_folder(path)
+        assert self.is_folder(path)
         return (
             1 << 40
             if self.capacity_bytes is None
@@ -226,7 +226,8 @@ class SimDisk:
         """What the files hold."""
         return sum(len(inode.seen) for inode in self._seen.values() if inode is not None)
 
-    def _is_folder(self, path: str) -> bool:
+    def is_folder(self, path: str) -> bool:
+        """Whether there is a folder of that name."""
         return path in self._seen and self._seen[path] is None
 
     def _inode(self, path: str) -> Inode:

@@ -1,0 +1,184 @@
+"""What a server says of itself to those who look after it: its probes, and its own raft.
+
+It is asked without a leader and without a token, also while the server takes no part, so it takes
+what is at hand and waits for nothing.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from proconsul import __version__
+from proconsul.api.probes import JUDGES, Health, Verdict
+from proconsul.config.schema import Config
+from proconsul.errors import RpcError
+from proconsul.model.raft_local import RaftLocal, RaftLocalConfiguration, RaftLocalServer
+from proconsul.raft.messages import AppendEntries, Index, Input, Suffrage
+from proconsul.runtime.raft_driver import RaftDriver
+from proconsul.store.cluster_marks import marks
+from proconsul.store.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Why a server takes no part: one word, and a sentence that says what to do."""
+
+    reason: str
+    message: str
+
+
+DECOMMISSIONED = "Decommissioned"  # why an Idle server is so
+
+
+class Marker(Protocol):
+    """What has a server take no part (runtime/left_marker.py). Calls block; OSError."""
+
+    def put(self) -> None:
+        """Take no part from the next start on."""
+
+    def clear(self, node_id: str) -> bool:
+        """Join with another ID at the next start; False if there is no marker."""
+
+
+class CommitHeard:
+    """In front of the driver: remembers how far leaders said they have committed.
+
+    A follower's own commit index ends with its log, however far it is behind.
+    """
+
+    def __init__(self, deliver: Callable[[Input], None]) -> None:
+        """`deliver` is the driver's."""
+        self._deliver = deliver
+        self.commit_index = Index(0)
+
+    def deliver(self, message: Input) -> None:
+        """Look at it and pass it on."""
+        if isinstance(message, AppendEntries) and message.commit_index > self.commit_index:
+            self.commit_index = message.commit_index
+        self._deliver(message)
+
+
+class OwnServer:
+    """This server, as api/own_server.py wants to know it."""
+
+    def __init__(
+        self,
+        config: Config,
+        node_id: str,
+        driver: RaftDriver,
+        heard: CommitHeard,
+        state: State,
+        *,
+        is_ending: Callable[[], bool],
+        end: Callable[[bool], None],
+        marker: Marker,
+        recovery_epoch: int,
+    ) -> None:
+        """`end` ends the process, and leaves the cluster before if that is True.
+
+        `recovery_epoch` is the last that the disk has seen.
+        """
+        self._config = config
+        self._node_id = node_id
+        self._driver = driver
+        self._heard = heard
+        self._state = state
+        self._is_ending = is_ending
+        self._end = end
+        self._marker = marker
+        self._recovery_epoch = recovery_epoch
+        self.idle: Idle | None = None
+        self.started = False
+
+    def probe(self, name: str) -> Verdict:
+        """The verdict of one of api.probes.PROBES."""
+        return JUDGES[name](self.health())
+
+    def health(self) -> Health:
+        """How it is now."""
+        driver, idle = self._driver, self.idle
+        node = driver.node
+        return Health(
+            started=self.started,
+            idle_reason="" if idle is None else idle.reason,
+            idle_message="" if idle is None else idle.message,
+            draining=self._is_ending(),
+            disk_busy_s=driver.writer.busy_s,
+            leads=node.is_leader,
+            has_quorum=driver.may_read_by_lease(),
+            leader_known=node.leader is not None,
+            contact_age_s=driver.contact_age_s,
+            election_timeout_s=self._config.raft.election_timeout_s,
+            lag_entries=max(self._leader_commit_index - node.applied_index, 0),
+        )
+
+    @property
+    def _leader_commit_index(self) -> int:
+        return max(self._heard.commit_index, self._driver.node.commit_index)
+
+    def raft_local(self) -> RaftLocal:
+        """The document."""
+        driver, idle = self._driver, self.idle
+        node, me = driver.node, driver.me
+        mark = marks(self._state.read())
+        leader, vote, contact_s = node.leader, node.vote, driver.contact_age_s
+        servers = [
+            RaftLocalServer(id=one.id, address=one.address, voter=one.suffrage is Suffrage.VOTER)
+            for one in node.configuration.servers
+        ]
+        return RaftLocal(
+            node_id=self._node_id,
+            node_name=self._config.node_name,
+            address=me.address,
+            cluster_id=mark.cluster_id,
+            restore_uid=mark.restore_uid,
+            version=__version__,
+            state="Idle" if idle is not None else node.role.value.capitalize(),
+            idle_reason="" if idle is None else idle.reason,
+            term=node.term,
+            vote="" if vote is None else vote.id,
+            last_term=node.last_term,
+            last_index=node.last_index,
+            commit_index=node.commit_index,
+            applied_index=node.applied_index,
+            leader_commit_index=self._leader_commit_index,
+            snapshot_index=node.snapshot.index,
+            leader_id="" if leader is None else leader.id,
+            leader_address="" if leader is None else leader.address,
+            last_contact_ms=-1 if contact_s is None else round(contact_s * 1000),
+            voter=any(one.id == me.id and one.voter for one in servers),
+            configuration=RaftLocalConfiguration(index=node.configuration_index, servers=servers),
+            recovery_epoch=self._recovery_epoch,
+            decommissioned=self.is_decommissioned,
+        )
+
+    @property
+    def is_decommissioned(self) -> bool:
+        """Whether it takes no part because it was taken out."""
+        return self.idle is not None and self.idle.reason == DECOMMISSIONED
+
+    async def decommission(self) -> None:
+        """Leave the cluster, end, and take no part after that. Raises RpcError.
+
+        The marker is durable before anything else happens.
+        """
+        if self.is_decommissioned:
+            return
+        if self.idle is not None:
+            raise RpcError(f"this server takes no part: {self.idle.message}")
+        me = self._driver.me.id
+        others = [
+            one for one in self._driver.servers() if one.suffrage is Suffrage.VOTER and one.id != me
+        ]
+        if not others:
+            raise RpcError("this server cannot be spared: there is no other voter")
+        await asyncio.to_thread(self._marker.put)
+        self._end(True)
+
+    async def recommission(self) -> bool:
+        """Clear the marker and end, to join with a new ID; False if there is no marker."""
+        if not await asyncio.to_thread(self._marker.clear, self._node_id):
+            return False
+        self._end(False)
+        return True
