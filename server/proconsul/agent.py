@@ -4,7 +4,6 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any
 
 from proconsul.api.event_desk import EventDesk
 from proconsul.api.surface import Api
@@ -24,14 +23,17 @@ from proconsul.runtime.agent_tokens import AgentTokens
 from proconsul.runtime.autopilot import Autopilot
 from proconsul.runtime.coordinate_reports import CoordinateReports
 from proconsul.runtime.data_dir import DataDir
+from proconsul.runtime.default_token import with_default_token
 from proconsul.runtime.departure import hand_over, leave
 from proconsul.runtime.disk import RealDisk
+from proconsul.runtime.federation_report import FederationReport
 from proconsul.runtime.founding import DriverRaft
 from proconsul.runtime.http_front import HttpFront, certificate
 from proconsul.runtime.lan_pool import LanPool
 from proconsul.runtime.leader_duties import LeaderDuties
 from proconsul.runtime.listening import require_bind_address
 from proconsul.runtime.logs import logger, set_level
+from proconsul.runtime.own_calls import OwnCalls
 from proconsul.runtime.own_local_agent import own_local_agent
 from proconsul.runtime.peers_recovery import recover_from_peers_file
 from proconsul.runtime.pool_events import connected
@@ -82,9 +84,9 @@ class Agent(AgentLife):
             self.storage = recover_from_peers_file(self.data, disk, self.storage, now_ms)
             self._build_raft()
             self._build_context()
+            self._build_rpc()
             self._build_local()
             self._connect_user_events()
-            self._build_rpc()
             self._build_http()
             # Before anything is written: who cannot listen must not have voted, either.
             await self._listen()
@@ -102,7 +104,8 @@ class Agent(AgentLife):
             raise
         self._run(self.snapshots.run())
         self._run(self.process.keep_telemetry())
-        self._run(CoordinateReports(self.config, self.lan, self.call).run())
+        reports = CoordinateReports(self.config, self.lan, self.own.call, self._agent_token)
+        self._run(reports.run())
 
     def _build_raft(self) -> None:
         outgoing = self._outgoing(self.config)
@@ -209,6 +212,7 @@ class Agent(AgentLife):
             ready,
             self.fail,
         )
+        self.federation = FederationReport(self.context, ready, self.lan.all)
         self.forwarder = Forwarder(METHODS, self.context, self.client, lambda: False)
 
     def _connect_user_events(self) -> None:
@@ -217,21 +221,29 @@ class Agent(AgentLife):
             self.context.user_events, self.config.node_name, self.local, fire
         )
 
-    async def call(self, method: str, request: Any) -> Any:
-        """Serve an RPC of this process itself, here or at the leader."""
-        self.telemetry.count("client.rpc")
-        self.telemetry.count("rpc.request")
-        try:
-            return await self.forwarder.call(method, request)
-        except Exception:
-            self.telemetry.count("client.rpc.failed")
-            self.telemetry.count("rpc.request_error")
-            raise
+    def _build_rpc(self) -> None:
+        self.rpc = RpcPort(
+            self.config,
+            self.context,
+            self.snapshots,
+            METHODS,
+            self.forwarder.call,
+            self.client,
+            self.transport.handoff,
+            self.telemetry,
+        )
+        self.own = OwnCalls(
+            call=self.forwarder.call,
+            snapshots=self.rpc.snapshots,
+            limit=self._own_limit(),
+            now_s=self.world.now_s,
+            telemetry=self.telemetry,
+        )
 
     def _build_local(self) -> None:
         self.tokens = AgentTokens(self.config.acl, self.config.data_dir)
         self.local = own_local_agent(
-            self.config, self.node_id, self.tokens, self.call, lambda: len(self.lan.all())
+            self.config, self.node_id, self.tokens, self.own.call, lambda: len(self.lan.all())
         )
 
     def _build_http(self) -> None:
@@ -240,7 +252,7 @@ class Agent(AgentLife):
             node_id=self.node_id,
             local=self.local,
             driver=self.driver,
-            snapshots=self.rpc.snapshots,
+            snapshots=self.own,
             telemetry=self.telemetry,
             context=self.context,
             tokens=self.tokens,
@@ -250,7 +262,7 @@ class Agent(AgentLife):
         )
         self.api = Api(
             facts=self.context.facts,
-            call=self.call,
+            call=with_default_token(self.own.call, self._default_token),
             process=self.process,
             telemetry=self.telemetry,
             now_s=self.world.now_s,
@@ -263,18 +275,6 @@ class Agent(AgentLife):
             ),
         )
         self.http = HttpFront(self.api, self.config)
-
-    def _build_rpc(self) -> None:
-        self.rpc = RpcPort(
-            self.config,
-            self.context,
-            self.snapshots,
-            METHODS,
-            self.call,
-            self.client,
-            self.transport.handoff,
-            self.telemetry,
-        )
 
     async def _listen(self) -> None:
         await self.http.listen()
@@ -293,6 +293,7 @@ class Agent(AgentLife):
     def _leadership(self, won: bool) -> None:
         self.telemetry.count("raft.state.leader" if won else "raft.state.follower")
         self.duties.leadership(won)
+        self.federation.leadership(won)
         if won:
             self._run(self._sync_when_ready())
 
@@ -327,6 +328,7 @@ class Agent(AgentLife):
         self.api.facts = self.context.facts = agent_settings.facts_of(config, self.node_id)
         self.process.loaded = self._loaded
         self.tokens.reconfigure(config.acl)
+        self.own.limit = self._own_limit()
         await self.http.reload(config, https)
         await self._reload_local()
 
@@ -348,6 +350,7 @@ class Agent(AgentLife):
         await self._step("snapshots", self.exchange.stop())
         await self._step("RPC client", self.client.close())
         await self._step("local agent", self.local.stop())
+        await self._step("federation state", self.federation.stop())
         await self._step("leader", self.duties.stop())
         await self._step("tasks", self._end_tasks())
         await self._step("raft", asyncio.to_thread(self.driver.stop))
@@ -358,6 +361,6 @@ class Agent(AgentLife):
         if self._failure is not None:
             return
         if self._leaves:
-            await leave(self.driver, self.lan, self.call, self.config.datacenter)
+            await leave(self.driver, self.lan, self.forwarder.call, self.config.datacenter)
         else:
             await hand_over(self.driver)
