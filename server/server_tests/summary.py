@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
-PEERS = ("CONSUL_REAL", "SERF_REAL", "SERF_REAL_NEW", "SERF_REAL_NEWEST", "RAFT_PEER")
+PEERS = (
+    *("CONSUL_REAL", "SERF_REAL", "SERF_REAL_NEW", "SERF_REAL_NEWEST", "RAFT_PEER", "AGENT_JOIN"),
+)
 
 
 @dataclass(frozen=True, slots=True)
