@@ -16,7 +16,7 @@ comma := ,
 stop = { echo 'make: $(1)' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: crds manifests fuzz help setup run run3 fmt check test test-slow sim kill-test lin-test failover diff-test ci clean lock
+.PHONY: crds manifests fuzz pool-test help setup run run3 fmt check test test-slow sim kill-test lin-test failover diff-test ci clean lock
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -95,6 +95,11 @@ crds: setup  ## write manifests/crds from the operator's structs
 
 manifests: setup  ## render manifests/ from the charts, and the kinds into the operator's chart (needs helm)
 	$(BIN)/python -m operator_tests.charts.manifests
+
+POOL_SECONDS ?= 600
+POOL_FLAGS ?=
+pool-test: setup  ## our agents with real Consul and Serf ones: faults, then POOL_SECONDS of load; POOL_FLAGS=--encrypt
+	$(BIN)/python -m server_tests.gossip_pool.everyone --faults --seconds $(POOL_SECONDS) $(POOL_FLAGS)
 
 ci: setup  ## what .ci/run runs: check, test, test-slow, and the sum of their results
 	@rm -f $(TOTAL); code=0; for step in check test test-slow; do \

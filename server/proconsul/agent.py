@@ -4,7 +4,6 @@ import asyncio
 import os
 import ssl
 from collections.abc import Callable
-from typing import Any
 
 from proconsul.api.event_desk import EventDesk
 from proconsul.api.surface import Api
@@ -24,7 +23,9 @@ from proconsul.runtime.agent_tokens import AgentTokens
 from proconsul.runtime.autopilot import Autopilot
 from proconsul.runtime.coordinate_reports import CoordinateReports
 from proconsul.runtime.data_dir import DataDir
+from proconsul.runtime.default_token import with_default_token
 from proconsul.runtime.departure import hand_over, leave
+from proconsul.runtime.federation_report import FederationReport
 from proconsul.runtime.founding import DriverRaft
 from proconsul.runtime.http_front import HttpFront, certificate
 from proconsul.runtime.kube_duties import kube_duties
@@ -32,6 +33,7 @@ from proconsul.runtime.lan_pool import LanPool
 from proconsul.runtime.leader_duties import LeaderDuties
 from proconsul.runtime.listening import require_bind_address
 from proconsul.runtime.logs import logger, set_level
+from proconsul.runtime.own_calls import OwnCalls
 from proconsul.runtime.own_disk import OwnDisk
 from proconsul.runtime.own_local_agent import own_local_agent
 from proconsul.runtime.own_server import CommitHeard, OwnServer
@@ -81,9 +83,9 @@ class Agent(AgentLife):
         try:
             self._build_raft()
             self._build_context()
+            self._build_rpc()
             self._build_local()
             self._connect_user_events()
-            self._build_rpc()
             self._build_http()
             self.own.idle = self.disk.idle or await self.kube.begin()
             # Before anything is written: who cannot listen must not have voted, either.
@@ -107,7 +109,8 @@ class Agent(AgentLife):
             raise
         self._run(self.snapshots.run())
         self._run(self.process.keep_telemetry())
-        self._run(CoordinateReports(self.config, self.lan, self.call).run())
+        reports = CoordinateReports(self.config, self.lan, self.own_calls.call, self._agent_token)
+        self._run(reports.run())
 
     @property
     def _me(self) -> Peer:
@@ -236,6 +239,7 @@ class Agent(AgentLife):
         )
         new_uuid = self.world.new_uuid
         self.duties.new_cluster_id = lambda: self.kube.chosen_cluster_id or new_uuid()
+        self.federation = FederationReport(self.context, ready, self.lan.all)
         self.forwarder = Forwarder(METHODS, self.context, self.client, lambda: False)
 
     def _connect_user_events(self) -> None:
@@ -244,21 +248,29 @@ class Agent(AgentLife):
             self.context.user_events, self.config.node_name, self.local, fire
         )
 
-    async def call(self, method: str, request: Any) -> Any:
-        """Serve an RPC of this process itself, here or at the leader."""
-        self.telemetry.count("client.rpc")
-        self.telemetry.count("rpc.request")
-        try:
-            return await self.forwarder.call(method, request)
-        except Exception:
-            self.telemetry.count("client.rpc.failed")
-            self.telemetry.count("rpc.request_error")
-            raise
+    def _build_rpc(self) -> None:
+        self.rpc = RpcPort(
+            self.config,
+            self.context,
+            self.snapshots,
+            METHODS,
+            self.forwarder.call,
+            self.client,
+            self.transport.handoff,
+            self.telemetry,
+        )
+        self.own_calls = OwnCalls(
+            call=self.forwarder.call,
+            snapshots=self.rpc.snapshots,
+            limit=self._own_limit(),
+            now_s=self.world.now_s,
+            telemetry=self.telemetry,
+        )
 
     def _build_local(self) -> None:
         self.tokens = AgentTokens(self.config.acl, self.config.data_dir)
         self.local = own_local_agent(
-            self.config, self.node_id, self.tokens, self.call, lambda: len(self.lan.all())
+            self.config, self.node_id, self.tokens, self.own_calls.call, lambda: len(self.lan.all())
         )
 
     def _build_http(self) -> None:
@@ -267,7 +279,7 @@ class Agent(AgentLife):
             node_id=self.node_id,
             local=self.local,
             driver=self.driver,
-            snapshots=self.rpc.snapshots,
+            snapshots=self.own_calls,
             telemetry=self.telemetry,
             context=self.context,
             tokens=self.tokens,
@@ -277,7 +289,7 @@ class Agent(AgentLife):
         )
         self.api = Api(
             facts=self.context.facts,
-            call=self.call,
+            call=with_default_token(self.own_calls.call, self._default_token),
             process=self.process,
             telemetry=self.telemetry,
             now_s=self.world.now_s,
@@ -292,18 +304,6 @@ class Agent(AgentLife):
         )
         self.http = HttpFront(self.api, self.config)
         self.probes = ProbePort(self.own, self.config)
-
-    def _build_rpc(self) -> None:
-        self.rpc = RpcPort(
-            self.config,
-            self.context,
-            self.snapshots,
-            METHODS,
-            self.call,
-            self.client,
-            self.transport.handoff,
-            self.telemetry,
-        )
 
     async def _listen(self) -> None:
         await self.http.listen()
@@ -326,6 +326,7 @@ class Agent(AgentLife):
         self.telemetry.count("raft.state.leader" if won else "raft.state.follower")
         self.duties.leadership(won)
         self.kube.leadership(won)
+        self.federation.leadership(won)
         if won:
             self._run(self._sync_when_ready())
 
@@ -360,6 +361,7 @@ class Agent(AgentLife):
         self.api.facts = self.context.facts = agent_settings.facts_of(config, self.node_id)
         self.process.loaded = self._loaded
         self.tokens.reconfigure(config.acl)
+        self.own_calls.limit = self._own_limit()
         await self.http.reload(config, https)
         await self._reload_local()
 
@@ -381,6 +383,7 @@ class Agent(AgentLife):
         await self._step("snapshots", self.exchange.stop())
         await self._step("RPC client", self.client.close())
         await self._step("local agent", self.local.stop())
+        await self._step("federation state", self.federation.stop())
         await self._step("leader", self.duties.stop())
         await self._step("tasks", self._end_tasks())
         await self._step("probes", self.probes.stop())
@@ -392,7 +395,7 @@ class Agent(AgentLife):
         if self._failure is not None or self.own.idle is not None:
             return
         if self._leaves:
-            await leave(self.driver, self.lan, self.call, self.config.datacenter)
+            await leave(self.driver, self.lan, self.forwarder.call, self.config.datacenter)
         else:
             await hand_over(self.driver)
             # Not ready any more, but at work: whoever sends requests here has time to see it.

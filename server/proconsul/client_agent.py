@@ -21,7 +21,6 @@ from proconsul.leader.lan_tags import client_tags
 from proconsul.leader.pool import PoolMember as ServerInPool
 from proconsul.leader.pool import Status
 from proconsul.local.server_list import Server, ServerList
-from proconsul.local.token_bucket import TokenBucket
 from proconsul.runtime import agent_settings
 from proconsul.runtime.agent_life import AgentLife
 from proconsul.runtime.agent_tokens import AgentTokens
@@ -155,7 +154,8 @@ class ClientAgent(AgentLife):
         self._run(self._keep_joining())
         self._run(self.process.keep_telemetry())
         self._run(self.calls.rebalance_for_ever(lambda: len(self.pool.all())))
-        self._run(CoordinateReports(self.config, self.pool, self.calls.call).run())
+        reports = CoordinateReports(self.config, self.pool, self.calls.call, self._agent_token)
+        self._run(reports.run())
 
     def _build_calls(self) -> None:
         for name in COUNTERS:
@@ -171,13 +171,9 @@ class ClientAgent(AgentLife):
             world=self.world,
             hold_s=self.config.rpc_hold_timeout_s,
             telemetry=self.telemetry,
-            limit=self._limit(),
+            limit=self._own_limit(),
         )
         self.cache = AnswerCache(self.calls.call, self.world.die)
-
-    def _limit(self) -> TokenBucket:
-        limits = self.config.limits
-        return TokenBucket(limits.rpc_rate_per_s, limits.rpc_max_burst, self.world.now_s())
 
     def _build_local(self) -> None:
         self.tokens = AgentTokens(self.config.acl, self.config.data_dir)
@@ -219,7 +215,7 @@ class ClientAgent(AgentLife):
         )
         self.api = Api(
             facts=agent_settings.facts_of(self.config, self.node_id),
-            call=with_default_token(self.cache.call, lambda: self.tokens.get("default")),
+            call=with_default_token(self.cache.call, self._default_token),
             process=self.process,
             telemetry=self.telemetry,
             now_s=self.world.now_s,
@@ -233,7 +229,7 @@ class ClientAgent(AgentLife):
         self.http = HttpFront(self.api, self.config)
 
     def _out_of_touch_s(self, method: str, request: Any) -> float:
-        return self.cache.out_of_touch_s(method, bearing(request, self.tokens.get("default")))
+        return self.cache.out_of_touch_s(method, bearing(request, self._default_token()))
 
     # ---------------------------------------------------------------- running
 
@@ -275,7 +271,7 @@ class ClientAgent(AgentLife):
         self.api.facts = agent_settings.facts_of(config, self.node_id)
         self.process.loaded = loaded
         self.tokens.reconfigure(config.acl)
-        self.calls.limit = self._limit()
+        self.calls.limit = self._own_limit()
         await self.http.reload(config, https)
         await self._reload_local()
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 PEERS = (
-    *("CONSUL_REAL", "SERF_REAL", "SERF_REAL_NEW", "SERF_REAL_NEWEST", "RAFT_PEER"),
+    *("CONSUL_REAL", "SERF_REAL", "SERF_REAL_NEW", "SERF_REAL_NEWEST", "RAFT_PEER", "AGENT_JOIN"),
     "KUBE_REAL",
 )
 

@@ -29,6 +29,12 @@ from proconsul.runtime.lan_pool import LanPool
 from proconsul.runtime.sd_notify import READY, RELOADING, STOPPING, notify
 
 SWITCH_INTERVAL_S = 0.0005
+UNENFORCED = {
+    True: "this server does not enforce ACLs yet: every request is allowed, whatever its token",
+    False: "this client does not enforce ACLs yet: whoever reaches it may ask and change what is "
+    "its own (/v1/agent), whatever the token; all else is for the servers to judge",
+}
+"""What to expect of a server, and of a client, where ACLs are switched on."""
 FAILED = 1
 FORCED_END = 1  # the exit code after a second signal
 
@@ -95,19 +101,17 @@ async def _serve(loaded: LoadedConfig, source: ConfigSource) -> int:
     for warning in loaded.warnings:
         log.warning("%s", warning)
     if config.acl.enabled:
-        log.error(
-            "acl.enabled is set, but this server does not enforce ACLs yet: every request is "
-            "allowed, whatever its token"
-        )
+        log.error("acl.enabled is set, but %s", UNENFORCED[config.server])
     agent: Agent | ClientAgent = (
         Agent(loaded, source.read) if config.server else ClientAgent(loaded, source.read, LanPool)
     )
     Signals(agent).listen()
+    # Short turns of the interpreter's lock: threads of a server and of a client need it around each
+    # system call, from the start on.
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     with PidFile(config.pid_file):
         await agent.start()
         _notify(READY)
-        # Short turns of the interpreter's lock: the log's thread needs it around each system call.
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
         # The banner is for eyes: behind the lines of the start, not buried under them.
         await agent.settled()
         if not agent.is_ending:

@@ -32,7 +32,7 @@ IDLE = _names(
     alt_domain auto_config auto_encrypt cache check_deregister_interval_min check_reap_interval
     config_entries connect.ca_config connect.ca_provider
     connect.enable_mesh_gateway_wan_federation connect.test_ca_leaf_root_change_spread consul
-    disable_anonymous_signature disable_host_node_id disable_remote_exec discovery_max_stale
+    disable_anonymous_signature disable_host_node_id discovery_max_stale
     dns_config enable_acl_replication enable_agent_tls_for_checks enable_central_service_config
     enable_debug enable_syslog gossip_wan http_config.use_cache log_rotate_bytes
     log_rotate_duration log_rotate_max_files performance.leave_drain_time ports.dns
@@ -44,7 +44,10 @@ IDLE = _names(
     telemetry.statsd_address telemetry.statsite_address ui ui_content_path ui_dir version
     version_prerelease watches"""
 )
-"""Keys whose value nobody acts on yet. A block stands for all that is in it."""
+"""Keys whose value nobody acts on yet. A block stands for all that is in it.
+
+`disable_remote_exec` is none of them: what it is set for is always so.
+"""
 
 _CIRCONUS = "telemetry.circonus_"
 

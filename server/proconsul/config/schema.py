@@ -251,6 +251,7 @@ class Connect(msgspec.Struct, frozen=True, kw_only=True):
     ca_provider: str
     ca_config: dict[str, object]
     enable_mesh_gateway_wan_federation: bool
+    auto_encrypt_allow_tls: bool
 
 
 class Checks(msgspec.Struct, frozen=True, kw_only=True):

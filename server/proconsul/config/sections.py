@@ -313,9 +313,10 @@ def _cipher_suites(settings: Settings) -> tuple[str, ...]:
 def connect(settings: Settings) -> Connect:
     """The service mesh; what needs it turns it on."""
     given = settings.at("connect.ca_config")
+    allows_tls = settings.flag("auto_encrypt.allow_tls")
     return Connect(
         enabled=settings.flag("connect.enabled")
-        or settings.flag("auto_encrypt.allow_tls")
+        or allows_tls
         or settings.flag("auto_config.enabled"),
         ca_provider=settings.text("connect.ca_provider"),
         ca_config={
@@ -325,6 +326,7 @@ def connect(settings: Settings) -> Connect:
         enable_mesh_gateway_wan_federation=settings.flag(
             "connect.enable_mesh_gateway_wan_federation"
         ),
+        auto_encrypt_allow_tls=allows_tls,
     )
 
 

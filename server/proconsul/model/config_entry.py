@@ -13,6 +13,7 @@ from proconsul.model.query import QueryOptions, WriteRequest
 from proconsul.wire import msgpack
 from proconsul.wire.golang import Duration, Float32
 from proconsul.wire.gostruct import (
+    ConsulWordsError,
     GoStruct,
     WireError,
     fields_from_wire,
@@ -345,7 +346,7 @@ def entry_type(kind: str) -> type[ConfigEntry]:
     """The type of a kind's entries; WireError for a kind that Consul 1.8.7 does not know."""
     found = KINDS.get(kind)
     if found is None:
-        raise WireError(f"invalid config entry kind: {kind}")
+        raise ConsulWordsError(f"invalid config entry kind: {kind}")
     return found
 
 

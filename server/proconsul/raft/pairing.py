@@ -20,6 +20,10 @@ REPLY_BYTES_MAX = 256 * 1024  # waiting to be read on one connection; a reply ha
 UNEXPECTED_COMMAND = b"unexpected command"  # how raft 1.7 recognizes a peer without pre-vote
 
 
+class WrongServerError(CodecError):
+    """Another server answers than the one that was meant."""
+
+
 class PreVotes:
     """Whether a peer knows pre-vote; one that does not is counted as granting (wire/raft.md, 2).
 
@@ -65,7 +69,10 @@ class Asking:
         self._asked.append(_Asked(request, deadline_s))
 
     def feed(self, data: bytes) -> Iterator[Reply | Lost]:
-        """The outcomes in what was read. Raises CodecError: the connection is of no more use."""
+        """The outcomes in what was read.
+
+        Raises CodecError, WrongServerError: the connection is of no more use.
+        """
         try:
             self._unpacker.feed(data)
             while True:
@@ -100,7 +107,7 @@ class Asking:
         sender = body.get(b"ID")
         if sender and self._peer_id and sender != self._peer_id:
             # Its copy of the log would be counted as that of the server which was meant.
-            raise CodecError(f"server {sender!r} answers in place of {self._peer_id!r}")
+            raise WrongServerError(f"server {sender!r} answers in place of {self._peer_id!r}")
         reply = codec.decode_reply(codec.kind_of(request), body, request.token)
         if isinstance(request, PreVote):
             self._pre_votes.are_known = True

@@ -6,9 +6,12 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any
 
 from proconsul.config.schema import LoadedConfig
+from proconsul.local.token_bucket import TokenBucket
 from proconsul.runtime import agent_settings
+from proconsul.runtime.agent_tokens import AgentTokens
 from proconsul.runtime.local_agent import LocalAgent
 from proconsul.runtime.logs import logger
+from proconsul.runtime.server_world import ServerWorld
 
 log = logger("")
 
@@ -20,7 +23,10 @@ SETTLE_LOOK_S = 0.02
 class AgentLife(ABC):
     """What a composition root is, besides what it is made of."""
 
-    local: LocalAgent  # made by `_start`
+    # Made by `_start`:
+    local: LocalAgent
+    tokens: AgentTokens
+    world: ServerWorld
 
     def __init__(self, loaded: LoadedConfig, read_config: Callable[[], LoadedConfig]) -> None:
         """`read_config` reads the configuration again, with the same flags; it blocks."""
@@ -96,6 +102,23 @@ class AgentLife(ABC):
             discard_check_output=loaded.config.checks.discard_output,
         )
         self.local.request_full_sync()  # for the node's meta data, which no registration carries
+
+    # ---------------------------------------------------------------- tokens
+
+    def _default_token(self) -> str:
+        """Of who brings none to the HTTP API."""
+        return self.tokens.get("default")
+
+    def _agent_token(self) -> str:
+        """Of what this agent does by itself; as Consul's AgentToken, the default one at need."""
+        return self.tokens.get("agent") or self.tokens.get("default")
+
+    # ---------------------------------------------------------------- limits
+
+    def _own_limit(self) -> TokenBucket:
+        """On the calls that this agent makes itself; a reload begins a new one, which is full."""
+        limits = self.config.limits
+        return TokenBucket(limits.rpc_rate_per_s, limits.rpc_max_burst, self.world.now_s())
 
     # ---------------------------------------------------------------- the end
 

@@ -148,6 +148,7 @@ def facts_of(config: Config, node_id: str) -> Facts:
         connect_enabled=config.connect.enabled,
         coordinates_enabled=not config.disable_coordinates,
         rpc_hold_timeout_s=config.rpc_hold_timeout_s,
+        auto_encrypt_allow_tls=config.connect.auto_encrypt_allow_tls,
     )
 
 

@@ -37,12 +37,17 @@ class CoordinateReports:
     """The reports of one agent, until cancelled."""
 
     def __init__(
-        self, config: Config, pool: Pool, call: Callable[[str, Any], Awaitable[Any]]
+        self,
+        config: Config,
+        pool: Pool,
+        call: Callable[[str, Any], Awaitable[Any]],
+        token: Callable[[], str],
     ) -> None:
-        """`call` makes an RPC, here or at a server."""
+        """`call` makes an RPC, here or at a server; `token` is the agent's own at that time."""
         self._config = config
         self._pool = pool
         self._call = call
+        self._token = token
 
     async def run(self) -> None:
         """Tell it; nobody does where coordinates are switched off."""
@@ -71,6 +76,7 @@ class CoordinateReports:
                 adjustment=found.adjustment,
                 height=found.height,
             ),
+            token=self._token(),
         )
         try:
             await self._call("Coordinate.Update", update)

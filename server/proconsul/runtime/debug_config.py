@@ -43,7 +43,7 @@ def debug_config(loaded: LoadedConfig, node_id: str, revision: str) -> dict[str,
         _tls(config),
         _checks(config),
         _mesh(config),
-        _automatic(),
+        _automatic(config),
         {
             "Checks": [check_settings(check) for check in loaded.checks],
             "Logging": _logging(config),
@@ -344,7 +344,7 @@ def _mesh(config: Config) -> dict[str, Any]:
     }
 
 
-def _automatic() -> dict[str, Any]:
+def _automatic(config: Config) -> dict[str, Any]:
     """Automatic configuration and encryption, and the agent's cache: this server has none."""
     method_config = {
         "BoundAudiences": None,
@@ -388,7 +388,7 @@ def _automatic() -> dict[str, Any]:
             "IntroTokenFile": "",
             "ServerAddresses": [],
         },
-        "AutoEncryptAllowTLS": False,
+        "AutoEncryptAllowTLS": config.connect.auto_encrypt_allow_tls,
         "AutoEncryptDNSSAN": [],
         "AutoEncryptIPSAN": [],
         "AutoEncryptTLS": False,

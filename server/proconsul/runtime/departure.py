@@ -17,6 +17,7 @@ HAND_OVER_S = 2.0  # who does not take it by then will hear that we are gone
 NEXT_LEADER_S = 1.0  # the others may all be stopping, too
 LEAVE_S = 15.0
 LOOK_AGAIN_S = 0.01
+NOT_FOUND = "was not found in the Raft configuration"
 
 log = logger("raft")
 
@@ -62,8 +63,13 @@ async def leave(
             await call("Operator.RaftRemovePeerByID", request)
         log.info("this server is no member of the cluster any more")
     except (ProconsulError, TimeoutError) as failure:
-        log.error(
-            "this server is still a member of the cluster: %s. Remove it on another one: "
+        if NOT_FOUND in str(failure):  # the leader has heard of it by gossip before
+            log.info("the leader has taken this server out of the cluster already")
+            return
+        # By gossip the leader knows it, too, and most likely has done it or will.
+        log.warning(
+            "nobody has said that this server is out of the cluster: %s. See it on another one by "
+            "`consul operator raft list-peers`; should it still be there: "
             "consul operator raft remove-peer -id=%s",
             failure or "no answer in time",
             driver.me.id,

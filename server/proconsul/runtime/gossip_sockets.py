@@ -63,7 +63,7 @@ class PoolSockets:
 def open_sockets(host: str, port: int) -> PoolSockets:
     """Bind both to an IP address; `::` takes IPv4 too, as in Go.
 
-    Raises OSError in Go's words, with what to do if another process has the port.
+    Raises OSError in Go's words, with how to find another process that has the port.
     """
     try:
         listening = _bound("tcp", socket.SOCK_STREAM, host, port)
@@ -104,10 +104,7 @@ def _explained(failure: OSError, protocol: str, host: str, port: int) -> OSError
     text = f"listen {protocol} {where}: bind: {os.strerror(failure.errno or 0).lower()}"
     if failure.errno == errno.EADDRINUSE:
         option = "-ltnp" if protocol == "tcp" else "-lunp"
-        text += (
-            f". Another process has that port (`ss {option} sport = :{port}` names it): stop it, "
-            "or choose another port for gossip"
-        )
+        text += f". Another process has that port (`ss {option} sport = :{port}` names it)"
     return OSError(failure.errno, text)
 
 

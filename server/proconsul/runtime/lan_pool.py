@@ -144,7 +144,10 @@ class LanPool:
     async def join_one(self, host: str, port: int) -> str:
         """Join through an address; what is wrong, "" when it worked."""
         target = JoinTarget(address=address_of(host, port), name="", text=host)
-        ended = await self._driver.join([target])
+        try:
+            ended = await self._driver.join([target])
+        except GossipError as failure:  # this agent leaves
+            return str(failure)
         return "" if ended.reached else ended.failures[0]
 
     async def join(self, address: str) -> int:

@@ -1,4 +1,8 @@
-"""User events from the pool: those of Consul's users are kept, those of its servers acted upon."""
+"""User events from the pool: those of Consul's users are kept, those of its servers acted upon.
+
+What `consul exec` tells is never obeyed, and no event that anybody lists: so are real agents by
+default (`disable_remote_exec`), and that default cannot be changed here.
+"""
 
 from collections.abc import Callable
 
@@ -6,7 +10,9 @@ from proconsul.endpoints.user_events import (
     GOSSIP_PREFIX,
     NEW_LEADER,
     WATCHED,
+    UserEvent,
     UserEvents,
+    concerns,
     from_gossip,
 )
 from proconsul.gossip.effects import UserEventHeard
@@ -14,6 +20,7 @@ from proconsul.runtime.local_agent import LocalAgent
 from proconsul.runtime.logs import logger
 
 OWN_PREFIX = "consul:"
+REMOTE_EXEC = "_rexec"
 
 log = logger("")
 
@@ -38,10 +45,16 @@ class PoolEvents:
             except (ValueError, TypeError) as failure:
                 log.error("Failed to decode event: error=%s", failure)
                 return
-            log.debug("new event: event_name=%s event_id=%s", found.name, found.id)
-            self._events.receive(found, self._node)
+            self._hear_event(found)
         elif event.name.startswith(OWN_PREFIX):
             log.warning("Unhandled local event: event=%s", event.name)
+
+    def _hear_event(self, event: UserEvent) -> None:
+        if event.name != REMOTE_EXEC:
+            log.debug("new event: event_name=%s event_id=%s", event.name, event.id)
+            self._events.receive(event, self._node)
+        elif concerns(event, self._node, self._events.services()):
+            log.info("ignoring remote exec event, disabled: event_id=%s", event.id)
 
 
 def connected(

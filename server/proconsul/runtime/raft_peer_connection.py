@@ -2,20 +2,22 @@
 
 When anything goes wrong all requests of the connection are lost, in their order, and those that
 waited for room behind them, too: a follower would only refuse entries behind a gap. After a dial
-that failed the next requests are lost at once for a while, which grows.
+that failed the next requests are lost at once for a while, which grows. Another server that answers
+in place of the one that was meant is as good as none.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from proconsul.raft import codec
 from proconsul.raft.codec import CodecError
 from proconsul.raft.messages import Lost, Message, PreVote, Reply, Request, Server
-from proconsul.raft.pairing import Asking, PreVotes
+from proconsul.raft.pairing import Asking, PreVotes, WrongServerError
 from proconsul.runtime.logs import logger
 from proconsul.runtime.rpc_streams import SocketStream
+from proconsul.runtime.server_lookup import ServerDialer
 
 log = logger("raft")
 
@@ -49,12 +51,12 @@ class PeerConnection:
     def __init__(
         self,
         server: Server,
-        open_: Callable[[Server], Awaitable[SocketStream]],
+        dialer: ServerDialer,
         deliver: Callable[[Message], None],
         limits: ConnectionLimits,
     ) -> None:
         self.server = server  # its address changes with the configuration
-        self._open = open_
+        self._dialer = dialer
         self._deliver = deliver
         self._limits = limits
         self._loop = asyncio.get_running_loop()
@@ -104,7 +106,10 @@ class PeerConnection:
     def _end(self, failure: BaseException | None) -> list[Reply | Lost]:
         if not isinstance(failure, IdleError):
             log.debug("connection to %s: %s", self.server.id, failure)
-        if not self._is_open:
+        is_wrong = isinstance(failure, WrongServerError)
+        if is_wrong:
+            self._dialer.misled(self.server)
+        if is_wrong or not self._is_open:
             pause_s = self._limits.backoff_first_s * (1 << min(self._failures, 16))
             self._dial_again_s = self._loop.time() + min(pause_s, self._limits.backoff_max_s)
             self._failures += 1
@@ -117,9 +122,8 @@ class PeerConnection:
         return outcomes
 
     async def _connect_and_talk(self) -> None:
-        stream = await self._open(self.server)
+        stream = await self._dialer.open(self.server)
         self._is_open = True
-        self._failures = 0
         self._used_s = self._loop.time()
         try:
             async with asyncio.TaskGroup() as group:
@@ -153,6 +157,7 @@ class PeerConnection:
             if not data:
                 raise ClosedByPeerError
             for outcome in self._asking.feed(data):
+                self._failures = 0  # it is who was meant, as far as it says
                 self._deliver(outcome)
             if self._queue:
                 self._wake.set()

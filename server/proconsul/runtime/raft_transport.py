@@ -103,9 +103,9 @@ class _Lanes:
         source: SnapshotSource,
         limits: TransportLimits,
     ) -> None:
-        self.entries = PeerConnection(server, dialer.open, deliver, limits.entries)
-        self.heartbeats = PeerConnection(server, dialer.open, deliver, limits.heartbeats)
-        self.votes = PeerConnection(server, dialer.open, deliver, limits.votes)
+        self.entries = PeerConnection(server, dialer, deliver, limits.entries)
+        self.heartbeats = PeerConnection(server, dialer, deliver, limits.heartbeats)
+        self.votes = PeerConnection(server, dialer, deliver, limits.votes)
         self.snapshots = SnapshotSender(server, dialer.open, deliver, source, limits.snapshot_s)
 
     def all(self) -> tuple[PeerConnection | SnapshotSender, ...]:

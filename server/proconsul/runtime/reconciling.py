@@ -12,6 +12,7 @@ from dataclasses import replace
 from proconsul.endpoints.context import Context
 from proconsul.errors import ProconsulError
 from proconsul.fsm.commands import MessageType
+from proconsul.leader.bootstrap import rpc_address
 from proconsul.leader.catalog_node import as_member, due, forgotten, registration
 from proconsul.leader.pool import LanMember, Pool, PoolMember, ServerMember
 from proconsul.leader.reconcile import Refused, Step, next_step, strangers
@@ -52,6 +53,7 @@ class Reconciling:
         self._changed = asyncio.Event()
         self._names: set[str] = set()  # of members that changed
         self._told: set[Refused] = set()
+        self._silent: dict[str, str] = {}  # servers that do not say of which cluster they are: why
 
     def pool_changed(self, name: str) -> None:
         """That member came, went, or moved."""
@@ -71,6 +73,7 @@ class Reconciling:
     async def run(self) -> None:
         """From the beginning of the leadership until cancelled at its end."""
         self._told.clear()
+        self._silent.clear()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_catalog())
             tasks.create_task(self._keep_servers())
@@ -121,10 +124,20 @@ class Reconciling:
 
     async def _ask(self, server: ServerMember) -> list[str] | None:
         try:
-            return await self._raft_peers(server)
+            peers = await self._raft_peers(server)
         except ProconsulError as failure:
-            log.debug("%s does not tell its raft peers: %s", server.node, failure)
+            if self._silent.get(server.node) != (why := str(failure)):
+                self._silent[server.node] = why
+                log.info(
+                    "a server is not added until it says of which cluster it is: node=%s "
+                    'address=%s error="%s"',
+                    server.node,
+                    rpc_address(server),
+                    why,
+                )
             return None
+        self._silent.pop(server.node, None)
+        return peers
 
     def _tell(self, refused: Refused) -> None:
         if refused not in self._told:

@@ -1,7 +1,7 @@
 """`retry_join`: when it has worked, when it counts as failed, and when it is given up.
 
-In Consul's words (agent/retry_join.go). Introductions go out every second anyway; an attempt is
-what `retry_interval` and `retry_max` count. Our own address counts, as there.
+In Consul's words (agent/retry_join.go). A server that has to found a cluster joins every second; an
+attempt is what `retry_interval` and `retry_max` count. Our own address counts, as there.
 """
 
 from collections.abc import Collection, Sequence

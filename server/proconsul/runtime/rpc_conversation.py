@@ -31,6 +31,10 @@ from proconsul.wire.msgpack import MsgpackError
 Serve = Callable[[str, Any], Awaitable[Any]]
 """Of (method, request struct): the reply. Raises ProconsulError."""
 
+# Further calls that are taken in while a blocking query waits; beyond it nobody watches whether
+# the client has gone, and the query ends with its own time.
+OUT_OF_TURN_BYTES_MAX = 256 * 1024
+
 log = logger("rpc")
 
 
@@ -154,20 +158,23 @@ class Conversations:
 async def _while_wanted(stream: ByteStream, reader: CallReader, work: Awaitable[Any]) -> Any:
     """The result of `work`, which is given up when the stream ends."""
     working = asyncio.ensure_future(work)
-    reading = asyncio.ensure_future(stream.read())
+    leaving = asyncio.ensure_future(_has_gone(stream, reader))
     try:
-        await asyncio.wait({working, reading}, return_when=asyncio.FIRST_COMPLETED)
-        if reading.done():
-            # A client that speaks out of turn is not watched any further.
-            data = reading.result()
-            if not data and not working.done():
-                raise _ClientGoneError
-            reader.feed(data)
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done() and leaving.result():
+            raise _ClientGoneError
         return await working
     finally:
-        reading.cancel()
+        leaving.cancel()
         working.cancel()
-        await asyncio.wait({working, reading})
-        for task in (working, reading):
-            if not task.cancelled():
-                task.exception()  # seen
+        await asyncio.wait({working, leaving})
+
+
+async def _has_gone(stream: ByteStream, reader: CallReader) -> bool:
+    """Whether the stream has ended; False for a client that says too much to be watched."""
+    while reader.pending_bytes < OUT_OF_TURN_BYTES_MAX:
+        data = await stream.read()
+        if not data:
+            return True
+        reader.feed(data)
+    return False

@@ -71,3 +71,8 @@ class ServerDialer:
             return stream
         self._lookup.unreachable()
         raise UnreachableError(f"failed to dial {server.id}: {'; '.join(tried) or 'no address'}")
+
+    def misled(self, server: Server) -> None:
+        """Another server answers where that one was dialled: look for it, as if nobody did."""
+        self._answered.pop(server.id, None)
+        self._lookup.unreachable()

@@ -16,7 +16,7 @@ COUNT_EVERY_S = 10.0
 COUNT_SHARE = 1 / 500  # of all time, at most, that counting may take
 
 EVERY_COUNTER = (
-    *("client.rpc", "client.rpc.failed", "rpc.query", "rpc.request", "rpc.request_error"),
+    *("client.rpc", "rpc.query", "rpc.request", "rpc.request_error"),
     *("raft.apply", "raft.state.leader", "raft.state.follower", "raft.verify_leader"),
 )
 

@@ -6,7 +6,8 @@ answers where a server should be, whoever answers at the join addresses, resolve
 who it is.
 
 An address at which another server is known to live is left out: raft's messages name nobody whom
-they are meant for.
+they are meant for. Who answered counts for more than what gossip says: two servers may have each
+other's address before anybody has missed them.
 """
 
 import asyncio
@@ -67,6 +68,7 @@ class Whereabouts:
             if one.status is Status.ALIVE and one.server.node_id != server_id
         }
         found = [address for address, at in reversed(self._found.items()) if at == server_id]
+        taken -= set(found)
         taken |= {address for address, at in self._found.items() if at != server_id}
         places = dict.fromkeys((*found, *own, stored_address))
         return [address for address in places if address not in taken]

@@ -29,6 +29,10 @@ class WireError(ValueError):
     """A decoded value does not fit the struct it should fill; str() names the field."""
 
 
+class ConsulWordsError(WireError):
+    """A value is refused in Consul's own words: they stand alone, whatever it stood in."""
+
+
 class GoStruct(msgspec.Struct, frozen=True, kw_only=True, rename=golang.go_name):
     """Base of all structs that cross the wire; immutable, so that rows can be shared."""
 
@@ -69,6 +73,8 @@ def from_wire(struct_type: type[S], value: Builtins) -> S:
     decoder = _decoders.get(struct_type) or _compile_decoder(struct_type)
     try:
         made: S = decoder(value)
+    except ConsulWordsError:
+        raise
     except (TypeError, AttributeError, ValueError) as failure:
         raise WireError(f"{struct_type.__name__}: {failure}") from failure
     return made

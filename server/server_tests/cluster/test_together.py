@@ -203,8 +203,10 @@ def test_a_server_that_lost_its_disk_is_replaced_by_itself(cluster: LoopbackClus
 
 def test_who_leaves_is_no_member_any_more_until_it_comes_back(cluster: LoopbackCluster) -> None:
     leaving = cluster.leader()
+    said_before = len(leaving.log.read_text())
     assert leaving.ask("PUT", "/v1/agent/leave").status == 200
     assert leaving.wait() == 0
+    assert "[ERROR]" not in leaving.log.read_text()[said_before:]
     cluster.until(lambda: len(cluster.leader().servers()) == 2, "two members")
     assert leaving.name not in {server["Node"] for server in cluster.leader().servers()}
     cluster.until(

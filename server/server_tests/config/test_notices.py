@@ -33,3 +33,19 @@ def test_who_turns_a_listener_off_gets_just_that() -> None:
     assert warnings_about(["ports", "ports.dns", "ports.grpc"], PORTS) == [
         'config key "ports.dns" does nothing yet'
     ]
+
+
+def test_what_works_is_not_said_to_do_nothing() -> None:
+    working = [
+        *("encrypt", "encrypt_verify_incoming", "encrypt_verify_outgoing", "gossip_lan"),
+        *("verify_incoming", "verify_outgoing", "verify_server_hostname"),
+        *("limits.rpc_rate", "limits.rpc_max_burst", "disable_remote_exec"),
+        *("acl.tokens.agent", "acl.tokens.default", "retry_join", "reconnect_timeout"),
+    ]
+    assert set(working) <= paths(ROOT)
+    assert warnings_about(working, PORTS) == []
+
+
+def test_what_does_not_work_is_said_to_do_nothing() -> None:
+    idle = ["ports.dns", "enable_debug", "retry_join_wan", "disable_host_node_id", "ae_interval"]
+    assert len(warnings_about(idle, PORTS)) == len(idle)

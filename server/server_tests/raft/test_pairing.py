@@ -26,7 +26,14 @@ from proconsul.raft.messages import (
     Token,
     VoteReply,
 )
-from proconsul.raft.pairing import REPLY_BYTES_MAX, Answering, Asking, PreVotes, Signature
+from proconsul.raft.pairing import (
+    REPLY_BYTES_MAX,
+    Answering,
+    Asking,
+    PreVotes,
+    Signature,
+    WrongServerError,
+)
 
 ME = Peer(ServerId("me"), ServerAddress("me:8300"))
 LONG_S = 10.0
@@ -157,7 +164,7 @@ def test_a_signed_reply_is_the_same_reply_with_the_name_of_who_answers(request_:
 def test_what_another_server_says_at_that_address_does_not_count() -> None:
     connection = asking(append(1))
     other = Signature(Peer(ServerId("other"), ServerAddress("them:8300")))
-    with pytest.raises(CodecError, match="in place of"):
+    with pytest.raises(WrongServerError, match="in place of"):
         list(connection.feed(other.sign(codec.encode_reply(answer_to(append(1))))))
     assert connection.end(closed_by_peer=False) == [Lost(token=Token(1))]
 

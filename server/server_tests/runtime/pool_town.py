@@ -146,6 +146,7 @@ class TownLan:
         cuts = self.here.cuts
         is_cut = {(self.me.node, other.node), (other.node, self.me.node)} <= cuts
         is_there = any(resident.me == other for resident in self.here.residents)
+        is_there = is_there or other.node in self.here.alive
         return Status.ALIVE if is_there and not is_cut else Status.FAILED
 
     async def join_one(self, host: str, port: int) -> str:
@@ -167,6 +168,7 @@ class Town:
     cuts: set[tuple[str, str]] = field(default_factory=set)  # who does not reach whom
     residents: list[Resident] = field(default_factory=list)
     objection: str = ""  # against founding a cluster, of all
+    alive: set[str] = field(default_factory=set)  # names that gossip takes for alive, come what may
 
     async def resolve(self, host: str) -> list[str]:
         """What a name server knows."""

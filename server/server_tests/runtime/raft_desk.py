@@ -18,7 +18,7 @@ from proconsul.raft.messages import (
 )
 from proconsul.runtime.raft_snapshot_sending import SnapshotBody
 from proconsul.runtime.raft_transport import LIMITS, RaftTransport, TransportLimits, raft_dial
-from proconsul.runtime.server_lookup import StoredAddresses
+from proconsul.runtime.server_lookup import ServerLookup, StoredAddresses
 from server_tests.loopback import address
 
 HOST = address(119)
@@ -51,14 +51,14 @@ class Snapshots:
 class RaftDesk:
     """The transport and its port."""
 
-    def __init__(self, limits: TransportLimits) -> None:
+    def __init__(self, limits: TransportLimits, lookup: ServerLookup) -> None:
         self.inbox: asyncio.Queue[Message] = asyncio.Queue()
         self.gone: list[LeaderGone] = []
         self.snapshots = Snapshots()
         self.port = 0
         self.transport = RaftTransport(
             me=ME,
-            lookup=StoredAddresses(),
+            lookup=lookup,
             dial=raft_dial(lambda: None),
             deliver=self.take,
             source=self.snapshots,
@@ -96,10 +96,13 @@ class RaftDesk:
 
 @asynccontextmanager
 async def raft_desk(
-    limits: TransportLimits = LIMITS, host: str = HOST, port: int = 0
+    limits: TransportLimits = LIMITS,
+    host: str = HOST,
+    port: int = 0,
+    lookup: ServerLookup | None = None,
 ) -> AsyncIterator[RaftDesk]:
     """One at work."""
-    desk = RaftDesk(limits)
+    desk = RaftDesk(limits, lookup or StoredAddresses())
     listener = await asyncio.start_server(desk.serve, host, port)
     desk.port = listener.sockets[0].getsockname()[1]
     try:

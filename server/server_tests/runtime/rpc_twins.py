@@ -26,13 +26,11 @@ INDEX_FIELDS = frozenset({"CreateIndex", "ModifyIndex", "PrimaryModifyIndex", "I
 UNORDERED = frozenset({"UpstreamIDConfigs", "Services", "Tags"})
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-# What a codec or a parser says in its own words. A kind of entries that is not known is read by
-# no codec, and yet our text begins with what was to be read.
+# What a codec or a parser says in its own words.
 _OWN_WORDS = tuple(
     (re.compile(pattern, re.DOTALL), replacement)
     for pattern, replacement in (
         (r"(?<=index )\d+", "<index>"),
-        (r"^ConfigEntryRequest: (?=invalid config entry kind)", ""),
         (r"^(codec\.decoder|reflect|\w+(Request|Query)): .*", "<cannot be read>"),
         (r"(?<=Failed to create boolean expression evaluator: ).*", "<parser>"),
     )

@@ -126,7 +126,7 @@ def test_a_port_that_is_taken_is_refused_with_what_to_do() -> None:
     taken.close()
     assert refused.value.strerror == (
         f"listen tcp {HOST}:{port}: bind: address already in use. Another process has that port "
-        f"(`ss -ltnp sport = :{port}` names it): stop it, or choose another port for gossip"
+        f"(`ss -ltnp sport = :{port}` names it)"
     )
 
 

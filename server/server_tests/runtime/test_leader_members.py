@@ -1,6 +1,7 @@
 """The leader and the other servers: catalog, membership, health, on a virtual clock."""
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -58,7 +59,14 @@ async def test_a_leader_tells_all_members_that_it_leads() -> None:
         assert one.events.told == [("consul:new-leader", b"s1")]
 
 
-async def test_a_server_that_does_not_say_of_which_cluster_it_is_waits_until_it_does() -> None:
+async def test_a_server_that_does_not_say_of_which_cluster_it_is_waits_until_it_does(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    waits = (
+        "a server is not added until it says of which cluster it is: node=s2 "
+        'address=127.0.0.2:8300 error="no answer"'
+    )
     async with leader() as one:
         node = one.life.driver.node
         one.life.driver.connect(Silence(), Silence())
@@ -66,6 +74,7 @@ async def test_a_server_that_does_not_say_of_which_cluster_it_is_waits_until_it_
         one.know(*one.pool.known, PoolMember(OTHER, Status.ALIVE, 0.0))
         await asyncio.sleep(5)
         assert len(node.configuration.servers) == 1
+        assert caplog.messages.count(waits) == 1  # it was asked each second
         one.raft_peers.silent = False
         await asyncio.sleep(2)
         assert [server.id for server in node.configuration.servers] == [ME.id, OTHER.node_id]

@@ -1,6 +1,7 @@
 """Events from the pool: users' are kept, a new leader is heeded, all else is let be."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -28,6 +29,21 @@ def test_a_users_event_is_kept_with_its_time() -> None:
     assert [(one.name, one.payload, one.lamport_time) for one in events.all()] == [
         ("deploy", b"go", 7)
     ]
+
+
+def test_what_consul_exec_tells_is_no_event_and_is_not_obeyed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    events = UserEvents()
+    desk = PoolEvents(events, "n1", lambda: None)
+    rexec = replace(FIRED, name="_rexec")
+    desk.hear(heard("consul:event:_rexec", to_gossip(replace(rexec, node_filter="n2"))))
+    assert caplog.text == ""  # others are meant
+    desk.hear(heard("consul:event:_rexec", to_gossip(rexec)))
+    assert f"ignoring remote exec event, disabled: event_id={FIRED.id}" in caplog.text
+    desk.hear(heard("consul:event:_rexec2", to_gossip(replace(FIRED, name="_rexec2"))))
+    assert [one.name for one in events.all()] == ["_rexec2"]
 
 
 def test_a_new_leader_is_heeded() -> None:

@@ -12,6 +12,7 @@ from proconsul.raft.messages import (
     InstallReply,
     InstallSnapshot,
     Lost,
+    Peer,
     PreVote,
     PreVoteReply,
     Request,
@@ -23,6 +24,7 @@ from proconsul.raft.messages import (
     Term,
     Token,
 )
+from proconsul.raft.pairing import Signature
 from server_tests.runtime.raft_desk import HOST, ME, RaftDesk, raft_desk
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -128,6 +130,51 @@ async def test_a_heartbeat_passes_entries_that_the_server_is_slow_to_take() -> N
             AppendReply(token=Token(token), term=Term(3), accepted=True) for token in (2, 1)
         ]
         assert await hear(desk, 2) == accepted
+
+
+def who_signs(server_id: str) -> Talk:
+    """Takes all, and says in each reply who it is."""
+    sign = Signature(Peer(ServerId(server_id), ServerAddress(f"{HOST}:8300"))).sign
+    reply = AppendReply(token=Token(0), term=Term(3), accepted=True)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        unpacker = codec.unpacker(1 << 20)
+        while data := await reader.read(1 << 16):
+            unpacker.feed(data)
+            for body in unpacker:
+                if isinstance(body, dict):
+                    writer.write(sign(codec.encode_reply(reply)))
+
+    return talk
+
+
+class Rumours:
+    """A look-up whose first idea is wrong, and which finds out when it is told."""
+
+    def __init__(self, first: str, found: str) -> None:
+        self._known = [first]
+        self._found = found
+
+    async def addresses(self, server_id: ServerId, stored_address: ServerAddress) -> list[str]:
+        return self._known
+
+    def unreachable(self) -> None:
+        # The wrong one stays among them: it is up to who dials not to prefer it.
+        self._known = [self._found, *self._known]
+
+
+async def test_a_server_in_whose_place_another_answers_is_looked_for_elsewhere() -> None:
+    async with peer(who_signs("other")) as wrong, peer(who_signs("them")) as right:
+        lookup = Rumours(wrong.address, right.address)
+        async with raft_desk(lookup=lookup) as desk:
+            ask(desk, wrong, empty(1), empty(2))
+            assert await hear(desk, 2) == lost(1, 2)
+            ask(desk, wrong, empty(3))  # in the pause: it is as if nobody had answered
+            assert await hear(desk, 1) == lost(3)
+            await asyncio.sleep(1)
+            ask(desk, wrong, empty(4))
+            accepted = AppendReply(token=Token(4), term=Term(3), accepted=True)
+            assert await hear(desk, 1) == [accepted]
 
 
 def old_server(connections: list[list[int]]) -> Talk:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import pytest
@@ -11,12 +11,15 @@ import pytest
 from proconsul.endpoints.context import Log
 from proconsul.endpoints.table import METHODS
 from proconsul.errors import NoLeaderError, ProconsulError
+from proconsul.fsm.commands import MessageType
+from proconsul.model.acl_requests import ACLTokenListRequest
+from proconsul.model.federation_state import FederationState, FederationStateRequest
 from proconsul.model.kv import DirEntry, KeyRequest, KVSRequest
 from proconsul.runtime.rpc_client import ClientLimits, RemoteError, RpcClient, RpcTransportError
 from proconsul.runtime.rpc_forwarding import Forwarder
 from proconsul.runtime.waiting import WaitingRoom
 from proconsul.store.state import State
-from server_tests.endpoints.site import Site, World, open_site
+from server_tests.endpoints.site import FACTS, Site, World, open_site
 from server_tests.runtime.rpc_site import HOST, RpcSite, Serve, rpc_site
 
 GET_A = KeyRequest(datacenter="dc1", key="a")
@@ -105,6 +108,29 @@ async def test_the_leaders_refusal_comes_back_in_its_words() -> None:
         nameless = KVSRequest(datacenter="dc1", op="set")
         failure = await error_of(follower.forwarder.call("KVS.Apply", nameless))
         assert str(failure) == "rpc error making call: Must provide key"
+
+
+async def test_what_is_switched_off_here_says_so_at_once_whoever_leads() -> None:
+    async with follower_of("") as follower:
+        began_s = asyncio.get_running_loop().time()
+        listing = ACLTokenListRequest(datacenter="mars")
+        failure = await error_of(follower.forwarder.call("ACL.TokenList", listing))
+        assert str(failure) == "ACL support disabled"
+        assert asyncio.get_running_loop().time() == began_s
+        follower.site.context.facts = replace(FACTS, acl_enabled=True)
+        failure = await error_of(follower.forwarder.call("ACL.TokenList", listing))
+        assert str(failure) != "ACL support disabled"
+
+
+async def test_what_is_written_in_the_primary_datacenter_only_goes_there() -> None:
+    async with rpc_site() as leader, follower_of(leader.address) as follower:
+        state = FederationState(datacenter="dc1")
+        request = FederationStateRequest(datacenter="mars", op="upsert", state=state)
+        assert await follower.forwarder.call("FederationState.Apply", request) is True
+        follower.site.context.facts = replace(FACTS, primary_datacenter="dc0")
+        failure = await error_of(follower.forwarder.call("FederationState.Apply", request))
+        assert str(failure) == "No path to datacenter"
+        assert leader.site.log.proposed == [MessageType.FEDERATION_STATE]
 
 
 async def test_without_a_leader_a_call_is_held_and_then_refused() -> None:

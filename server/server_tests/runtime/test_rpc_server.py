@@ -254,6 +254,40 @@ async def test_a_client_that_speaks_while_its_query_blocks_is_answered_in_order(
         assert data.index(b"\xa3Seq\x01") < data.index(b"\xa3Seq\x02")
 
 
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_a_blocking_query_ends_with_a_client_that_has_more_to_ask(how: str) -> None:
+    async with rpc_site() as port:
+        client = await port.connect(b"\x00")
+        client.writer.write(encode_call(Call(1, "KVS.Get", encode_value(BLOCKING))))
+        await settle()
+        client.writer.write(encode_call(Call(2, "Status.Ping", b"\x80")))
+        await settle()
+        assert port.site.context.telemetry.blocking_queries == 1
+        client.close() if how == "close" else client.reset()
+        await settle()
+        assert port.site.context.telemetry.blocking_queries == 0
+        assert port.server.connection_count == 0
+
+
+async def test_what_is_said_while_a_query_blocks_is_taken_in_up_to_a_limit() -> None:
+    async with rpc_site() as port:
+        client = await port.connect(b"\x00")
+        client.writer.write(encode_call(Call(1, "KVS.Get", encode_value(BLOCKING))))
+        await settle()
+        pings = b"".join(encode_call(Call(n, "Status.Ping", b"\x80")) for n in range(2, 20_002))
+        client.writer.write(pings)
+        sending = asyncio.ensure_future(client.writer.drain())
+        await settle()
+        assert port.site.context.telemetry.blocking_queries == 1
+        port.site.log.index = 200
+        await port.site.call("KVS.Apply", SET_A)
+        answers = bytearray()
+        while answers.count(b"Status.Ping") < 20_000:
+            answers += (data := await client.reader.read(1 << 20))
+            assert data
+        await sending
+
+
 async def test_a_write_is_seen_through_when_its_client_goes_away() -> None:
     begun, goes_on, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
 

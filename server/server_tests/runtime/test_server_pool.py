@@ -122,6 +122,28 @@ async def test_whoever_has_taken_the_old_address_is_not_mistaken_for_who_was_the
         assert await where(a, b) == []
 
 
+async def test_who_exchanged_addresses_is_found_while_gossip_believes_the_old_ones() -> None:
+    async with town() as here:
+        here.names["servers"] = [address(122), address(123), address(124)]
+        joins = joining(retry=["servers"])
+        a = await here.settle("a", joins=joins, address=address(122))
+        port = a.me.rpc_port
+        b = await here.settle("b", address=address(123), port=port)
+        c = await here.settle("c", address=address(124), port=port)
+        a.pool.start()
+        await until(lambda: a.sees("a", "b", "c"))
+        await here.end(b)
+        await here.end(c)
+        new_b = await here.settle("b", address=address(124), port=port)
+        new_c = await here.settle("c", address=address(123), port=port)
+        here.alive |= {b.me.node, c.me.node}  # nobody has noticed that they were gone
+        assert a.sees("a", "b", "c")
+        assert await where(a, b) == [b.address]
+        a.pool.unreachable()
+        assert await where(a, b) == [new_b.address]
+        assert await where(a, c) == [new_c.address]
+
+
 # ---------------------------------------------------------------- founding
 
 

@@ -7,6 +7,7 @@ import pytest
 from proconsul.wire import msgpack
 from proconsul.wire.golang import ZERO_TIME, Duration, Float32, Time
 from proconsul.wire.gostruct import (
+    ConsulWordsError,
     GoStruct,
     WireError,
     decode,
@@ -155,3 +156,22 @@ def test_a_blob_is_one_string_inside_its_owner() -> None:
     stands_as_blob(Blob, lambda blob: blob.text.encode(), lambda data: Blob(text=data.decode()))
     packed = encode(Owner(blob=Blob(text="b")))
     assert msgpack.unpack(packed) == {"Blob": "b"}
+
+
+def test_what_consul_has_words_for_is_refused_in_just_these() -> None:
+    class Kinded(GoStruct, frozen=True, kw_only=True):
+        kind: str = ""
+
+    class Holder(GoStruct, frozen=True, kw_only=True):
+        held: list[Kinded] | None = None
+
+    def read(data: bytes) -> Kinded:
+        if data == b"zork":
+            raise ConsulWordsError("invalid kind: zork")
+        raise WireError("no kind")
+
+    stands_as_blob(Kinded, lambda value: value.kind.encode(), read)
+    with pytest.raises(WireError, match=r"^invalid kind: zork$"):
+        decode(Holder, encode(Holder(held=[Kinded(kind="zork")])))
+    with pytest.raises(WireError, match=r"^Holder: Kinded: no kind$"):
+        decode(Holder, encode(Holder(held=[Kinded(kind="other")])))
