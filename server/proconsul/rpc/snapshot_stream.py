@@ -7,7 +7,8 @@ struct and, for a save that went well, the archive, and the server's close.
 from enum import IntEnum
 from typing import Generic, TypeVar
 
-from proconsul.rpc.value_reader import ValueReader, decode_value
+from proconsul.rpc.value_reader import ValueReader
+from proconsul.wire import gostruct
 from proconsul.wire.golang import Duration
 from proconsul.wire.gostruct import GoStruct
 
@@ -58,4 +59,4 @@ class HeadReader(Generic[S]):
         head = self._values.next_value(HEAD_BYTES_MAX)
         if head is None:
             return None
-        return decode_value(self._form, head), self._values.rest()
+        return gostruct.decode(self._form, head), self._values.rest()
