@@ -10,6 +10,7 @@ from proconsul.gossip import serf_codec
 from proconsul.gossip.journal import Journal
 from proconsul.gossip.lamport import Clock
 from proconsul.gossip.member_table import MemberTable
+from proconsul.gossip.merging import SLICE_ROWS, Merging, Moment
 from proconsul.gossip.serf_broadcasts import SerfBroadcasts
 from proconsul.gossip.serf_messages import Join, Leave, State
 
@@ -49,16 +50,21 @@ class Announcements:
             self._clock.take()
             self.say_joined(now_s)
 
-    def merge(self, state: State, now_s: float) -> None:
-        """Take what another knows; nothing of it is told to others."""
+    def merge(self, state: State, moment: Moment) -> Merging:
+        """Take what another knows, by slices; nothing of it is told to others."""
         # The other's clock has not been used yet, so the time before it is the last one.
         self._clock.witness(max(state.ltime - 1, 0))
         left = dict.fromkeys(state.left_members)
-        for name in left:
-            self._hear_left(name, state.status_ltimes.get(name, 0), now_s)
-        for name, ltime in state.status_ltimes.items():
+        for count, name in enumerate(left, start=1):
+            self._hear_left(name, state.status_ltimes.get(name, 0), moment.now_s)
+            if count % SLICE_ROWS == 0:
+                yield
+        for count, (name, ltime) in enumerate(state.status_ltimes.items(), start=1):
             if name not in left:
-                self._hear_status(name, ltime, now_s)
+                self._hear_status(name, ltime, moment.now_s)
+            if count % SLICE_ROWS == 0:
+                yield
+        return None
 
     def _hear_left(self, name: str, ltime: int, now_s: float) -> None:
         """Another takes this member for one that left, by an intent of that time."""

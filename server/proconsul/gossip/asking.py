@@ -23,7 +23,6 @@ Ended = Callable[[QueryEnded], None]
 @dataclass(slots=True)
 class _Open:
     token: int
-    id: int
     asked: int
     wants_ack: bool
     until_s: float
@@ -42,7 +41,8 @@ class Asking:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._open: dict[int, _Open] = {}  # by Lamport time: we have one query a time
+        # By Lamport time and id: of one time there may be several where the clock began anew.
+        self._open: dict[tuple[int, int], _Open] = {}
         self.next_s = math.inf  # not later than the first ends
 
     def check_room(self) -> None:
@@ -53,26 +53,20 @@ class Asking:
     def open(self, query: Query, *, token: int, asked: int, until_s: float, ended: Ended) -> None:
         """This one was sent when so many were alive."""
         wants_ack = bool(query.flags & QueryFlag.ACK)
-        self._open[query.ltime] = _Open(token, query.id, asked, wants_ack, until_s, ended)
+        self._open[query.ltime, query.id] = _Open(token, asked, wants_ack, until_s, ended)
         self.next_s = min(self.next_s, until_s)
 
     def is_ours(self, ltime: int, id_: int) -> bool:
         """Whether it is one of the open ones."""
-        asked = self._open.get(ltime)
-        return asked is not None and asked.id == id_
+        return (ltime, id_) in self._open
 
     def answered(self, response: QueryResponse) -> None:
         """An answer or an acknowledgement came."""
-        asked = self._open.get(response.ltime)
+        asked = self._open.get((response.ltime, response.id))
         if asked is None:
             self._journal.warning(
                 f"reply for non-running query (LTime: {response.ltime}, ID: {response.id}) "
                 f"From: {response.sender}"
-            )
-            return
-        if asked.id != response.id:
-            self._journal.warning(
-                f"query reply ID mismatch (Local: {asked.id}, Response: {response.id})"
             )
             return
         if asked.ended is not None:
@@ -104,9 +98,9 @@ class Asking:
         """End those whose time is over."""
         if now_s < self.next_s:
             return
-        over = [ltime for ltime, asked in self._open.items() if asked.until_s <= now_s]
-        for ltime in over:
-            self._end(self._open.pop(ltime))
+        over = [key for key, asked in self._open.items() if asked.until_s <= now_s]
+        for key in over:
+            self._end(self._open.pop(key))
         self.next_s = min((asked.until_s for asked in self._open.values()), default=math.inf)
 
     def _end(self, asked: _Open) -> None:

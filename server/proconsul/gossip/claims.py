@@ -21,6 +21,7 @@ from proconsul.gossip.delegate import Delegate, Node
 from proconsul.gossip.journal import Journal
 from proconsul.gossip.members import VSN_BYTES, Member, Members
 from proconsul.gossip.messages import Alive, Dead, NodeState, Suspect
+from proconsul.gossip.repeats import Repeats
 from proconsul.gossip.settings import GossipSettings
 from proconsul.gossip.suspicion import Suspicion
 
@@ -56,6 +57,7 @@ class Claims:
         self._journal = journal
         self._settings = settings
         self._claim_bytes_max = claim_bytes_max
+        self._repeats = Repeats()
         self._suspects: dict[str, Member] = {}  # and some that were
         self._is_full = False
         self._leave_ticket: int | None = None
@@ -87,7 +89,7 @@ class Claims:
             return
         data = packets.encode(claim)
         node = _node(claim)
-        if self._is_flawed(claim, data) or self._is_refused(node):
+        if self._is_flawed(claim, data, now_s) or self._is_refused(node, now_s):
             return
         if member is None:
             if self._has_room(claim.node):
@@ -97,7 +99,7 @@ class Claims:
         elif not moves or self._may_move(member, node, now_s):
             self._replace(member, claim, data, now_s)
 
-    def _is_flawed(self, claim: Alive, data: bytes) -> bool:
+    def _is_flawed(self, claim: Alive, data: bytes, now_s: float) -> bool:
         """Whether it says what nobody may be told."""
         if len(claim.vsn) != VSN_BYTES:
             flaw = "Vsn is not present"
@@ -110,14 +112,15 @@ class Claims:
             flaw = "it fits in no packet"
         else:
             return False
-        self._journal.warning(
-            f"ignoring alive message for '{claim.node}' ({claim.address}) because {flaw}"
-        )
+        if self._repeats.is_due(now_s, claim.node, flaw):
+            self._journal.warning(
+                f"ignoring alive message for '{claim.node}' ({claim.address}) because {flaw}"
+            )
         return True
 
-    def _is_refused(self, node: Node) -> bool:
+    def _is_refused(self, node: Node, now_s: float) -> bool:
         refusal = self._delegate.refuse_alive(node)
-        if refusal is not None:
+        if refusal is not None and self._repeats.is_due(now_s, node.name, refusal):
             self._journal.warning(f"ignoring alive message for '{node.name}': {refusal}")
         return refusal is not None
 
@@ -155,6 +158,8 @@ class Claims:
         return False
 
     def _conflict(self, member: Member, other: Node, now_s: float) -> None:
+        if not self._repeats.is_due(now_s, member.name, str(other.address)):
+            return
         self._journal.error(
             f"Conflicting address for {member.name}. Mine: {member.address} "
             f"Theirs: {other.address} Old state: {member.state.value}"
@@ -234,7 +239,7 @@ class Claims:
             claim.incarnation < own.incarnation
             or (claim.incarnation == own.incarnation and node == own.node)
         )
-        if self.is_leaving or is_old or self._is_flawed(claim, packets.encode(claim)):
+        if self.is_leaving or is_old or self._is_flawed(claim, packets.encode(claim), now_s):
             return
         if own.address != claim.address:
             self._conflict(own, node, now_s)

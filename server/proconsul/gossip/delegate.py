@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from proconsul.gossip.address import Address
+from proconsul.gossip.merging import Merging, Moment
 from proconsul.gossip.messages import NodeState
 
 
@@ -33,8 +34,8 @@ class Delegate(Protocol):
     def local_state(self, *, join: bool) -> bytes:
         """Our part of a full exchange."""
 
-    def merge_remote_state(self, state: bytes, now_s: float, *, join: bool) -> None:
-        """The other's part of one."""
+    def merge_remote_state(self, state: bytes, moment: Moment, *, join: bool) -> Merging:
+        """The other's part of one, by slices."""
 
     def ack_payload(self) -> bytes:
         """What an acknowledgement of a direct ping by packet carries."""
@@ -45,8 +46,8 @@ class Delegate(Protocol):
     def refuse_alive(self, node: Node) -> str | None:
         """Why a node must not be a member, or None; asked for every alive message."""
 
-    def refuse_merge(self, nodes: list[Node]) -> str | None:
-        """Why a join with all of these must fail as a whole, or None."""
+    def refuse_merge(self, nodes: list[Node]) -> Merging:
+        """Why a join with all of these must fail as a whole, or None; judged by slices."""
 
     def joined(self, node: Node, now_s: float) -> None:
         """A node is alive that was not known, or was dead or left."""

@@ -7,6 +7,9 @@ What came is judged as a whole first: whether all versions agree, and at a join 
 delegate takes all of them. Then each row is a claim among others (claims.py). That somebody is
 dead is not believed at once: it is suspect, so that it can refute
 (wire/gossip/gossip.md sections 5 and 6.3).
+
+All of this is done by slices (merging.py). What is heard between two of them is judged like any
+claim by its incarnation, so that it does not matter which came first.
 """
 
 import math
@@ -18,6 +21,7 @@ from proconsul.gossip.delegate import Delegate, Node
 from proconsul.gossip.dials import Dials
 from proconsul.gossip.journal import Journal
 from proconsul.gossip.members import VSN_BYTES, Members
+from proconsul.gossip.merging import Ended, Merges, Merging, Moment, slices
 from proconsul.gossip.messages import (
     Alive,
     Dead,
@@ -86,17 +90,20 @@ class Exchanges:
         self._journal = journal
         self._settings = settings
         self._on_join = on_join
+        self._merges = Merges()
         self._is_syncing = False
 
     def join(self, address: Address, node: str) -> int:
         """Begin one with who is at this address. The token, which `on_join` gets."""
         token = 0
 
-        def ended(message: StreamMessage | None, failure: str, now_s: float) -> None:
-            problem = self._took(message, failure, now_s, join=True)
+        def merged(problem: str | None, now_s: float) -> None:
             if problem is not None:
                 self._journal.debug(f"Failed to join {address}: {problem}")
             self._on_join(token, problem, now_s)
+
+        def ended(message: StreamMessage | None, failure: str, now_s: float) -> None:
+            self._take(message, failure, merged, now_s, join=True)
 
         self._journal.debug(f"Initiating push/pull sync with: {node} {address}")
         patience_s = self._settings.tcp_timeout_s
@@ -112,71 +119,108 @@ class Exchanges:
             return
         node = picked[0].node
 
-        def ended(message: StreamMessage | None, failure: str, now_s: float) -> None:
+        def merged(problem: str | None, now_s: float) -> None:
             self._is_syncing = False
-            problem = self._took(message, failure, now_s, join=False)
             if problem is not None:
                 self._journal.error(f"Push/Pull with {node.name} failed: {problem}")
+
+        def ended(message: StreamMessage | None, failure: str, now_s: float) -> None:
+            self._take(message, failure, merged, now_s, join=False)
 
         self._is_syncing = True
         self._journal.debug(f"Initiating push/pull sync with: {node.name} {node.address}")
         patience_s = self._settings.tcp_timeout_s
         self._dials.dial(node.address, self.state(join=False), patience_s, ended)
 
-    def _took(
-        self, message: StreamMessage | None, failure: str, now_s: float, *, join: bool
-    ) -> str | None:
+    def _take(
+        self,
+        message: StreamMessage | None,
+        failure: str,
+        merged: Ended,
+        now_s: float,
+        *,
+        join: bool,
+    ) -> None:
         match message:
-            case None:
-                return failure
-            case Refusal():
-                return f"remote error: {message.text}"
             case PushPull():
-                return self.merge(message, now_s, join=join)
+                self._begin(message, merged, now_s, join=join)
+            case None:
+                merged(failure, now_s)
+            case Refusal():
+                merged(f"remote error: {message.text}", now_s)
             case _:
-                return f"received {type(message).__name__}, expected PushPull"
+                merged(f"received {type(message).__name__}, expected PushPull", now_s)
 
     def state(self, *, join: bool) -> PushPull:
         """All that we know."""
         return PushPull(
             join=join,
-            nodes=tuple(
-                PushedNode(
-                    name=member.name,
-                    address=member.address,
-                    meta=member.node.meta,
-                    incarnation=member.incarnation,
-                    state=member.state,
-                    vsn=member.node.vsn,
-                )
-                for member in self._members
-            ),
+            nodes=tuple(member.row() for member in self._members),
             user_state=self._delegate.local_state(join=join),
         )
 
-    def merge(self, message: PushPull, now_s: float, *, join: bool) -> str | None:
-        """Take in what another knows; or why nothing of it is taken."""
-        problem = self._incompatible(message.nodes)
-        if problem is None and join:
-            problem = self._delegate.refuse_merge([self._node(row) for row in message.nodes])
+    # ---------------------------------------------------------------- what others know
+
+    @property
+    def is_merging(self) -> bool:
+        """Whether `go_on` has something to do."""
+        return self._merges.is_under_way
+
+    def go_on(self, now_s: float) -> None:
+        """Take in the next slice of what another knows."""
+        self._merges.go_on(now_s)
+
+    def absorb(self, message: PushPull, now_s: float) -> None:
+        """Somebody began an exchange with us, and knows this."""
+
+        def merged(problem: str | None, now_s: float) -> None:
+            if problem is not None:
+                self._journal.error(f"Failed push/pull merge: {problem}")
+
+        if self._merges.has_room:
+            self._begin(message, merged, now_s, join=message.join)
+        else:
+            merged("too many states are being taken in at once", now_s)
+
+    def _begin(self, message: PushPull, merged: Ended, now_s: float, *, join: bool) -> None:
+        self._merges.begin(lambda moment: self._merge(message, moment, join=join), merged, now_s)
+
+    def _merge(self, message: PushPull, moment: Moment, *, join: bool) -> Merging:
+        problem = yield from self._judge(message.nodes, join=join)
         if problem is not None:
             return problem
-        for row in message.nodes:
-            self._claim(row, now_s)
+        for part in slices(message.nodes):
+            for row in part:
+                self._claim(row, moment.now_s)
+            if len(message.nodes) > len(part):
+                yield
         if message.user_state:
-            self._delegate.merge_remote_state(message.user_state, now_s, join=join)
+            yield from self._delegate.merge_remote_state(message.user_state, moment, join=join)
         return None
 
-    def _incompatible(self, rows: tuple[PushedNode, ...]) -> str | None:
-        everybody = [(row.name, row.vsn if len(row.vsn) == VSN_BYTES else _NO_VSN) for row in rows]
-        alive = [
-            row.vsn for row in rows if row.state == NodeState.ALIVE and len(row.vsn) == VSN_BYTES
-        ]
+    def _judge(self, rows: tuple[PushedNode, ...], *, join: bool) -> Merging:
+        """Why nothing of it may be taken, or None."""
+        alive: set[bytes] = set()
+        everybody: dict[bytes, str] = {}  # of each version one that speaks it
+        nodes: list[Node] = []
+        for part in slices(rows):
+            for row in part:
+                vsn = row.vsn if len(row.vsn) == VSN_BYTES else _NO_VSN
+                everybody.setdefault(vsn, row.name)
+                if row.state == NodeState.ALIVE and vsn is row.vsn:
+                    alive.add(vsn)
+            if join:
+                nodes += map(self._node, part)
+            if len(rows) > len(part):
+                yield
         for member in self._members:
-            everybody.append((member.name, member.node.vsn))
+            everybody.setdefault(member.node.vsn, member.name)
             if member.state is NodeState.ALIVE:
-                alive.append(member.node.vsn)
-        return incompatible(alive, everybody)
+                alive.add(member.node.vsn)
+        problem = incompatible(alive, ((name, vsn) for vsn, name in everybody.items()))
+        if problem is None and join:
+            problem = yield from self._delegate.refuse_merge(nodes)
+        return problem
 
     def _claim(self, row: PushedNode, now_s: float) -> None:
         match row.state:

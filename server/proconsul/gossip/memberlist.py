@@ -294,17 +294,28 @@ class Memberlist:
         return data
 
     def absorb(self, message: StreamMessage, now_s: float) -> None:
-        """Take in what came by an accepted stream, after the answer was written."""
+        """Take in what came by an accepted stream, after the answer was written.
+
+        Of what is large only the beginning: see `is_merging`.
+        """
         self._called(now_s)
         match message:
             case PushPull():
-                problem = self._exchanges.merge(message, now_s, join=message.join)
-                if problem is not None:
-                    self._journal.error(f"Failed push/pull merge: {problem}")
+                self._exchanges.absorb(message, now_s)
             case User() if message.body:
                 self._delegate.deliver(message.body, now_s)
             case _:
                 pass
+
+    @property
+    def is_merging(self) -> bool:
+        """Whether a state is taken in, and `go_on` wanted soon; not without other calls between."""
+        return self._exchanges.is_merging
+
+    def go_on(self, now_s: float) -> None:
+        """Take in the next slice of a state."""
+        self._called(now_s)
+        self._exchanges.go_on(now_s)
 
     # ---------------------------------------------------------------- this member
 
@@ -337,14 +348,6 @@ class Memberlist:
     def alive_count(self) -> int:
         """How many are alive or suspect, this one too (unless it left)."""
         return self._members.present
-
-    def listed_count(self) -> int:
-        """How many `nodes()` has; retransmissions are counted by it, Serf's too."""
-        return len(self._members)
-
-    def queued_count(self) -> int:
-        """How many claims are still to be told."""
-        return len(self._queue)
 
     def health_score(self) -> int:
         """How unwell this member finds itself (Lifeguard): 0 is healthy, 7 the worst."""

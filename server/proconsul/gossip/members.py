@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from proconsul.gossip.address import Address
 from proconsul.gossip.delegate import Node
-from proconsul.gossip.messages import NodeState
+from proconsul.gossip.messages import NodeState, PushedNode
 from proconsul.gossip.suspicion import Suspicion
 
 VSN_BYTES = 6
@@ -28,6 +28,7 @@ class Member:
     incarnation: int
     changed_s: float  # since when it has this state
     suspicion: Suspicion | None = None  # if it is suspect
+    _row: PushedNode | None = None  # as it stands in full exchanges, once it was asked for
 
     @property
     def name(self) -> str:
@@ -48,6 +49,25 @@ class Member:
     def is_gone(self) -> bool:
         """Dead, or left."""
         return self.node.state >= NodeState.DEAD
+
+    def row(self) -> PushedNode:
+        """What is told of it in a full exchange. All are told each time, and few have changed."""
+        if self._row is None:
+            self._row = PushedNode(
+                name=self.name,
+                address=self.address,
+                meta=self.node.meta,
+                incarnation=self.incarnation,
+                state=self.state,
+                vsn=self.node.vsn,
+            )
+        return self._row
+
+    def change(self, node: Node, incarnation: int) -> None:
+        """It is so; see `Members.change`."""
+        self.node = node
+        self.incarnation = incarnation
+        self._row = None
 
     def understands(self, version: int) -> bool:
         """Whether its newest version of memberlist's protocol is this one or newer."""
@@ -105,8 +125,7 @@ class Members:
             member.changed_s = now_s
         if node.state is not NodeState.SUSPECT:
             member.suspicion = None
-        member.node = node
-        member.incarnation = incarnation
+        member.change(node, incarnation)
 
     def change_state(
         self, member: Member, state: NodeState, incarnation: int, now_s: float

@@ -81,7 +81,6 @@ class Queries:
 
     def take(self, query: Query, now_s: float) -> bool:
         """A query came. Whether others are to be told."""
-        self._clock.witness(query.ltime)
         if not self._is_new(query):
             return False
         self._journal.count("serf.queries")
@@ -90,6 +89,13 @@ class Queries:
         return not query.flags & QueryFlag.NO_BROADCAST
 
     def _is_new(self, query: Query) -> bool:
+        place = query.ltime % len(self._slots)
+        slot = self._slots[place]
+        if slot is not None and slot.ltime == query.ltime and query.id in slot.ids:
+            return False  # its time is noted; a clock that began anew must not begin again
+        self._clock.witness(query.ltime)
+        if self._clock.time < self._min_ltime:
+            self._min_ltime = 0  # the clock began anew
         if query.ltime < self._min_ltime:
             return False
         if query.ltime < self._clock.time - len(self._slots):
@@ -98,12 +104,10 @@ class Queries:
                 f"(current: {self._clock.time})"
             )
             return False
-        place = query.ltime % len(self._slots)
-        slot = self._slots[place]
         if slot is None or slot.ltime != query.ltime:
             slot = self._slots[place] = _Slot(query.ltime)
         # One that cannot be remembered must not be told to others: it would go round for ever.
-        if query.id in slot.ids or len(slot.ids) >= SLOT_QUERIES_MAX:
+        if len(slot.ids) >= SLOT_QUERIES_MAX:
             return False
         slot.ids.add(query.id)
         return True

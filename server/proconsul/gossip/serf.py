@@ -130,8 +130,20 @@ class Serf:
         return self._parts.memberlist.answer(message, now_s)
 
     def absorb(self, message: StreamMessage, now_s: float) -> None:
-        """Take in what came by an accepted stream, after the answer was written."""
+        """Take in what came by an accepted stream, after the answer was written.
+
+        Of what is large only the beginning: see `is_merging`.
+        """
         self._parts.memberlist.absorb(message, now_s)
+
+    @property
+    def is_merging(self) -> bool:
+        """Whether a state is taken in, and `go_on` wanted soon; not without other calls between."""
+        return self._parts.memberlist.is_merging
+
+    def go_on(self, now_s: float) -> None:
+        """Take in the next slice of a state."""
+        self._parts.memberlist.go_on(now_s)
 
     def take_effects(self) -> list[Effect]:
         """What is to be done, in order; each is given once."""

@@ -213,14 +213,6 @@ def decode(data: bytes) -> SerfMessage:
     return reader(fields.read_fields(body))
 
 
-def decode_conflict(data: bytes) -> ConflictResponse | None:
-    """What encode_conflict wrote; None: the sender knows no such member. Raises PacketError."""
-    if not data or data[0] != Kind.CONFLICT_RESPONSE:
-        raise PacketError("no answer to a name conflict")
-    value, _ = fields.unpack(memoryview(data)[1:])
-    return None if value is None else _read_member(fields.fields_of(value))
-
-
 def _ltime(body: Fields, name: bytes = b"LTime") -> int:
     return fields.unsigned(body.get(name), UINT64_MAX)
 
@@ -314,20 +306,6 @@ def _read_key_response(body: Fields) -> KeyResponse:
         message=fields.text(body.get(b"Message")),
         keys=fields.texts(body.get(b"Keys")),
         primary_key=fields.text(body.get(b"PrimaryKey")),
-    )
-
-
-def _read_member(body: Fields) -> ConflictResponse:
-    def version(name: bytes) -> int:
-        return fields.unsigned(body.get(name), UINT8_MAX)
-
-    return ConflictResponse(
-        name=fields.text(body.get(b"Name")),
-        address=_address(body, b"Addr"),
-        tags=fields.text_map(body.get(b"Tags")),
-        status=fields.signed(body.get(b"Status")),
-        protocol=(version(b"ProtocolMin"), version(b"ProtocolMax"), version(b"ProtocolCur")),
-        delegate=(version(b"DelegateMin"), version(b"DelegateMax"), version(b"DelegateCur")),
     )
 
 

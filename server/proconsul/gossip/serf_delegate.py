@@ -19,6 +19,7 @@ from proconsul.gossip.joining import Joins
 from proconsul.gossip.journal import Journal
 from proconsul.gossip.lamport import Clock
 from proconsul.gossip.member_table import MemberTable, pool_member
+from proconsul.gossip.merging import Merging, Moment, slices
 from proconsul.gossip.messages import NodeState
 from proconsul.gossip.queries import Queries
 from proconsul.gossip.serf_broadcasts import SerfBroadcasts
@@ -38,9 +39,11 @@ from proconsul.gossip.user_events import UserEvents
 # More than an event of the largest size (user_events.py) takes; whole states come another way.
 BODY_BYTES_MAX = 16 * 1024
 
-# The tags of a member are asked for several times when it joins. Metas are not longer than a
-# packet, so these take some 10 MiB at most.
+# The tags of a member are asked for several times when it joins. These take some 10 MiB at most.
 DECODED_MAX = 4096
+# Nobody sends more than META_BYTES_MAX (tags.py), but a row of a full exchange can hold a hundred
+# times as much, which would take a thousand times as much when it is decoded.
+TAGS_BYTES_MAX = 2048
 
 
 class SerfDelegate:
@@ -143,22 +146,23 @@ class SerfDelegate:
             )
         )
 
-    def merge_remote_state(self, state: bytes, now_s: float, *, join: bool) -> None:
+    def merge_remote_state(self, state: bytes, moment: Moment, *, join: bool) -> Merging:
         """Take in what the other knows of them."""
         try:
             found = serf_codec.decode(state)
         except GossipError as error:
             self._journal.error(f"Failed to decode remote state: {error}")
-            return
+            return None
         if not isinstance(found, State):
             self._journal.error(f"Remote state has bad type: {type(found).__name__}")
-            return
+            return None
         self._event_clock.witness(max(found.event_ltime - 1, 0))
         self._query_clock.witness(max(found.query_ltime - 1, 0))
-        self._announcements.merge(found, now_s)
+        yield from self._announcements.merge(found, moment)
         if join and self._joins.ignores_events:
             self._events.ignore_before(found.event_ltime)
-        self._events.merge(found.events)
+        yield from self._events.merge(found.events)
+        return None
 
     # ---------------------------------------------------------------- coordinates
 
@@ -188,9 +192,14 @@ class SerfDelegate:
         """Ask our user."""
         return self._admission.refuse_member(self._candidate(node))
 
-    def refuse_merge(self, nodes: list[Node]) -> str | None:
+    def refuse_merge(self, nodes: list[Node]) -> Merging:
         """Ask our user."""
-        return self._admission.refuse_join([self._candidate(node) for node in nodes])
+        candidates: list[PoolMember] = []
+        for part in slices(nodes):
+            candidates += map(self._candidate, part)
+            if len(nodes) > len(part):
+                yield
+        return self._admission.refuse_join(candidates)
 
     def _candidate(self, node: Node) -> PoolMember:
         status = MemberStatus.LEFT if node.state is NodeState.LEFT else MemberStatus.NONE
@@ -223,6 +232,9 @@ class SerfDelegate:
 
     def _tags(self, node: Node) -> dict[str, str]:
         """Nobody changes these: they are given to all who ask for the same bytes."""
+        if len(node.meta) > TAGS_BYTES_MAX:
+            self._journal.error(f"Failed to decode tags: {len(node.meta)} bytes are too many")
+            return {}
         tags = self._decoded.get(node.meta)
         if tags is None:
             try:

@@ -68,8 +68,8 @@ class SerfParts:
         self.tags = dict(tags)
         self.meta = tags_to_meta(self.tags)
         self.clock = Clock(kept.clock)
-        self.event_clock = Clock(kept.event_clock)
-        self.query_clock = Clock(kept.query_clock)
+        self.event_clock = Clock(kept.event_clock, begins_anew=True)
+        self.query_clock = Clock(kept.query_clock, begins_anew=True)
         self.ledger = Ledger(
             kept, self.effects, lambda: self.clock.time, rejoins=settings.rejoin_after_leave
         )

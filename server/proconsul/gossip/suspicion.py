@@ -9,6 +9,8 @@ import math
 
 from proconsul.gossip.settings import GossipSettings
 
+ACCUSER_CHARS_MAX = 512  # by which accusers are told apart: an endless name is not kept as a whole
+
 
 class Suspicion:
     """Of one member, in one incarnation."""
@@ -24,7 +26,7 @@ class Suspicion:
         # Without us and the accused there may be too few for so many to agree.
         self.confirmations_wanted = wanted if 0 < wanted <= listed - 2 else 0
         self.confirmations = 0
-        self._accusers = {accuser}
+        self._accusers = {accuser[:ACCUSER_CHARS_MAX]}
         self._since_s = heard_s
 
     @property
@@ -40,6 +42,7 @@ class Suspicion:
 
         So no more accusers are remembered than can count.
         """
+        accuser = accuser[:ACCUSER_CHARS_MAX]
         if self.confirmations >= self.confirmations_wanted or accuser in self._accusers:
             return False
         self._accusers.add(accuser)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from proconsul.gossip.journal import Journal
 from proconsul.gossip.lamport import Clock
+from proconsul.gossip.merging import SLICE_ROWS, Merging
 from proconsul.gossip.serf_messages import EventRow, EventSlot, UserEvent
 
 EVENT_BYTES_MAX = 9 * 1024  # Serf's: name and payload together, whatever is configured
@@ -54,7 +55,11 @@ class UserEvents:
 
     def take(self, event: UserEvent) -> bool:
         """An event came. Whether it is new, so that others are to be told."""
+        if self._is_known(event):
+            return False  # its time is noted; a clock that began anew must not begin again
         self._clock.witness(event.ltime)
+        if self._clock.time < self._min_ltime:
+            self._min_ltime = 0  # the clock began anew
         if event.ltime < self._min_ltime:
             return False
         if event.ltime < self._clock.time - len(self._slots):
@@ -64,14 +69,19 @@ class UserEvents:
             )
             return False
         slot = self._slot(event.ltime)
-        row = (event.name, event.payload)
-        if row in slot.rows or not self._has_room(slot, event):
+        if not self._has_room(slot, event):
             return False
-        slot.rows[row] = None
+        slot.rows[event.name, event.payload] = None
         slot.size_bytes += _size_bytes(event)
         self._journal.count("serf.events")
         self._heard(event)
         return True
+
+    def _is_known(self, event: UserEvent) -> bool:
+        slot = self._slots[event.ltime % len(self._slots)]
+        if slot is None or slot.ltime != event.ltime:
+            return False
+        return (event.name, event.payload) in slot.rows
 
     def _slot(self, ltime: int) -> _Slot:
         place = ltime % len(self._slots)
@@ -104,8 +114,9 @@ class UserEvents:
             for slot in self._slots
         )
 
-    def merge(self, slots: Iterable[EventSlot | None]) -> None:
-        """Take the ring of another."""
+    def merge(self, slots: Iterable[EventSlot | None]) -> Merging:
+        """Take the ring of another, by slices."""
+        count = 0
         for slot in slots:
             if slot is None:
                 continue
@@ -113,6 +124,11 @@ class UserEvents:
                 self.take(
                     UserEvent(ltime=slot.ltime, name=row.name, payload=row.payload, coalesce=False)
                 )
+            count += len(slot.events)
+            if count >= SLICE_ROWS:
+                count = 0
+                yield
+        return None
 
 
 def _size_bytes(event: UserEvent) -> int:

@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from proconsul.rpc.value_reader import ValueReader, decode_value
+from proconsul.rpc.value_reader import ValueReader
 from proconsul.wire import gostruct, msgpack
 from proconsul.wire.gostruct import GoStruct, WireError
-from proconsul.wire.msgpack import MsgpackError
 
 EMPTY_BODY = b"\x80"
 HEADER_BYTES_MAX = 4096
@@ -81,7 +80,7 @@ class CallReader:
             header = self._values.next_value(HEADER_BYTES_MAX)
             if header is None:
                 return None
-            self._header = decode_value(RequestHeader, header)
+            self._header = gostruct.decode(RequestHeader, header)
         body = self._values.next_value(self._body_bytes_max)
         if body is None:
             return None
@@ -108,7 +107,7 @@ class ReplyReader:
             header = self._values.next_value(self._body_bytes_max)
             if header is None:
                 return None
-            self._header = decode_value(ResponseHeader, header)
+            self._header = gostruct.decode(ResponseHeader, header)
         body = self._values.next_value(self._body_bytes_max)
         if body is None:
             return None
@@ -150,7 +149,7 @@ def _to_wire(value: Any) -> Any:
 
 def decode_request(form: type[GoStruct] | None, body: bytes) -> GoStruct | None:
     """The arguments of a method that wants `form`. Raises MsgpackError or WireError."""
-    return None if form is None else decode_value(form, body)
+    return None if form is None else gostruct.decode(form, body)
 
 
 def decode_reply(form: Any, body: bytes) -> Any:
@@ -160,10 +159,7 @@ def decode_reply(form: Any, body: bytes) -> Any:
     """
     if form is None or form is type(None):
         return None
-    try:
-        return _from_wire(form, msgpack.unpack(body))
-    except TypeError as failure:  # a map whose key is a map
-        raise MsgpackError(f"not msgpack that Go would read: {failure}") from failure
+    return _from_wire(form, msgpack.unpack(body))
 
 
 def _from_wire(form: Any, value: Any) -> Any:

@@ -10,7 +10,8 @@ from typing import Generic, TypeVar
 
 from msgspec import field
 
-from proconsul.rpc.value_reader import ValueReader, decode_value
+from proconsul.rpc.value_reader import ValueReader
+from proconsul.wire import gostruct
 from proconsul.wire.golang import Duration
 from proconsul.wire.gostruct import GoStruct
 
@@ -85,4 +86,4 @@ class HeadReader(Generic[S]):
         head = self._values.next_value(HEAD_BYTES_MAX)
         if head is None:
             return None
-        return decode_value(self._form, head), self._values.rest()
+        return gostruct.decode(self._form, head), self._values.rest()

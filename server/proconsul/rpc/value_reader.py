@@ -4,27 +4,13 @@ A value is only measured while it comes in; nothing is built from it before it i
 its limit, so that a peer cannot make us hold more than the bytes it has sent.
 """
 
-from typing import TypeVar
-
 import msgpack
 
-from proconsul.wire import gostruct
-from proconsul.wire.gostruct import GoStruct
 from proconsul.wire.msgpack import MsgpackError
-
-S = TypeVar("S", bound=GoStruct)
 
 
 class ValueTooLargeError(MsgpackError):
     """A value goes on beyond its limit."""
-
-
-def decode_value(form: type[S], value: bytes) -> S:
-    """The struct in one value. Raises MsgpackError or WireError."""
-    try:
-        return gostruct.decode(form, value)
-    except TypeError as failure:  # a map whose key is a map
-        raise MsgpackError(f"not msgpack that Go would read: {failure}") from failure
 
 
 class ValueReader:

@@ -3,8 +3,9 @@
 Everything here runs on one loop, in one thread (gossip_driver.py says which, and why). A turn of
 it is short, whoever sends how much: datagrams are heard for a few milliseconds, then streams,
 timers and calls have their turn. What has come is heard before the clock strikes, for it may be
-the answer that somebody is about to be blamed for. (One step cannot be cut: to take in the whole
-state of another takes a fifth of a second for 5000 members, a second for 20 000.)
+the answer that somebody is about to be blamed for. The whole state of another is taken in by
+slices (gossip/merging.py), one a turn. For 10 000 members that are all new the longest step takes
+some 20 ms; to take them in at once took 0.7 s.
 
 An exception while a message of others is taken in is a mistake of ours. It is logged and the
 message dropped: the same message may be on its way to all servers, and must not end them all.
@@ -106,6 +107,7 @@ class GossipEngine:
         self._clock_s = math.inf  # when it strikes
         self._strike_after: int | None = None  # it has struck: when so many datagrams were taken
         self._is_hearing = False
+        self._is_merging = False
         self._end: asyncio.Future[None] = self._loop.create_future()
 
     async def run(self) -> None:
@@ -228,6 +230,13 @@ class GossipEngine:
         self._take_in(partial(self._serf.absorb, message, self._now()))
         self._settle()
 
+    def _go_on_merging(self) -> None:
+        """One slice; then all else has its turn."""
+        self._is_merging = False
+        if not self._end.done():
+            self._take_in(partial(self._serf.go_on, self._now()))
+            self._settle()
+
     # ---------------------------------------------------------------- the clock
 
     def _set_clock(self) -> None:
@@ -260,6 +269,9 @@ class GossipEngine:
         self._do_effects()
         self._hand_over()
         self._set_clock()
+        if self._serf.is_merging and not self._is_merging:
+            self._is_merging = True
+            self._loop.call_soon(self._go_on_merging)
 
     def _do_effects(self) -> None:
         while effects := self._serf.take_effects():

@@ -13,7 +13,9 @@ import asyncio
 import os
 import socket
 import traceback
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Protocol
 
 from proconsul.gossip.address import Address, address_of
@@ -25,12 +27,15 @@ from proconsul.runtime.gossip_sockets import Complain, socket_address
 from proconsul.runtime.rpc_streams import SocketStream, open_on
 
 ACCEPTED_MAX = 128  # at once; memberlist's number, for push/pulls
-ARRIVING_BYTES_MAX = 64 * 1024 * 1024  # of all streams whose message is not whole; a state has 5 MB
+# Of all streams whose message is not whole, or waits until its answer is taken; a state has 5 MB.
+ARRIVING_BYTES_MAX = 64 * 1024 * 1024
 AT_ONCE_BYTES = 4096  # the compressed states of about twenty members: some milliseconds of work
 DECODERS = 2  # threads; nobody's large message keeps all others waiting
 ACCEPTS_A_TURN_MAX = 16  # of the loop
 ACCEPT_PAUSE_S = 0.1  # after an accept that failed: out of file descriptors, mostly
 CLOSE_S = 1.0  # for a peer to take the last of what was written
+
+Arriving = Callable[[int], None]  # so many bytes more have come by a stream
 
 
 class Conversation(Protocol):
@@ -120,7 +125,7 @@ class Streams:
             self._admit(connected, address_of(address[0], address[1]))
 
     def _admit(self, connected: socket.socket, source: Address) -> None:
-        if len(self._tasks) >= ACCEPTED_MAX:
+        if self.accepted_count >= ACCEPTED_MAX:
             connected.close()
             if not self._is_full:
                 text = f"memberlist: {ACCEPTED_MAX} streams are open, others are closed"
@@ -159,8 +164,14 @@ class Streams:
             await stream.closed(CLOSE_S)
 
     async def _answer(self, stream: SocketStream, source: Address) -> None:
+        with self._arriving() as arriving:
+            await self._answer_what_arrives(stream, source, arriving)
+
+    async def _answer_what_arrives(
+        self, stream: SocketStream, source: Address, arriving: Arriving
+    ) -> None:
         try:
-            message = await self._read(stream, is_answer=False)
+            message = await self._read(stream, arriving, is_answer=False)
         except (PacketError, _TooMuchError) as failure:
             self._complain(Level.ERROR, f"memberlist: failed to receive: {failure} from={source}")
             if not isinstance(failure, LabelError):
@@ -186,7 +197,8 @@ class Streams:
                 await stream.write(wanted.data)
                 answer: StreamMessage | None = None
                 if wanted.wants_answer:
-                    answer = await self._read(stream, is_answer=True)
+                    with self._arriving() as arriving:
+                        answer = await self._read(stream, arriving, is_answer=True)
                     if answer is None:
                         return None, "EOF"
             stream.close()
@@ -205,7 +217,9 @@ class Streams:
 
     # ---------------------------------------------------------------- both
 
-    async def _read(self, stream: SocketStream, *, is_answer: bool) -> StreamMessage | None:
+    async def _read(
+        self, stream: SocketStream, arriving: Arriving, *, is_answer: bool
+    ) -> StreamMessage | None:
         """One message; None if the stream ends before. Raises PacketError, _TooMuchError."""
         reader = self._conversation.stream_reader(is_answer=is_answer)
         come_bytes = 0
@@ -213,7 +227,7 @@ class Streams:
         try:
             while message is None and (data := await stream.read()):
                 come_bytes += len(data)
-                self._reserve(len(data))
+                arriving(len(data))
                 if come_bytes <= AT_ONCE_BYTES:
                     message = reader.feed(data)
                 else:
@@ -225,14 +239,24 @@ class Streams:
                 Level.ERROR, f"memberlist: a stream could not be read: {traceback.format_exc()}"
             )
             raise PacketError("the message cannot be read") from mistake
-        finally:
-            self._arriving_bytes -= come_bytes
         return message
 
-    def _reserve(self, size_bytes: int) -> None:
-        self._arriving_bytes += size_bytes
-        if self._arriving_bytes > ARRIVING_BYTES_MAX:
-            raise _TooMuchError("too much is arriving at once")
+    @contextmanager
+    def _arriving(self) -> Iterator[Arriving]:
+        """What came by one stream is held for as long. Raises _TooMuchError for too much."""
+        held_bytes = 0
+
+        def arrived(size_bytes: int) -> None:
+            nonlocal held_bytes
+            held_bytes += size_bytes
+            self._arriving_bytes += size_bytes
+            if self._arriving_bytes > ARRIVING_BYTES_MAX:
+                raise _TooMuchError("too much is arriving at once")
+
+        try:
+            yield arrived
+        finally:
+            self._arriving_bytes -= held_bytes
 
 
 async def _dial(to: Address) -> SocketStream:

@@ -6,6 +6,7 @@ leader/catalog_node.py.
 """
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
@@ -23,6 +24,7 @@ from proconsul.runtime.raft_driver import RaftDriver
 
 RETRY_S = 1.0  # after a change of raft's members that could not be made
 ALL_EVERY_S = 60.0
+LOOKED_AT_MAX = 256  # members at a time, a millisecond or two; the loop has other things to do
 
 log = logger("leader")
 
@@ -174,8 +176,11 @@ class Reconciling:
 
     async def _write_due(self, agents: Iterable[LanMember]) -> None:
         """Of these. What cannot be written now waits until all are looked at."""
-        for command in due(self._context.state.read(), self._me, agents):
-            await self._try_to_write(command)
+        rest = iter(agents)
+        while some := list(itertools.islice(rest, LOOKED_AT_MAX)):
+            for command in due(self._context.state.read(), self._me, some):
+                await self._try_to_write(command)
+            await asyncio.sleep(0)
 
     async def _write_forgotten(self, among: set[str] | None) -> None:
         """Take out who is no member any more; of these names, or of all."""

@@ -196,11 +196,6 @@ class _Proposed:
         return list(seen)
 
 
-def read_chain_entries(txn: ReadTransaction, service: str) -> ChainEntries:
-    """The stored entries that the chain of a service may lead to."""
-    return _Proposed(txn, "", "", None).chain_entries(service)
-
-
 def protocol_of_service(txn: ReadTransaction, service: str) -> str:
     """The protocol of a service by its own defaults or the global ones."""
     proposed = _Proposed(txn, "", "", None)

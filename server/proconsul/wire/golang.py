@@ -173,12 +173,6 @@ def time_parts(time: Time) -> tuple[int, int, int]:
     return seconds - _UNIX_TO_YEAR_1_S, nanoseconds, zone
 
 
-def time_to_unix_ns(time: Time) -> int:
-    """Nanoseconds since 1970; negative before (the zero time is far before)."""
-    seconds, nanoseconds, _ = time_parts(time)
-    return seconds * SECOND + nanoseconds
-
-
 def format_rfc3339(time: Time) -> str:
     """Write as Go's JSON does: RFC 3339 with nanoseconds, trailing zeros cut.
 

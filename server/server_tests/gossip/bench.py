@@ -11,6 +11,7 @@ from proconsul.gossip.delegate import Node
 from proconsul.gossip.effects import Count, Effect, Exchange, Level, Log, SendPacket
 from proconsul.gossip.framing import Framing
 from proconsul.gossip.memberlist import Memberlist
+from proconsul.gossip.merging import Merging, Moment
 from proconsul.gossip.messages import (
     Ack,
     Alive,
@@ -101,8 +102,10 @@ class Ears:
     def local_state(self, *, join: bool) -> bytes:
         return self.own_state
 
-    def merge_remote_state(self, state: bytes, now_s: float, *, join: bool) -> None:
+    def merge_remote_state(self, state: bytes, moment: Moment, *, join: bool) -> Merging:
         self.merged.append((state, join))
+        yield from ()
+        return None
 
     def ack_payload(self) -> bytes:
         return b"where we are"
@@ -113,8 +116,9 @@ class Ears:
     def refuse_alive(self, node: Node) -> str | None:
         return self.refused.get(node.name)
 
-    def refuse_merge(self, nodes: list[Node]) -> str | None:
+    def refuse_merge(self, nodes: list[Node]) -> Merging:
         self.asked_to_merge.append(nodes)
+        yield from ()
         return self.refuses_merge
 
     def joined(self, node: Node, now_s: float) -> None:
@@ -178,15 +182,15 @@ class Bench:
         self.ears.heard.clear()
 
     def end(self, exchange: Exchange, message: StreamMessage | None, failure: str = "") -> None:
-        """A dialled stream ends."""
+        """A dialled stream ends, and all that came is taken in."""
         self.us.exchange_done(exchange.token, message, failure, self.now_s)
-        self.settle()
+        self.merge_all()
 
     def accept(self, message: StreamMessage) -> StreamMessage | None:
         """Somebody dials us and says this."""
         data = self.us.answer(message, self.now_s)
         self.us.absorb(message, self.now_s)
-        self.settle()
+        self.merge_all()
         return None if data is None else self.framing.stream_reader(is_answer=True).feed(data)
 
     def push(self, *rows: PushedNode, join: bool = False, state: bytes = b"") -> PushPull:
@@ -194,6 +198,12 @@ class Bench:
         answer = self.accept(PushPull(join=join, nodes=rows, user_state=state))
         assert isinstance(answer, PushPull)
         return answer
+
+    def merge_all(self) -> None:
+        """Whatever was begun to be taken in is taken in."""
+        while self.us.is_merging:
+            self.us.go_on(self.now_s)
+        self.settle()
 
     # ---------------------------------------------------------------- time
 
@@ -213,9 +223,14 @@ class Bench:
 
     def tell_all(self) -> None:
         """Whatever is to be told is told, in no time; then all that went out is forgotten."""
-        while self.us.queued_count() or self.ears.to_tell:
-            self.hear(Ping(seq_no=1, node="us"), source=at(250))
+        while self.untold():
+            pass
         self.forget()
+
+    def untold(self) -> int:
+        """How much is still to be told: what rides with an answer, if all of it fits."""
+        self.hear(Ping(seq_no=1, node="us"), source=at(250))
+        return len(self.packets[-1][1]) - 1
 
     def forget(self) -> None:
         """Forget what went out."""

@@ -61,6 +61,7 @@ class Host:
     keys_file: tuple[str, ...] = ()
     log: list[str] = field(default_factory=list)
     strike: int = 0
+    is_merging: bool = False
 
     def of(self, kind: type[T]) -> list[T]:
         """What it heard of this kind."""
@@ -232,6 +233,9 @@ class SerfWorld:
                     host.keys_file = effect.keys
                 case _:
                     host.heard.append(effect)
+        if host.serf.is_merging and not host.is_merging:
+            host.is_merging = True
+            self.later(0.0, lambda: self._go_on(host))
         host.strike += 1
         strike = host.strike
         delay_s = max(host.serf.next_tick_s() - self.now_s, 0.0) + 1e-6
@@ -241,6 +245,10 @@ class SerfWorld:
         if host.is_up and strike == host.strike:
             host.serf.tick(self.now_s)
             self.settle(host)
+
+    def _go_on(self, host: Host) -> None:
+        host.is_merging = False
+        self._call(host, lambda: host.serf.go_on(self.now_s))
 
     def _call(self, host: Host, action: Callable[[], None]) -> None:
         if host.is_up:

@@ -77,6 +77,7 @@ class Station:
     log: list[tuple[float, str]] = field(default_factory=list)
     strike: int = 0  # the newest plan to call it
     has_joined: bool = False
+    is_merging: bool = False
 
 
 class World:
@@ -262,7 +263,14 @@ class World:
                     pass
                 case _:
                     raise AssertionError(effect)
+        if station.memberlist.is_merging and not station.is_merging:
+            station.is_merging = True
+            self.later(0.0, lambda: self._go_on(station))
         self._plan(station)
+
+    def _go_on(self, station: Station) -> None:
+        station.is_merging = False
+        self._call(station, lambda: station.memberlist.go_on(self.now_s))
 
     def _delay_s(self) -> float:
         return 0.0002 + self.die.random() * 0.002

@@ -9,6 +9,7 @@ from proconsul.gossip.effects import Effect, MemberStatus
 from proconsul.gossip.journal import Journal
 from proconsul.gossip.lamport import LTIME_MAX, Clock
 from proconsul.gossip.member_table import MemberTable, pool_member
+from proconsul.gossip.merging import SLICE_ROWS, Moment
 from proconsul.gossip.messages import NodeState
 from proconsul.gossip.serf_broadcasts import SerfBroadcasts
 from proconsul.gossip.serf_messages import Join, Leave, SerfMessage, State
@@ -60,6 +61,10 @@ class Desk:
     def add(self, name: str) -> None:
         node = Node(name=name, address=at(2), meta=b"", vsn=VSN, state=NodeState.ALIVE)
         self.table.joined(node, {}, NOW_S)
+
+    def merge(self, state: State) -> int:
+        """Take it in; after how many slices there were more."""
+        return len(list(self.ours.merge(state, Moment(NOW_S))))
 
     def status(self, name: str) -> MemberStatus | None:
         member = self.table.get(name)
@@ -135,9 +140,9 @@ def test_where_nobody_is_alive_nothing_is_told() -> None:
 def test_the_clock_follows_that_of_another() -> None:
     """Its clock is the time of its next message, which was not sent yet."""
     desk = Desk()
-    desk.ours.merge(state(10, {}), NOW_S)
+    desk.merge(state(10, {}))
     assert desk.clock.time == 10
-    desk.ours.merge(state(0, {}), NOW_S)
+    desk.merge(state(0, {}))
     assert desk.clock.time == 10
 
 
@@ -145,7 +150,7 @@ def test_what_another_knows_is_taken_and_not_told_on() -> None:
     desk = Desk()
     desk.add("y")
     desk.table.gone("y", NOW_S)
-    desk.ours.merge(state(10, {"x": 4, "y": 5, "z": 6, "w": 7}, "y", "z"), NOW_S)
+    desk.merge(state(10, {"x": 4, "y": 5, "z": 6, "w": 7}, "y", "z"))
     assert desk.status("x") is MemberStatus.ALIVE
     assert desk.status("y") is MemberStatus.LEFT
     assert desk.table.status_ltimes() == {"us": 0, "x": 4, "y": 5}
@@ -159,13 +164,13 @@ def test_what_another_knows_is_taken_and_not_told_on() -> None:
 def test_a_state_does_not_make_a_member_leave_that_joined_since() -> None:
     desk = Desk()
     desk.ours.heard(Join(ltime=9, node="x"), NOW_S)
-    desk.ours.merge(state(10, {"x": 7}, "x"), NOW_S)
+    desk.merge(state(10, {"x": 7}, "x"))
     assert desk.status("x") is MemberStatus.ALIVE
 
 
 def test_a_state_with_us_among_the_left_is_answered() -> None:
     desk = Desk()
-    desk.ours.merge(state(10, {"us": 8, "x": 4}, "us"), NOW_S)
+    desk.merge(state(10, {"us": 8, "x": 4}, "us"))
     (told,) = desk.told()
     assert told == Join(ltime=11, node="us")
     assert desk.status("us") is MemberStatus.ALIVE
@@ -174,10 +179,10 @@ def test_a_state_with_us_among_the_left_is_answered() -> None:
 def test_what_was_said_about_us_without_our_knowledge_is_answered() -> None:
     """We were away when somebody made us leave; all that shows of it is the time."""
     desk = Desk()
-    desk.ours.merge(state(10, {"us": 8}), NOW_S)
+    desk.merge(state(10, {"us": 8}))
     assert desk.told() == [Join(ltime=11, node="us")]
-    desk.ours.merge(state(12, {"us": 11}), NOW_S)
-    desk.ours.merge(state(12, {"us": 8}), NOW_S)
+    desk.merge(state(12, {"us": 11}))
+    desk.merge(state(12, {"us": 8}))
     assert desk.told() == [Join(ltime=11, node="us")], "nothing else is to be said"
 
 
@@ -193,7 +198,7 @@ def test_one_that_came_back_does_not_leave_because_another_has_not_heard() -> No
     desk.ours.heard(Leave(ltime=8, node="x"), NOW_S)
     desk.table.gone("x", NOW_S)
     desk.add("x")
-    desk.ours.merge(state(10, {"x": 8}, "x"), NOW_S)
+    desk.merge(state(10, {"x": 8}, "x"))
     assert desk.status("x") is MemberStatus.ALIVE
     assert desk.table.status_ltime("x") == 8
     assert desk.clock.time == 10
@@ -201,16 +206,16 @@ def test_one_that_came_back_does_not_leave_because_another_has_not_heard() -> No
 
 def test_the_clock_passes_all_that_is_said_of_who_left() -> None:
     desk = Desk()
-    desk.ours.merge(state(1, {"x": 8}, "x"), NOW_S)
+    desk.merge(state(1, {"x": 8}, "x"))
     assert desk.clock.time == 9
 
 
 def test_one_that_failed_here_and_left_elsewhere_has_left() -> None:
     """We knew the time of its leave from another exchange, but not that it was one."""
     desk = Desk()
-    desk.ours.merge(state(10, {"x": 8}), NOW_S)
+    desk.merge(state(10, {"x": 8}))
     desk.table.gone("x", NOW_S)
-    desk.ours.merge(state(10, {"x": 8}, "x"), NOW_S)
+    desk.merge(state(10, {"x": 8}, "x"))
     assert desk.status("x") is MemberStatus.LEFT
 
 
@@ -219,7 +224,7 @@ def test_exchanges_between_those_that_know_the_same_do_not_move_the_clock() -> N
     desk.ours.heard(Leave(ltime=8, node="x"), NOW_S)
     desk.table.gone("x", NOW_S)
     for _ in range(5):
-        desk.ours.merge(state(9, {"x": 8}, "x"), NOW_S)
+        desk.merge(state(9, {"x": 8}, "x"))
     assert desk.clock.time == 9
 
 
@@ -227,7 +232,14 @@ def test_at_the_end_of_time_states_can_still_be_merged() -> None:
     desk = Desk()
     everything = state(LTIME_MAX, {"x": LTIME_MAX, "us": LTIME_MAX}, "x", "us")
     for _ in range(3):
-        desk.ours.merge(everything, NOW_S)
+        desk.merge(everything)
     assert desk.told() == [Join(ltime=LTIME_MAX, node="us")], "there is no later time"
     assert desk.clock.time == LTIME_MAX
     assert desk.table.status_ltimes() == {"us": LTIME_MAX, "x": LTIME_MAX}
+
+
+def test_what_another_knows_of_many_is_taken_in_by_slices() -> None:
+    desk = Desk()
+    names = [f"n{number}" for number in range(2 * SLICE_ROWS)]
+    assert desk.merge(state(9, dict.fromkeys(names[: SLICE_ROWS - 1], 5))) == 0
+    assert desk.merge(state(9, dict.fromkeys(names, 6), *names)) == 4

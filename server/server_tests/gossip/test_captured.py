@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from proconsul.gossip import fields, lzw, packets, serf_codec, streams, tags
+from proconsul.gossip import fields, packets, serf_codec, streams, tags
 from proconsul.gossip.failure import PacketError
 from proconsul.gossip.framing import CHECKSUM_BYTES, Framing
 from proconsul.gossip.keyring import NONCE_BYTES, Keyring
@@ -14,6 +14,8 @@ from proconsul.gossip.serf_messages import Query, QueryResponse, Relay
 from proconsul.gossip.settings import GossipSettings
 from proconsul.gossip.streams import FRAME_HEAD_BYTES
 from server_tests.gossip.captured import GO, SOUND, Capture, capture
+from server_tests.gossip.conflict_answers import decode_conflict
+from server_tests.gossip.lzw_codes import compress
 
 every_capture = pytest.mark.parametrize("name", SOUND)
 every_capture_of_go = pytest.mark.parametrize("name", GO)
@@ -35,7 +37,7 @@ def plain_and_ring(recorded: Capture, sealed: bytes, bound: bytes) -> tuple[byte
 def compressed(body: bytes, like: bytes) -> bytes:
     """A message compressed as the writer of `like` does it."""
     for clear_first in (True, False):
-        buf = lzw.compress(body, clear_first=clear_first)
+        buf = compress(body, clear_first=clear_first)
         packed = bytes([Kind.COMPRESS]) + fields.pack({"Algo": 0, "Buf": buf})
         if packed == like:
             return packed
@@ -183,8 +185,8 @@ def serf_bodies(recorded: Capture) -> list[bytes]:
 def test_every_message_of_serf_is_written_again_as_it_came(name: str) -> None:
     for body in serf_bodies(capture(name)):
         if body[0] == serf_codec.Kind.CONFLICT_RESPONSE:
-            found = serf_codec.decode_conflict(body)
-            assert serf_codec.decode_conflict(serf_codec.encode_conflict(found)) == found
+            found = decode_conflict(body)
+            assert decode_conflict(serf_codec.encode_conflict(found)) == found
         elif body[0] in set(serf_codec.Kind):
             assert serf_codec.encode(serf_codec.decode(body)) == body
 

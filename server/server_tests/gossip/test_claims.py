@@ -24,7 +24,7 @@ def test_the_same_again_is_no_news() -> None:
     us = bench("a")
     us.hear(alive("a"))
     assert us.ears.heard == []
-    assert us.us.queued_count() == 0
+    assert us.untold() == 0
 
 
 def test_other_tags_need_a_new_incarnation() -> None:
@@ -42,7 +42,7 @@ def test_a_new_incarnation_with_the_same_tags_is_told_on_and_changes_nothing() -
     us = bench("a")
     us.hear(alive("a", incarnation=2))
     assert us.ears.heard == []
-    assert us.us.queued_count() == 1
+    assert us.untold() == 1
 
 
 @pytest.mark.parametrize("vsn", [b"", b"\x01", bytes([1, 5, 2]), VSN[:5], VSN + b"\x00"])
@@ -51,7 +51,7 @@ def test_an_alive_without_six_versions_is_neither_kept_nor_told(vsn: bytes) -> N
     us.hear(alive("b", 9, vsn=vsn))
     us.hear(alive("a", incarnation=7, vsn=vsn))
     assert us.state("b") is None
-    assert us.us.queued_count() == 0
+    assert us.untold() == 0
     assert us.lines("ignoring alive message for 'b' (10.0.0.9:8301) because Vsn is not present")
 
 
@@ -241,14 +241,14 @@ def test_a_confirmation_that_counts_is_told_on_and_others_are_not() -> None:
     us.hear(suspect("a", accuser="b"))
     us.tell_all()
     us.hear(suspect("a", accuser="b"))
-    assert us.us.queued_count() == 0
+    assert us.untold() == 0
     us.hear(suspect("a", accuser="c"))
-    assert us.us.queued_count() == 1
+    assert us.untold() == 1
     us.tell_all()
     us.hear(suspect("a", accuser="d"))
     us.tell_all()
     us.hear(suspect("a", accuser="e"))
-    assert us.us.queued_count() == 0
+    assert us.untold() == 0
 
 
 def test_a_death_without_all_confirmations_is_counted() -> None:
@@ -300,4 +300,26 @@ def test_an_accuser_with_an_endless_name_is_believed_but_not_told_on() -> None:
     us = bench("a", "b")
     us.hear(dead("a", accuser="x" * 5000))
     assert us.state("a") is NodeState.DEAD
-    assert us.us.queued_count() == 0
+    assert us.untold() == 0
+
+
+# -------------------------------------------------------------------- what it costs
+
+
+def test_who_is_refused_again_and_again_costs_a_line_a_minute_for_each_reason() -> None:
+    us = bench("a")
+    us.ears.refused["b"] = "part of wrong datacenter 'dc2'"
+    for _ in range(50):
+        us.hear(alive("b", 9), alive("c", 10, vsn=b""), alive("a", 11))
+        us.pass_time(0.1)
+    assert len(us.lines("ignoring alive message for 'b': part of wrong datacenter 'dc2'")) == 1
+    assert len(us.lines("ignoring alive message for 'c'")) == 1
+    assert len(us.lines("Conflicting address for a.")) == 1
+    us.ears.refused["b"] = "has conflicting node ID"
+    us.hear(alive("b", 9))
+    assert len(us.lines("ignoring alive message for 'b': has conflicting node ID")) == 1
+    us.pass_time(60.0)
+    us.hear(alive("b", 9), alive("a", 11))
+    assert len(us.lines("ignoring alive message for 'b'")) == 3
+    assert len(us.lines("Conflicting address for a.")) == 2
+    assert us.state("b") is None

@@ -85,7 +85,7 @@ def test_who_leaves_says_so_as_often_as_anything_and_no_longer_refutes() -> None
     us.hear(suspect("us", incarnation=5))
     us.hear(Alive(incarnation=6, node="us", address=US, meta=b"", vsn=VSN))
     assert us.state("us") is NodeState.LEFT
-    assert us.us.queued_count() == 0
+    assert us.untold() == 0
 
 
 def test_to_leave_twice_is_to_leave_once() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proconsul.gossip import fields, framing, lzw, packets
+from proconsul.gossip import fields, framing, packets
 from proconsul.gossip.failure import LabelError, PacketError
 from proconsul.gossip.framing import Framing
 from proconsul.gossip.keyring import Keyring
@@ -12,7 +12,7 @@ from proconsul.gossip.messages import Ack, Nack, PacketMessage, Ping, User
 from proconsul.gossip.packets import Kind
 from proconsul.gossip.settings import GossipSettings
 from server_tests.gossip.captured import capture
-from server_tests.gossip.lzw_codes import packed, zeros
+from server_tests.gossip.lzw_codes import compress, packed, zeros
 
 KEY = bytes(range(32))
 RING = Keyring([KEY])
@@ -37,7 +37,7 @@ def parts_of(*messages: PacketMessage) -> list[bytes]:
 def compressed(data: bytes) -> bytes:
     """As Go sends what becomes smaller by it."""
     return bytes([Kind.COMPRESS]) + fields.pack(
-        {"Algo": 0, "Buf": lzw.compress(data, clear_first=False)}
+        {"Algo": 0, "Buf": compress(data, clear_first=False)}
     )
 
 

@@ -19,6 +19,7 @@ from proconsul.gossip.keyring import Keyring
 from proconsul.gossip.messages import User
 from proconsul.gossip.queries import ANSWERABLE_MAX
 from proconsul.gossip.serf_messages import KeyRequest, KeyResponse, Query
+from server_tests.gossip.conflict_answers import decode_conflict
 from server_tests.gossip.serf_world import Host, SerfWorld
 
 OLD, NEW, THIRD = bytes(range(32)), bytes(range(16, 48)), bytes(16)
@@ -171,13 +172,13 @@ def test_who_else_has_a_name_is_answered_by_all_but_the_one_of_that_name() -> No
     ended = world.ended(a, QueryEnded, token)
     assert set(ended.responses) == {"a", "b"}
     for payload in ended.responses.values():
-        member = serf_codec.decode_conflict(payload)
+        member = decode_conflict(payload)
         assert member is not None
         assert (member.name, member.address) == ("c", c.address)
         assert (member.tags, member.status) == ({"role": "node"}, MemberStatus.ALIVE)
     token = world.do(a, lambda serf, now_s: serf.query("_serf_conflict", b"x", now_s=now_s))
     ended = world.ended(a, QueryEnded, token)
-    assert [serf_codec.decode_conflict(payload) for payload in ended.responses.values()] == [
+    assert [decode_conflict(payload) for payload in ended.responses.values()] == [
         None,
         None,
         None,

@@ -47,6 +47,14 @@ def test_the_order_in_which_two_are_heard_does_not_matter(one: int, other: int) 
     assert first.time == second.time
 
 
+def test_after_the_last_time_of_all_comes_the_first_where_a_clock_may_begin_anew() -> None:
+    clock = Clock(LTIME_MAX - 1, begins_anew=True)
+    assert [clock.take() for _ in range(3)] == [LTIME_MAX, 1, 2]
+    clock.witness(LTIME_MAX)
+    assert clock.time == 1
+    assert Clock(LTIME_MAX, begins_anew=True).time == 1
+
+
 def test_the_last_time_of_all_is_not_passed() -> None:
     clock = Clock(LTIME_MAX)
     assert clock.time == LTIME_MAX

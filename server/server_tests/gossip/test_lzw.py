@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proconsul.gossip.failure import PacketError
-from proconsul.gossip.lzw import compress, decompress
-from server_tests.gossip.lzw_codes import packed, zeros
+from proconsul.gossip.lzw import decompress
+from server_tests.gossip.lzw_codes import compress, packed, zeros
 
 LIMIT = 1 << 20
 

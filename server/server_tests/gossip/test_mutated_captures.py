@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proconsul.gossip import fields, lzw, packets, serf_codec, streams, tags
+from proconsul.gossip import fields, packets, serf_codec, streams, tags
 from proconsul.gossip.failure import PacketError
 from proconsul.gossip.framing import Framing, Opened
 from proconsul.gossip.keyring import Keyring
@@ -12,6 +12,7 @@ from proconsul.gossip.packets import Kind
 from proconsul.gossip.serf_messages import SerfMessage
 from proconsul.gossip.settings import GossipSettings
 from server_tests.gossip.captured import SOUND, capture
+from server_tests.gossip.lzw_codes import compress
 
 RING = Keyring([bytes(range(32))])
 PLAIN = Framing(None, GossipSettings(), bytes)
@@ -75,7 +76,7 @@ def test_packets(data: bytes, sound: bytes) -> None:
 @given(parts=st.lists(mutated(PACKETS), min_size=1, max_size=3), data=st.data())
 def test_compounds_and_compression(parts: list[bytes], data: st.DataObject) -> None:
     whole = packets.compound(parts)
-    buf = lzw.compress(whole, clear_first=data.draw(st.booleans()))
+    buf = compress(whole, clear_first=data.draw(st.booleans()))
     packed = bytes([Kind.COMPRESS]) + fields.pack({"Algo": 0, "Buf": buf})
     assert opened(PLAIN, packed) == opened(PLAIN, whole)
     opened(PLAIN, data.draw(mutated([whole, packed])))
@@ -113,7 +114,7 @@ def test_streams(data: bytes, cut: int, small: int) -> None:
 @given(data=st.data())
 def test_compressed_and_sealed_streams(data: st.DataObject) -> None:
     plain = data.draw(mutated(STREAMS))
-    buf = lzw.compress(plain, clear_first=True)
+    buf = compress(plain, clear_first=True)
     packed = bytes([Kind.COMPRESS]) + fields.pack({"Algo": 0, "Buf": buf})
     head = streams.frame_head(29 + len(packed))
     sealed = head + RING.seal(packed, nonce=bytes(12), bound=head)

@@ -50,7 +50,7 @@ def test_with_nobody_to_tell_nothing_is_used_up() -> None:
     us.ears.to_tell = [b"an event"]
     us.pass_time(100.0)
     assert us.ears.to_tell == [b"an event"]
-    assert us.us.queued_count() == 1
+    assert us.untold() == 2, "the event, and that we are there"
 
 
 def test_no_packet_is_larger_than_the_limit() -> None:

@@ -48,3 +48,19 @@ def test_a_filter_of_another_kind_matches_nobody(data: bytes) -> None:
     found, lines = is_meant(UnknownFilter(data))
     assert not found
     assert lines == [f"serf: query has unrecognized filter type: {data[:1].hex()}"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "count"), [("^(.?){1000}$", 5), ("^(.?){100}$", 40), ("(a|.*){3,900}", 30)]
+)
+def test_all_patterns_of_a_query_together_take_only_so_many_steps(
+    expression: str, count: int
+) -> None:
+    found, lines = is_meant(*[TagFilter("dc", expression)] * count)
+    assert not found
+    assert lines == [f"serf: filter regex ({expression}) takes too many steps"]
+
+
+def test_a_budget_is_large_enough_for_what_people_write() -> None:
+    some = TagFilter("dc", r"^(east|west|north|south)-[0-9]{1,3}(-[a-z]+)*$")
+    assert is_meant(*[some] * 20) == (True, [])

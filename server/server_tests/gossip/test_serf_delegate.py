@@ -6,17 +6,19 @@ from hypothesis import strategies as st
 
 from proconsul.gossip import packets, serf_codec
 from proconsul.gossip.address import Address
+from proconsul.gossip.admission import Everybody
 from proconsul.gossip.effects import (
     Effect,
     Log,
     MemberStatus,
+    PoolMember,
     QueryHeard,
     Remember,
     SendPacket,
     UserEventHeard,
 )
 from proconsul.gossip.messages import Alive, PacketMessage, Ping, PushPull, User
-from proconsul.gossip.serf_delegate import BODY_BYTES_MAX, DECODED_MAX
+from proconsul.gossip.serf_delegate import BODY_BYTES_MAX, DECODED_MAX, TAGS_BYTES_MAX
 from proconsul.gossip.serf_messages import (
     ConflictResponse,
     EventRow,
@@ -324,3 +326,30 @@ def test_a_member_without_end_is_refused_as_an_answer_but_not_lost() -> None:
         relay_factor=0, timeout_ns=10**9, name="_serf_conflict", payload=b"x",
     )  # fmt: skip
     assert any("response exceeds limit" in line for line in lines(desk.hear(query)))
+
+
+class Doorman(Everybody):
+    """Admits everybody, and notes who came."""
+
+    def __init__(self) -> None:
+        self.seen: list[PoolMember] = []
+
+    def refuse_join(self, members: list[PoolMember]) -> str | None:
+        self.seen += members
+        return None
+
+
+def test_tags_that_nobody_could_have_are_not_decoded() -> None:
+    world, doorman = SerfWorld(), Doorman()
+    us = world.start("us", address=US, admission=doorman)
+    size = 1
+    while len(bomb := tags_to_meta({f"{number:x}": "" for number in range(size)})) < 60_000:
+        size *= 2
+    largest = tags_to_meta({"t": "x" * (TAGS_BYTES_MAX - 8)})
+    assert TAGS_BYTES_MAX - 8 < len(largest) <= TAGS_BYTES_MAX
+    rows = (row("bomb", 8, meta=bomb), row("large", 9, meta=largest))
+    us.serf.absorb(PushPull(join=True, nodes=rows, user_state=b""), world.now_s)
+    assert [len(member.tags) for member in doorman.seen] == [0, 1]
+    world.settle(us)
+    assert f"serf: Failed to decode tags: {len(bomb)} bytes are too many" in us.log
+    assert us.serf.member("bomb") is None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proconsul.gossip import fields, lzw, packets, streams
+from proconsul.gossip import fields, packets, streams
 from proconsul.gossip.address import Address
 from proconsul.gossip.failure import LabelError, PacketError
 from proconsul.gossip.framing import Framing
@@ -24,7 +24,7 @@ from proconsul.gossip.messages import (
 from proconsul.gossip.packets import Kind
 from proconsul.gossip.settings import GossipSettings
 from proconsul.gossip.streams import StreamReader
-from server_tests.gossip.lzw_codes import packed, zeros
+from server_tests.gossip.lzw_codes import compress, packed, zeros
 
 KEY = bytes(range(32))
 RING = Keyring([KEY])
@@ -93,7 +93,7 @@ def read(data: bytes, framing: Framing = PLAIN) -> StreamMessage | None:
 
 def compressed(data: bytes) -> bytes:
     """As Go sends all of its streams."""
-    buf = lzw.compress(data, clear_first=True)
+    buf = compress(data, clear_first=True)
     return bytes([Kind.COMPRESS]) + fields.pack({"Algo": 0, "Buf": buf})
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from proconsul.gossip.settings import GossipSettings
-from proconsul.gossip.suspicion import Suspicion
+from proconsul.gossip.suspicion import ACCUSER_CHARS_MAX, Suspicion
 
 SETTINGS = GossipSettings(suspicion_mult=4, suspicion_max_timeout_mult=6, probe_interval_s=1.0)
 
@@ -47,3 +47,10 @@ def test_no_more_accusers_are_remembered_than_count() -> None:
     news = [case.confirm(f"liar{number}") for number in range(10_000)]
     assert news.count(True) == case.confirmations_wanted == 2
     assert case.ends_s == pytest.approx(112.0)
+
+
+def test_accusers_with_endless_names_are_told_apart_by_their_beginning() -> None:
+    case = suspicion(9)
+    assert case.confirm("x" * ACCUSER_CHARS_MAX + "1")
+    assert not case.confirm("x" * ACCUSER_CHARS_MAX + "2")
+    assert case.confirm("y")

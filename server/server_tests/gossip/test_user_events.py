@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import pytest
+
 from proconsul.gossip.effects import Effect, Log
 from proconsul.gossip.journal import Journal
 from proconsul.gossip.lamport import LTIME_MAX, Clock
@@ -84,14 +86,40 @@ def test_the_ring_of_another_is_heard_as_far_as_it_is_new() -> None:
     ring = one.events.ring()
     assert len(ring) == one.slots
     assert sum(slot is not None for slot in ring) == 2
-    other.events.merge(ring)
+    assert list(other.events.merge(ring)) == []
     assert [found.name for found in other.heard] == ["both", "new"]
 
 
-def test_at_the_end_of_time_events_are_still_heard() -> None:
-    desk = Desk()
-    assert desk.events.take(event(LTIME_MAX))
+def test_a_full_ring_is_taken_in_by_slices() -> None:
+    one, other = Desk(), Desk()
+    for ltime in range(1, 8):
+        for number in range(SLOT_EVENTS_MAX):
+            one.events.take(event(ltime, str(number)))
+    slices = len(list(other.events.merge(one.events.ring())))
+    assert slices == 7 * SLOT_EVENTS_MAX // (2 * SLOT_EVENTS_MAX)
+    assert len(other.heard) == 7 * SLOT_EVENTS_MAX
+
+
+@pytest.mark.parametrize("forged", [LTIME_MAX, LTIME_MAX - 1, LTIME_MAX // 2])
+def test_a_forged_time_does_not_end_the_events_of_a_pool(forged: int) -> None:
+    desk = Desk(min_ltime=8, clock=Clock(7, begins_anew=True))
+    desk.events.take(event(forged, "forged"))
+    for number in range(3 * SLOT_EVENTS_MAX):
+        assert desk.events.take(event(desk.clock.time, str(number)))
+    assert len(desk.heard) == 3 * SLOT_EVENTS_MAX + 1
+
+
+def test_a_clock_that_began_anew_does_not_begin_again_with_each_copy() -> None:
+    desk = Desk(clock=Clock(begins_anew=True))
+    desk.events.take(event(LTIME_MAX))
+    desk.events.take(event(1))
     assert not desk.events.take(event(LTIME_MAX))
+    assert desk.clock.time == 2
+
+
+def test_who_had_a_forged_time_in_its_file_hears_events_again() -> None:
+    desk = Desk(min_ltime=LTIME_MAX + 1, clock=Clock(LTIME_MAX, begins_anew=True))
+    assert desk.events.take(event(1))
 
 
 def test_a_slot_takes_so_many_events_and_no_more() -> None:

@@ -19,7 +19,8 @@ from proconsul.gossip.effects import Level, MemberChanged, PoolMember
 from proconsul.gossip.framing import Framing
 from proconsul.gossip.key_rotation import KeyOperation
 from proconsul.gossip.keyring import Keyring
-from proconsul.gossip.messages import Alive
+from proconsul.gossip.merging import SLICE_ROWS
+from proconsul.gossip.messages import Alive, NodeState, PushedNode, PushPull
 from proconsul.gossip.serf import Serf
 from proconsul.gossip.settings import GossipSettings, SerfSettings
 from proconsul.gossip.snapshot import Kept
@@ -43,6 +44,7 @@ class NotingSerf(Serf):
     """Notes what it was called for, and takes its time with datagrams."""
 
     notes: list[str]
+    fails_at = 0  # the slice at which it makes a mistake
 
     def receive(self, datagram: bytes, source: Address, now_s: float) -> None:
         self.notes.append("heard")
@@ -50,6 +52,13 @@ class NotingSerf(Serf):
             hold(COST_S[datagram])
         else:
             super().receive(datagram, source, now_s)
+
+    def go_on(self, now_s: float) -> None:
+        self.notes.append("slice")
+        say(b"brisk")
+        if self.fails_at == self.notes.count("slice"):
+            raise KeyError("a mistake of ours")
+        super().go_on(now_s)
 
     def tick(self, now_s: float) -> None:
         self.notes.append("tick")
@@ -137,6 +146,44 @@ def alive(name: str) -> bytes:
         vsn=bytes([1, 5, 2, 2, 5, 4]),
     )
     return Framing(None, GossipSettings(), bytes).seal([packets.encode(message)], checksum=True)
+
+
+async def push(count: int) -> None:
+    """Somebody exchanges states with it, and knows so many."""
+    rows = tuple(
+        PushedNode(
+            name=f"n{number}",
+            address=address_of(OTHER, number + 1),
+            meta=b"\xff\x80",
+            incarnation=1,
+            state=NodeState.LEFT if number else NodeState.ALIVE,
+            vsn=bytes([1, 5, 2, 2, 5, 4]),
+        )
+        for number in range(count)
+    )
+    message = PushPull(join=True, nodes=rows, user_state=b"")
+    reader, writer = await asyncio.open_connection(HOST, PORT)
+    writer.write(Framing(None, GossipSettings(), bytes).seal_stream(message, is_answer=False))
+    await reader.read()
+    writer.close()
+
+
+async def test_while_a_large_state_is_taken_in_whatever_comes_is_heard() -> None:
+    async with World() as world:
+        await push(10 * SLICE_ROWS)
+        await until(lambda: "slice" in world.serf.notes and not world.serf.is_merging)
+        notes = "".join(note[0] for note in world.serf.notes if note != "tick")
+        assert notes.count("s") > 10
+        assert "sss" not in notes, "at most the next slice comes before what was sent meanwhile"
+        assert world.serf.alive_count() == 2
+
+
+async def test_a_mistake_in_a_slice_does_not_end_the_pool() -> None:
+    async with World() as world:
+        world.serf.fails_at = 3
+        await push(5 * SLICE_ROWS)
+        await until(lambda: any("a mistake of ours" in line for line in world.lines))
+        await until(lambda: world.serf.alive_count() == 2 and not world.serf.is_merging)
 
 
 async def test_what_has_come_is_heard_before_the_clock_strikes() -> None:

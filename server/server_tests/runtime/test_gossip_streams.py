@@ -287,6 +287,36 @@ class Endless:
         return None
 
 
+class Hoard:
+    """A reader whose message is whole when a quarter of what may arrive has come."""
+
+    def __init__(self) -> None:
+        self._missing_bytes = ARRIVING_BYTES_MAX // 4
+
+    def feed(self, data: bytes) -> Ping | None:
+        self._missing_bytes -= len(data)
+        return PING if self._missing_bytes <= 0 else None
+
+
+async def test_what_is_whole_counts_until_its_answer_is_taken() -> None:
+    desk = Desk()
+    desk.ack = bytes(32 << 20)
+    desk.reader = lambda reader: Hoard()
+    async with streams(desk, patience_s=30.0) as ours:
+        others = [await dial(bytes(ARRIVING_BYTES_MAX // 4)) for _ in range(4)]
+        await _until(lambda: len(desk.minutes) == 4)
+        last = await dial(said(PING))
+        assert await last.hear() in (Refusal("too much is arriving at once"), None)
+        assert any("too much is arriving at once" in one for one in desk.complaints)
+        for peer in (*others, last):
+            peer.writer.transport.abort()
+        await _until(lambda: ours.accepted_count == 0)
+        desk.ack, desk.reader = b"", lambda reader: reader
+        served = await dial(said(PING))
+        assert await served.hear() == Ack(seq_no=7)
+        served.close()
+
+
 async def test_all_that_arrives_at_once_has_a_limit() -> None:
     desk = Desk()
     desk.reader = lambda reader: Endless()

@@ -24,7 +24,7 @@ from proconsul.model.config_entry import (
     TerminatingGatewayConfigEntry,
 )
 from proconsul.store import config_entries, gateway_services
-from proconsul.store.discovery_chain import compile_chain
+from proconsul.store.discovery_chain import ChainEntries, compile_chain
 from proconsul.store.nodes import ensure_node
 from proconsul.store.services import delete_service, ensure_service
 from proconsul.store.state import State
@@ -181,12 +181,10 @@ def test_an_entry_that_others_need_cannot_be_deleted() -> None:
 
 
 def test_splitters_behind_splitters_become_one() -> None:
-    state = state_with(
-        ProxyConfigEntry(name="global", config={"protocol": "http"}),
-        splits("inner", "x", "y"),
-        splits("outer", "inner", "z"),
-    )
-    entries = config_entries.read_chain_entries(state.read(), "outer")
+    proxies = ProxyConfigEntry(name="global", config={"protocol": "http"})
+    inner, outer = splits("inner", "x", "y"), splits("outer", "inner", "z")
+    state = state_with(proxies, inner, outer)
+    entries = ChainEntries(splitters={"inner": inner, "outer": outer}, global_proxy=proxies)
     chain = compile_chain("outer", "dc1", entries)
     assert chain.protocol == "http"
     assert chain.start == "splitter:outer.default"

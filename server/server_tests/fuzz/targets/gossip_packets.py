@@ -19,6 +19,7 @@ from server_tests.fuzz.mutation import ANY_BYTES
 from server_tests.fuzz.records import RECORDS, in_a_record, join, split
 from server_tests.fuzz.target import Target, promise
 from server_tests.gossip.captured import SOUND, capture
+from server_tests.gossip.lzw_codes import compress
 
 KEYS = (bytes(range(32)), bytes(16))
 LABEL = b"pool"
@@ -31,6 +32,7 @@ POOLS = (
     Framing(Keyring(KEYS), _LENIENT, bytes),
     Framing(Keyring(KEYS), GossipSettings(label=LABEL), bytes),
 )
+
 _WRAPPED, _COMPOUND, _COMPRESSED, _CHECKSUM, _OLD_SEAL, _CLEAR_FIRST = 4, 8, 16, 32, 64, 128
 
 
@@ -53,7 +55,7 @@ def _wrapped(options: int, parts: list[bytes]) -> bytes:
     """What peers of all versions put around their messages."""
     plain = packets.compound(parts[:255]) if options & _COMPOUND or len(parts) != 1 else parts[0]
     if options & _COMPRESSED:
-        packed = lzw.compress(plain, clear_first=bool(options & _CLEAR_FIRST))
+        packed = compress(plain, clear_first=bool(options & _CLEAR_FIRST))
         plain = bytes([Kind.COMPRESS]) + fields.pack({"Algo": 0, "Buf": packed})
     if options & _CHECKSUM:
         plain = bytes([Kind.CHECKSUM]) + binascii.crc32(plain).to_bytes(4, "big") + plain
@@ -103,7 +105,7 @@ _LAYERS = (bytes([Kind.COMPOUND]), bytes([Kind.COMPRESS]))
 
 def _check_lzw(data: bytes, *, clear_first: bool) -> None:
     some = data[:LZW_BYTES_MAX]
-    packed = lzw.compress(some, clear_first=clear_first)
+    packed = compress(some, clear_first=clear_first)
     promise(lzw.decompress(packed, len(some)) == some, "decompressed as it was compressed")
     try:
         plain = lzw.decompress(data, LZW_BYTES_MAX)

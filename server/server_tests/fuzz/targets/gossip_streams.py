@@ -7,7 +7,7 @@ import zlib
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from proconsul.gossip import fields, lzw, streams
+from proconsul.gossip import fields, streams
 from proconsul.gossip.failure import PacketError
 from proconsul.gossip.keyring import NONCE_BYTES, SEAL_BYTES, Keyring
 from proconsul.gossip.messages import Refusal, StreamMessage
@@ -16,6 +16,7 @@ from server_tests.fuzz.msgpack_mutation import MSGPACK
 from server_tests.fuzz.target import Target, cut, promise
 from server_tests.fuzz.targets.gossip_packets import KEYS, LABEL, POOLS
 from server_tests.gossip.captured import SOUND, capture
+from server_tests.gossip.lzw_codes import compress
 
 _IS_ANSWER, _SEALED, _COMPRESSED, _OLD_SEAL, _CLEAR_FIRST = 4, 8, 16, 32, 64
 HELD_BYTES_MAX = 70_000  # of an input of less than that
@@ -44,7 +45,7 @@ def _read(options: int, wire: bytes, way: int) -> tuple[StreamMessage | None, bo
 def _wrapped(options: int, plain: bytes) -> bytes:
     """What peers of all versions put around their message."""
     if options & _COMPRESSED:
-        packed = lzw.compress(plain, clear_first=bool(options & _CLEAR_FIRST))
+        packed = compress(plain, clear_first=bool(options & _CLEAR_FIRST))
         plain = bytes([Kind.COMPRESS]) + fields.pack({"Algo": 0, "Buf": packed})
     label = LABEL if options & 3 == 3 else b""
     header = bytes([244, len(label)]) + label if label and not options & _IS_ANSWER else b""

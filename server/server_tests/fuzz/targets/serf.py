@@ -89,7 +89,8 @@ class Node:
         self.settle()
 
     def settle(self) -> None:
-        """Take the effects, and look at what the node holds."""
+        """Go on with what is taken in, take the effects, and look at what the node holds."""
+        self.serf.go_on(self.now_s)
         self._note_keys()
         effects = self.serf.take_effects()
         promise(len(effects) <= EFFECTS_MAX, "one thing has not so many effects")
@@ -301,7 +302,6 @@ def _check_codec(record: bytes) -> None:
     body = record[1:]
     for decode, encode in (
         (serf_codec.decode, serf_codec.encode),
-        (serf_codec.decode_conflict, serf_codec.encode_conflict),
         (tags.meta_to_tags, tags.tags_to_meta),
         (coordinate_codec.decode, coordinate_codec.encode),
     ):
