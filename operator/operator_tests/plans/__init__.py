@@ -1,0 +1,1 @@
+"""Tests of the plans: decision tables, and a small world to run them in."""
