@@ -1,0 +1,33 @@
+"""Failpoints: their names are the plans' own steps."""
+
+import pytest
+
+from proconsul_operator.actions.cycles import KILLED, Failpoints
+from proconsul_operator.plans.steps import FAILPOINTS, STEPS, Step
+
+
+def test_every_act_of_every_plan_can_be_the_last() -> None:
+    for step, row in STEPS.items():
+        ended: list[int] = []
+        names = frozenset({f"after-{step}"})
+        Failpoints(names=names, end=ended.append).passed(step)
+        assert ended == [KILLED]
+        if row.acts:
+            assert Failpoints.of(f"after-{step}=exit").names == names
+
+
+def test_other_steps_pass() -> None:
+    ended: list[int] = []
+    points = Failpoints(names=frozenset({FAILPOINTS[0]}), end=ended.append)
+    points.passed(Step.LET_GO)
+    assert ended == []
+
+
+@pytest.mark.parametrize("text", ["after-Nothing=exit", "after-LetGo", "after-Idle=exit"])
+def test_a_name_that_no_plan_has_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no failpoint"):
+        Failpoints.of(text)
+
+
+def test_none_is_none() -> None:
+    assert Failpoints.of("").names == frozenset()

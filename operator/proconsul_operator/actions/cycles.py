@@ -1,0 +1,133 @@
+"""One cycle for one object: look, plan, one act, report; and how long until the next look.
+
+A cycle ends early and quietly where the world moved under it: the next one looks again. Every other
+failure is the caller's to count, to tell, and to wait for. A cycle never waits inside.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from proconsul_operator.actions.acting import Actor, Done, StaleError, status_manifest
+from proconsul_operator.actions.kube import AbsentError, ConflictError, Identity, KubeGateway
+from proconsul_operator.actions.memory import Key, Memory
+from proconsul_operator.actions.observing import Observer, View
+from proconsul_operator.api.values import plain, time_text
+from proconsul_operator.plans.actions import LOOK_AGAIN_S, LOOK_LATER_S, Decision, Wait
+from proconsul_operator.plans.cluster import plan
+from proconsul_operator.plans.events import Event
+from proconsul_operator.plans.status import report
+from proconsul_operator.plans.steps import FAILPOINTS, STEPS, Operation, Step
+from proconsul_operator.specs.wanted import Manifest
+
+AT_ONCE_S: Final = 0.2
+KILLED: Final = 86
+log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failpoints:
+    """Where the process ends at once, for tests: after an act and before anything is told."""
+
+    names: frozenset[str]
+    end: Callable[[int], object] = os._exit
+
+    @classmethod
+    def of(cls, text: str) -> "Failpoints":
+        """`after-RollPod=exit,…`. Raises ValueError for a name that no plan has."""
+        names = set()
+        for part in filter(None, (each.strip() for each in text.split(","))):
+            name, _, what = part.partition("=")
+            if name not in FAILPOINTS or what != "exit":
+                raise ValueError(f"{part!r} is no failpoint: write after-<Step>=exit")
+            names.add(name)
+        return cls(names=frozenset(names))
+
+    def passed(self, step: Step) -> None:
+        """The act of this step is done."""
+        if f"after-{step}" in self.names:
+            log.warning("failpoint after-%s", step)
+            self.end(KILLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a cycle did, for logs and metrics. `delay_s` is None when the object is gone."""
+
+    delay_s: float | None
+    decision: Decision | None = None
+    view: View | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterCycle:
+    """For a ProconsulCluster."""
+
+    observer: Observer
+    actor: Actor
+    gateway: KubeGateway
+    memory: Memory
+    failpoints: Failpoints
+
+    async def __call__(self, key: Key) -> Told:
+        """Raises KubeError, ConsulError, and what an object that cannot be read raises."""
+        view = await self.observer.look(key)
+        if view is None:
+            self.memory.forget(key)
+            return Told(delay_s=None)
+        decision = plan(view.observed)
+        self.memory.rolls(key, _rolls(decision))
+        try:
+            done = await self.actor.carry_out(view, decision.action)
+        except (StaleError, ConflictError) as error:
+            log.info("%s/%s: %s: not done: %s", *key, decision.step, error)
+            return Told(delay_s=LOOK_AGAIN_S, decision=decision, view=view)
+        if decision.acts:
+            log.info("%s/%s: %s %s: %s", *key, decision.step, decision.target, decision.why)
+            self.failpoints.passed(decision.step)
+        await self._report(key, view, decision, done)
+        return Told(delay_s=_delay_s(decision), decision=decision, view=view)
+
+    async def _report(self, key: Key, view: View, decision: Decision, done: Done) -> None:
+        told = report(view.observed, decision)
+        now = time_text(view.observed.now_s)
+        # Events first: who dies in between tells them twice, which is better than never.
+        for event in (*told.events, *_drift(told.events, done)):
+            await self.gateway.event(
+                view.body, reason=event.reason, note=event.message, warning=event.warning, now=now
+            )
+        if plain(told.status) != view.body.get("status"):
+            identity = Identity(uid=view.observed.cluster.metadata.uid)
+            manifest = status_manifest("ProconsulCluster", key, told.status, identity)
+            with contextlib.suppress(AbsentError):  # deleted since we looked
+                await self.gateway.apply_status(manifest)
+
+
+def _rolls(decision: Decision) -> bool:
+    rolling = STEPS[decision.step].operation is Operation.ROLLING_UPDATE
+    return rolling and decision.step not in (Step.AWAIT_TURN, Step.MEND_POD)
+
+
+def _drift(told: tuple[Event, ...], done: Done) -> tuple[Event, ...]:
+    """What the API server says that others had changed, if the plan did not see it."""
+    if any(event.reason == "DriftCorrected" for event in told):
+        return ()
+    return tuple(
+        Event(reason="DriftCorrected", message=f"{ref.kind} {ref.name}: {', '.join(fields)}")
+        for ref, fields in done.taken
+    )
+
+
+def _delay_s(decision: Decision) -> float:
+    if decision.acts:
+        return AT_ONCE_S
+    return decision.action.seconds if isinstance(decision.action, Wait) else LOOK_LATER_S
+
+
+def differs(status: object, body: Manifest) -> bool:
+    """There is something to write."""
+    held: Mapping[str, object] = body.get("status", {})
+    return bool(plain(status) != held)
