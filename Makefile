@@ -16,7 +16,7 @@ comma := ,
 stop = { echo 'make: $(1)' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: crds manifests fuzz pool-test help setup run run3 fmt check test test-slow sim kill-test lin-test failover diff-test ci clean lock
+.PHONY: images e2e e2e-report crds manifests fuzz pool-test help setup run run3 fmt check test test-slow sim kill-test lin-test failover diff-test ci clean lock
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -48,12 +48,12 @@ run3: setup  ## start three servers on 127.0.0.1 to .3, which are one cluster; ^
 	done; wait
 
 fmt: setup  ## format the code
-	$(BIN)/ruff format server operator
-	$(BIN)/ruff check --fix server operator
+	$(BIN)/ruff format server operator e2e
+	$(BIN)/ruff check --fix server operator e2e
 
 check: setup  ## lint, format, types, import contracts
-	$(BIN)/ruff check server operator
-	$(BIN)/ruff format --check server operator
+	$(BIN)/ruff check server operator e2e
+	$(BIN)/ruff format --check server operator e2e
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -101,6 +101,23 @@ POOL_FLAGS ?=
 pool-test: setup  ## our agents with real Consul and Serf ones: faults, then POOL_SECONDS of load; POOL_FLAGS=--encrypt
 	$(BIN)/python -m server_tests.gossip_pool.everyone --faults --seconds $(POOL_SECONDS) $(POOL_FLAGS)
 
+images:  ## build/server.tar and operator.tar by docker, podman, buildah or IMAGE_BUILD; or SERVER_IMAGE_TAR, OPERATOR_IMAGE_TAR
+	@$(PYTHON) -m e2e.images
+
+SHARD ?=
+KIND_IMAGE ?=
+KUBE_LAB ?=
+E2E_FLAGS ?=
+E2E_CLUSTER ?= $(if $(KUBECONFIG),given,kind)
+# Images are for kind, and for a given cluster into which E2E_LOAD can bring them.
+E2E_IMAGES := $(if $(filter kind,$(E2E_CLUSTER))$(E2E_LOAD),images)
+export SHARD KIND_IMAGE E2E_CLUSTER
+e2e: setup $(E2E_IMAGES)  ## the cases on kind (KIND_IMAGE), where KUBE_LAB runs it, or on KUBECONFIG's cluster; SHARD=2/6, E2E_FLAGS="-k install"
+	$(KUBE_LAB) $(BIN)/python -m e2e.cluster -- $(BIN)/python -m pytest -p server_tests.summary -o timeout=2400 e2e/cases $(E2E_FLAGS)
+
+e2e-report: setup  ## what came of each case, and which were not run at this commit
+	@$(BIN)/python -m e2e.results
+
 ci: setup  ## what .ci/run runs: check, test, test-slow, and the sum of their results
 	@rm -f $(TOTAL); code=0; for step in check test test-slow; do \
 	  TEST_RESULTS=$(TOTAL) $(MAKE) --no-print-directory $$step || { code=1; failed="$$failed $$step"; }; \
@@ -109,8 +126,10 @@ ci: setup  ## what .ci/run runs: check, test, test-slow, and the sum of their re
 	[ -z "$$failed" ] || echo "failed:$$failed" >&2; exit $$code
 
 lock:  ## renew requirements/ (needs uv)
-	uv pip compile pyproject.toml --python-version 3.11 --universal --generate-hashes --no-emit-index-url --group dev -o requirements/dev.txt
+	uv pip compile pyproject.toml --python-version 3.11 --universal --generate-hashes --no-emit-index-url --extra operator --group dev -o requirements/dev.txt
 	uv pip compile pyproject.toml --python-version 3.11 --universal --generate-hashes --no-emit-index-url -c requirements/dev.txt -o requirements/run.txt
+	uv pip compile pyproject.toml --python-version 3.11 --universal --generate-hashes --no-emit-index-url -c requirements/dev.txt --extra operator -o requirements/operator.txt
+	echo hatchling | uv pip compile - --python-version 3.11 --universal --generate-hashes --no-emit-index-url -c requirements/dev.txt -o requirements/build.txt
 
 clean:  ## remove what was installed and cached (not .data)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .fuzz dist

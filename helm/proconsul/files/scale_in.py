@@ -20,7 +20,10 @@ RUNNING, WANTED = int(os.environ["RUNNING"]), int(os.environ["WANTED"])
 ATTEMPTS = int(os.environ.get("ATTEMPTS", "60"))
 PAUSE_S = float(os.environ.get("PAUSE_S", "2"))
 CA_FILE = os.environ.get("CA_FILE")
-CONTEXT = ssl.create_default_context(cafile=CA_FILE) if CA_FILE else None
+# Not the default context: it refuses a CA that does not say what its key is for.
+CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if CA_FILE else None
+if CONTEXT:
+    CONTEXT.load_verify_locations(CA_FILE)
 
 
 def call(method, url):

@@ -1,0 +1,104 @@
+"""How cases are chosen (SHARD, -k), prepared, and how what came of them is kept."""
+
+import os
+import time
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from e2e import evidence, results, shards
+from e2e.cases.story import Story, make_namespace, remove_namespace
+from e2e.images import revision
+from e2e.kubectl import Kubectl, Proxy
+
+FAILURE = pytest.StashKey[dict[str, pytest.TestReport]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The marker that every case has."""
+    config.addinivalue_line("markers", "case(minutes): a case, and how long it takes")
+
+
+def _name(item: pytest.Item) -> str:
+    """Of a case: its file's, and its parameter's where it has some."""
+    parameters = getattr(item, "callspec", None)
+    stem = item.path.stem.removeprefix("test_")
+    return f"{stem}-{parameters.id}" if parameters else stem
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave those of this shard."""
+    minutes = {}
+    for item in items:
+        marker = item.get_closest_marker("case")
+        if marker is None:
+            raise pytest.UsageError(f"{item.nodeid} has no @pytest.mark.case(minutes=...)")
+        minutes[_name(item)] = marker.kwargs["minutes"]
+    try:
+        chosen = shards.of(minutes, os.environ.get("SHARD", ""))
+    except ValueError as failure:
+        raise pytest.UsageError(f"{failure}") from failure
+    others = [item for item in items if _name(item) not in chosen]
+    items[:] = [item for item in items if _name(item) in chosen]
+    config.hook.pytest_deselected(items=others)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep what came of each phase, for the fixture below."""
+    report = yield
+    item.stash.setdefault(FAILURE, {})[report.when] = report
+    return report
+
+
+@pytest.fixture(scope="session")
+def proxy() -> Iterator[Proxy]:
+    """One for all cases."""
+    with Proxy() as opened:
+        yield opened
+
+
+@pytest.fixture
+def story(request: pytest.FixtureRequest, proxy: Proxy) -> Iterator[Story]:
+    """A namespace of its own; a result file, and evidence if it fails."""
+    name = _name(request.node)
+    namespace = f"e2e-{name.replace('_', '-')}"[:50]
+    folder = results.FOLDER / name
+    seed = int(os.environ.get("SEED") or time.time())
+    began, began_s = results.now(), time.time()
+    make_namespace(namespace)
+    made = Story(name=name, kubectl=Kubectl(proxy, namespace), seed=seed, folder=folder)
+    yield made
+    reports = request.node.stash.get(FAILURE, {})
+    report = reports.get("call")
+    verdict, reason = _verdict(report)
+    if verdict == "failed":
+        evidence.gather(made.kubectl, made.servers, folder)
+    made.write_timeline()
+    results.write(
+        results.Result(
+            case=name,
+            commit=revision(),
+            began=began,
+            took_s=round(time.time() - began_s, 1),
+            verdict=verdict,
+            reason=reason,
+            figures=made.figures,
+        ),
+        results.FOLDER,
+    )
+    if not os.environ.get("E2E_KEEP"):
+        remove_namespace(namespace)
+
+
+def _verdict(report: pytest.TestReport | None) -> tuple[str, str]:
+    """(verdict, reason in one line)."""
+    if report is None:
+        return "failed", "it did not come to its end"
+    if report.passed:
+        return "passed", ""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = crash.message if crash else str(report.longrepr)
+    return ("skipped" if report.skipped else "failed"), text.splitlines()[0][:300]

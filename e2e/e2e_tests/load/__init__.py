@@ -1,0 +1,1 @@
+"""Of the load, its ledger and its checker."""

@@ -1,0 +1,33 @@
+"""Runs add up, and nothing counts as passed that was not seen at this commit."""
+
+from pathlib import Path
+
+from e2e.results import Result, case_names, missing, read, write
+
+
+def result(case: str, *, verdict: str = "passed", commit: str = "c1") -> Result:
+    return Result(case=case, commit=commit, began="", took_s=1.0, verdict=verdict, reason="why")
+
+
+def test_results_of_several_runs_are_read_together_and_the_last_of_a_case_counts(
+    tmp_path: Path,
+) -> None:
+    write(result("01", verdict="failed"), tmp_path)
+    write(result("02"), tmp_path)
+    write(result("01"), tmp_path)
+    assert read(tmp_path) == [result("01"), result("02")]
+
+
+def test_what_was_not_run_here_and_now_is_missing() -> None:
+    found = [result("01"), result("02", verdict="skipped"), result("03", commit="c0")]
+    told = missing(found, ["01", "02", "03", "04"], "c1")
+    assert [line[:2] for line in told] == ["02", "03", "04"]
+    assert missing(found[:1], ["01"], "c1") == []
+
+
+def test_a_changed_tree_proves_nothing_of_its_commit() -> None:
+    assert missing([result("01", commit="c1-dirty")], ["01"], "c1-dirty") != []
+
+
+def test_every_file_of_a_case_is_known() -> None:
+    assert {"01_install", "02_leader_killed"} <= set(case_names())

@@ -1,0 +1,93 @@
+"""What came of a case: one file each, so that runs of single shards and cases add up.
+
+A file of another commit, or of a tree with changes, counts as not run. `python -m e2e.results`
+prints them all, and ends with 1 unless every case has passed at this commit.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from e2e.images import ROOT, revision
+
+FOLDER = ROOT / "build" / "e2e"
+VERDICTS = ("passed", "failed", "skipped")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """Of one run of one case."""
+
+    case: str
+    commit: str
+    began: str  # UTC
+    took_s: float
+    verdict: str
+    reason: str = ""  # of a failure or a skip, one line
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+    def line(self) -> str:
+        """For people."""
+        told = ", ".join(f"{name} {value}" for name, value in self.figures.items())
+        return f"{self.case:32} {self.verdict:8} {self.took_s:6.0f} s  {self.reason or told}"
+
+
+def now() -> str:
+    """UTC, as a result says when it began."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def write(result: Result, folder: Path) -> None:
+    """In place of what was there of this case."""
+    assert result.verdict in VERDICTS, result.verdict
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder / f"{result.case}.json"
+    place.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> list[Result]:
+    """All that are there, by the case's name."""
+    paths = sorted(folder.glob("*.json"))
+    return [Result(**json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+
+
+def missing(results: Iterable[Result], cases: Iterable[str], commit: str) -> list[str]:
+    """What stands between these results and "all cases passed at this commit"."""
+    found = {result.case: result for result in results}
+    told = []
+    for case in cases:
+        result = found.get(case)
+        if result is None:
+            told.append(f"{case}: not run")
+        elif result.commit != commit or commit.endswith("-dirty"):
+            told.append(f"{case}: run at {result.commit[:20]}, not at {commit[:20]}")
+        elif result.verdict != "passed":
+            told.append(f"{case}: {result.verdict}: {result.reason}")
+    return told
+
+
+def case_names() -> list[str]:
+    """Those of all files in e2e/cases, without running anything."""
+    return sorted(
+        path.stem.removeprefix("test_") for path in (ROOT / "e2e" / "cases").glob("test_*.py")
+    )
+
+
+def main(folder: Path) -> int:
+    """Print all; 0 if all have passed."""
+    results = read(folder)
+    lines = [result.line() for result in results]
+    open_ends = missing(results, case_names(), revision())
+    sys.stdout.write("\n".join([*lines, *(f"missing: {one}" for one in open_ends)]) + "\n")
+    return 1 if open_ends else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
+    sys.exit(main(parser.parse_args().folder))
