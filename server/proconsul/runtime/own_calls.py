@@ -11,7 +11,7 @@ from typing import Any
 from proconsul.local.token_bucket import TokenBucket
 from proconsul.rpc.snapshot_stream import SnapshotRequest, SnapshotResponse
 from proconsul.runtime.rpc_snapshots import SnapshotHandler
-from proconsul.runtime.server_calls import RateLimitedError
+from proconsul.runtime.server_calls import count_own_call
 from proconsul.telemetry import Telemetry
 
 
@@ -53,7 +53,4 @@ class OwnCalls:
         return await self._snapshots.restore(request, archive)
 
     def _count(self) -> None:
-        self._telemetry.count("client.rpc")
-        if not self.limit.take(self._now_s()):
-            self._telemetry.count("client.rpc.exceeded")
-            raise RateLimitedError
+        count_own_call(self.limit, self._now_s(), self._telemetry)
