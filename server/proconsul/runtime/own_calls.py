@@ -15,7 +15,7 @@ from proconsul.rpc.snapshot_stream import (
     SnapshotResponse,
 )
 from proconsul.runtime.rpc_snapshots import SnapshotHandler
-from proconsul.runtime.server_calls import RateLimitedError
+from proconsul.runtime.server_calls import count_own_call
 from proconsul.telemetry import Telemetry
 
 
@@ -57,7 +57,4 @@ class OwnCalls:
         return await self._snapshots.restore(request, archive)
 
     def _count(self) -> None:
-        self._telemetry.count("client.rpc")
-        if not self.limit.take(self._now_s()):
-            self._telemetry.count("client.rpc.exceeded")
-            raise RateLimitedError
+        count_own_call(self.limit, self._now_s(), self._telemetry)

@@ -90,6 +90,14 @@ def verdict_on(failure: RpcError, *, is_read: bool) -> Verdict:
     return Verdict.PAUSE if lost and is_read else Verdict.GIVE_UP
 
 
+def count_own_call(limit: TokenBucket, now_s: float, telemetry: Telemetry) -> None:
+    """Of an agent itself, against `limits.rpc_rate`. Raises RateLimitedError beyond it."""
+    telemetry.count("client.rpc")
+    if not limit.take(now_s):
+        telemetry.count("client.rpc.exceeded")
+        raise RateLimitedError
+
+
 class ServerCalls:
     """Calls servers; `servers` is kept by whoever hears gossip."""
 
@@ -146,10 +154,7 @@ class ServerCalls:
         if server is None:
             router_log.warning("No servers available")
             raise NoServersError
-        self._telemetry.count("client.rpc")
-        if not self.limit.take(self._world.now_s()):
-            self._telemetry.count("client.rpc.exceeded")
-            raise RateLimitedError
+        count_own_call(self.limit, self._world.now_s(), self._telemetry)
         return server
 
     def _failed(self, server: Server, what: str, failure: Exception) -> None:

@@ -4,6 +4,7 @@ Indexes become their rank in a story, random UUIDs their order of appearance, ti
 Consul packs into blobs (configuration entries) is taken out of them, so that maps can be compared.
 """
 
+import itertools
 import re
 import select
 import socket
@@ -25,6 +26,7 @@ INDEX_FIELDS = frozenset({"CreateIndex", "ModifyIndex", "PrimaryModifyIndex", "I
 # Go writes these out of maps, in any order.
 UNORDERED = frozenset({"UpstreamIDConfigs", "Services", "Tags"})
 
+_marks = itertools.count(1)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # What a codec or a parser says in its own words.
 _OWN_WORDS = tuple(
@@ -142,7 +144,8 @@ def tell(story: Story, address: str) -> Telling:
 
 
 def _mark(wire: Wire) -> int:
-    entry = {"Key": MARKER, "Value": f"{wire.address} {id(wire)}"}
+    # Each time another value: one that is written again keeps its index.
+    entry = {"Key": MARKER, "Value": f"mark {next(_marks)}"}
     wire.ask("KVS.Apply", {"Datacenter": "dc1", "Op": "set", "DirEnt": entry})
     found = wire.ask("KVS.Get", {"Datacenter": "dc1", "Key": MARKER})
     index: int = msgpack.unpack(found.body)["Entries"][0]["ModifyIndex"]

@@ -12,17 +12,26 @@ from proconsul.rpc.msgpack_rpc import Call, decode_reply, encode_call, encode_va
 from proconsul.runtime.rpc_server import RpcLimits
 from proconsul.runtime.tls import RpcTls
 from server_tests.endpoints.site import Site
-from server_tests.runtime.rpc_site import HOST, Serve, rpc_site
+from server_tests.runtime.rpc_site import HOST, Client, RpcSite, Serve, rpc_site
 
 GET_A = KeyRequest(datacenter="dc1", key="a")
 SET_A = KVSRequest(datacenter="dc1", op="set", dir_ent=DirEntry(key="a", value=b"1"))
 SET_A_AGAIN = KVSRequest(datacenter="dc1", op="set", dir_ent=DirEntry(key="a", value=b"2"))
 BLOCKING = KeyRequest(datacenter="dc1", key="a", min_query_index=100)
+PING = encode_call(Call(2, "Status.Ping", b"\x80"))
 
 
 async def settle() -> None:
     """Let everything happen that can happen now; the clock is virtual."""
     await asyncio.sleep(1)
+
+
+async def blocked_client(port: RpcSite) -> Client:
+    """A client whose first call, a query, waits."""
+    client = await port.connect(b"\x00")
+    client.writer.write(encode_call(Call(1, "KVS.Get", encode_value(BLOCKING))))
+    await settle()
+    return client
 
 
 # ---------------------------------------------------------------- the first byte
@@ -228,11 +237,12 @@ async def test_a_blocking_query_waits_for_a_change() -> None:
         assert b"\xa5Index\x0c" in (await waiting).body
 
 
+@pytest.mark.parametrize("more", [b"", PING], ids=["nothing more", "more to ask"])
 @pytest.mark.parametrize("how", ["close", "reset"])
-async def test_a_blocking_query_ends_with_its_connection(how: str) -> None:
+async def test_a_blocking_query_ends_with_its_connection(how: str, more: bytes) -> None:
     async with rpc_site() as port:
-        client = await port.connect(b"\x00")
-        client.writer.write(encode_call(Call(1, "KVS.Get", encode_value(BLOCKING))))
+        client = await blocked_client(port)
+        client.writer.write(more)
         await settle()
         assert port.site.context.telemetry.blocking_queries == 1
         client.close() if how == "close" else client.reset()
@@ -243,10 +253,8 @@ async def test_a_blocking_query_ends_with_its_connection(how: str) -> None:
 
 async def test_a_client_that_speaks_while_its_query_blocks_is_answered_in_order() -> None:
     async with rpc_site() as port:
-        client = await port.connect(b"\x00")
-        client.writer.write(encode_call(Call(1, "KVS.Get", encode_value(BLOCKING))))
-        await settle()
-        client.writer.write(encode_call(Call(2, "Status.Ping", b"\x80")))
+        client = await blocked_client(port)
+        client.writer.write(PING)
         await settle()
         port.site.log.index = 200
         await port.site.call("KVS.Apply", SET_A)
@@ -254,26 +262,9 @@ async def test_a_client_that_speaks_while_its_query_blocks_is_answered_in_order(
         assert data.index(b"\xa3Seq\x01") < data.index(b"\xa3Seq\x02")
 
 
-@pytest.mark.parametrize("how", ["close", "reset"])
-async def test_a_blocking_query_ends_with_a_client_that_has_more_to_ask(how: str) -> None:
-    async with rpc_site() as port:
-        client = await port.connect(b"\x00")
-        client.writer.write(encode_call(Call(1, "KVS.Get", encode_value(BLOCKING))))
-        await settle()
-        client.writer.write(encode_call(Call(2, "Status.Ping", b"\x80")))
-        await settle()
-        assert port.site.context.telemetry.blocking_queries == 1
-        client.close() if how == "close" else client.reset()
-        await settle()
-        assert port.site.context.telemetry.blocking_queries == 0
-        assert port.server.connection_count == 0
-
-
 async def test_what_is_said_while_a_query_blocks_is_taken_in_up_to_a_limit() -> None:
     async with rpc_site() as port:
-        client = await port.connect(b"\x00")
-        client.writer.write(encode_call(Call(1, "KVS.Get", encode_value(BLOCKING))))
-        await settle()
+        client = await blocked_client(port)
         pings = b"".join(encode_call(Call(n, "Status.Ping", b"\x80")) for n in range(2, 20_002))
         client.writer.write(pings)
         sending = asyncio.ensure_future(client.writer.drain())
