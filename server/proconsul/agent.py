@@ -168,7 +168,7 @@ class Agent(AgentLife):
             joins=self.lan.joins,
             client=self.pool_client,
             raft=DriverRaft(self.driver),
-            objection=self.kube.objection,
+            objection=lambda: self.disk.objection or self.kube.objection(),
             fail=self.fail,
         )
         heard = CommitHeard(self.driver.deliver)
