@@ -55,9 +55,9 @@ def load_ring(files: GossipFiles, encrypt: str, keys_file: str = "") -> Keyring 
     wanted = _configured(encrypt)
     listed = _listed(keys_file)
     if listed:
-        ring = Keyring([key for key in (_configured(each, keys_file) for each in listed) if key])
+        found = [key for key in (_configured(each, keys_file) for each in listed) if key]
         files.keep_keyring(listed)
-        return ring
+        return Keyring(found)
     ring = files.load_keyring()
     if ring is None:
         if wanted is None:
