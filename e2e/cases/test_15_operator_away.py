@@ -35,8 +35,8 @@ def test_servers_do_well_without_it_and_it_takes_up_where_it_left(story: Story) 
     story.store.install()
     story.install_operated()
     ids = servers.ids()
-    with story.watched() as watcher, story.load() as load:
-        _away(story, load_gap=load.gap_s)
+    with story.watched() as watcher, story.load():
+        _away(story)
         _returns(story)
         _dies_with_the_leader(story)
         _stands_still(story)
@@ -45,7 +45,7 @@ def test_servers_do_well_without_it_and_it_takes_up_where_it_left(story: Story) 
     assert cluster.condition("Ready")[0] == "True"
 
 
-def _away(story: Story, load_gap: object) -> None:
+def _away(story: Story) -> None:
     """A leader's death, a drain and a scheduled snapshot, without an operator."""
     servers = story.servers
     _schedule(story)
