@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from proconsul_operator.api.group import PAUSED
 from proconsul_operator.plans import (
+    certificates,
     create,
     deletion,
     hibernate,
@@ -59,6 +60,7 @@ RULES: tuple[Rule, ...] = (
     deletion.note_finalizer,
     create.foreign_objects,
     create.secrets,
+    certificates.renew,
     create.make_guard,
     create.apply_children,
     create.drop_children,
@@ -76,7 +78,7 @@ RULES: tuple[Rule, ...] = (
     rollout.await_members,
     volumes.grow,
     rotation.gossip,
-    rotation.certificates,
+    certificates.change_authority,
 )
 """By precedence."""
 
