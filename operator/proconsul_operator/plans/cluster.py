@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from proconsul_operator.api.group import PAUSED
 from proconsul_operator.plans import (
+    change,
     create,
     deletion,
     hibernate,
@@ -63,6 +64,7 @@ RULES: tuple[Rule, ...] = (
     create.apply_children,
     create.drop_children,
     create.make_set,
+    change.prepare,
     rollout.apply_template,
     hibernate.asleep,
     _without_quorum,
@@ -74,6 +76,7 @@ RULES: tuple[Rule, ...] = (
     rollout.roll,
     scale.start,
     rollout.await_members,
+    change.await_prepared,
     volumes.grow,
     rotation.gossip,
     rotation.certificates,

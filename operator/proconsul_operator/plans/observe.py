@@ -247,7 +247,10 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A Job of ours. `succeeded` is None while it runs; `result` is what its pod left behind."""
+    """A Job of ours. `succeeded` is None while it runs.
+
+    What its pod left behind is `result` if a program of the operator's wrote it, else `said`.
+    """
 
     name: str
     uid: str
@@ -257,6 +260,7 @@ class Job:
     attempts: int = 0
     result: Mapping[str, Any] | None = None
     message: str = ""
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
