@@ -14,11 +14,6 @@ from e2e.kubectl import Kubectl, Proxy
 FAILURE = pytest.StashKey[dict[str, pytest.TestReport]]()
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """The marker that every case has."""
-    config.addinivalue_line("markers", "case(minutes): a case, and how long it takes")
-
-
 def _name(item: pytest.Item) -> str:
     """Of a case: its file's, and its parameter's where it has some."""
     parameters = getattr(item, "callspec", None)
@@ -64,7 +59,7 @@ def proxy() -> Iterator[Proxy]:
 def story(request: pytest.FixtureRequest, proxy: Proxy) -> Iterator[Story]:
     """A namespace of its own; a result file, and evidence if it fails."""
     name = _name(request.node)
-    namespace = f"e2e-{name.replace('_', '-')}"[:50]
+    namespace = f"e2e-{name.replace('_', '-').lower()}"[:50].rstrip("-")
     folder = results.FOLDER / name
     seed = int(os.environ.get("SEED") or time.time())
     began, began_s = results.now(), time.time()
