@@ -24,8 +24,8 @@ def _without_snapshot(observed: Observed) -> Refusal | None:
 
 
 def is_withheld(observed: Observed) -> bool:
-    """Configuration and template stay as they are; never for a cluster that has no set."""
-    if observed.stateful_set is None:
+    """Configuration and template stay as they are; never for a cluster that has no servers."""
+    if not observed.has_servers:
         return False
     return (
         refusal(observed) is not None

@@ -20,10 +20,10 @@ SIZE_KEY: Final = "bootstrap_expect"  # it means nothing to a founded cluster
 
 
 def is_changed(observed: Observed) -> bool:
-    """The spec asks for another configuration than a set of servers has."""
+    """The spec asks for another configuration than servers have."""
     manifest = config_map(observed.wanted)
     child = observed.children.get(Ref("ConfigMap", observed.wanted.config))
-    if observed.stateful_set is None or child is None or child.applied == digest(manifest):
+    if not observed.has_servers or child is None or child.applied == digest(manifest):
         return False
     return _lasting(manifest) != _lasting(child.manifest)
 

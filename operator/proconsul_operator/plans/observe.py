@@ -356,6 +356,11 @@ class Observed:
         """How many pods the StatefulSet is to have."""
         return 0 if self.stateful_set is None else self.stateful_set.replicas
 
+    @property
+    def has_servers(self) -> bool:
+        """A set of them, or pods that live on without their set."""
+        return self.stateful_set is not None or bool(self.pods)
+
     def pod(self, ordinal: int) -> Pod | None:
         """The pod with this number."""
         return next((pod for pod in self.pods if pod.ordinal == ordinal), None)

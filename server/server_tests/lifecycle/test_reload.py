@@ -90,3 +90,12 @@ def test_a_broken_file_changes_nothing_and_a_fixed_setting_is_named(tmp_path: Pa
         assert server.get("/v1/catalog/datacenters") == ["dc1"]
         assert set(server.get("/v1/agent/services")) == {"db"}
         assert server.get("/v1/agent/self")["Config"]["Datacenter"] == "dc1"
+
+
+def test_changed_files_are_taken_without_a_signal_where_it_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "server.hcl"
+    file.write_text("auto_reload_config = true")
+    with Server(address(69), tmp_path, f"-config-file={file}") as server:
+        file.write_text("auto_reload_config = true\n" + WEB)
+        server.wait_for_line("the configuration's files have changed")
+        until(lambda: set(server.get("/v1/agent/services")) == {"web"})
