@@ -21,6 +21,10 @@ LIMITS_S: Final[Mapping[str, float]] = {
     "quorum_after_full_restart": 60.0,  # all pods were killed at once (9)
     "member_replaced": 120.0,  # the volume of a follower was lost (10)
     "operated_ready": 120.0,  # from a ProconsulCluster to its condition Ready (1)
+    "rolled": 300.0,  # three servers are of a new image, or of a changed configuration (7, 16)
+    "stuck_told": 120.0,  # a pod that does not become ready stops the roll: a minute, and ours (8)
+    "drift_corrected": 30.0,  # what somebody changed of our objects (16)
+    "reloaded": 150.0,  # a kubelet brings a changed ConfigMap after up to 90 s (16)
     # guards
     "operator_ready": 120.0,  # `helm install` of the operator, or another number of them
     "store_ready": 60.0,

@@ -24,6 +24,7 @@ The servers' and the client agents' configuration.
     "client_addr" (include "proconsul.clientAddr" .)
     "ports" $ports
     "retry_join" (list (include "proconsul.joinName" .))
+    "auto_reload_config" true
     "leave_on_terminate" false
     "drain_time" .Values.drainTime
     "recovery_file" "/proconsul/recovery/recovery.json"

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from operator_tests.plans.world import NAME, Disk, PodState, Thing, World
-from proconsul_operator.api.group import FINALIZER, RESTORE_LOCK
+from operator_tests.plans.world import BAD_KEY, NAME, Disk, PodState, Thing, World
+from proconsul_operator.api.group import CONFIG, FINALIZER, RESTORE_LOCK
 from proconsul_operator.api.snapshot import ProconsulSnapshot, SnapshotStatus
 from proconsul_operator.api.values import read, time_text
 from proconsul_operator.plans import actions as a
@@ -99,6 +99,11 @@ def _put(world: World, manifest: Manifest, *, over: bool) -> None:
         return
     if version is not None:
         _uid(held is not None and str(held.version) == version)
+    data = manifest.get("data", {})
+    if held is not None and held.manifest.get("data", {}) != data:
+        served = world.set is not None or world.objects.pods
+        refused = served and BAD_KEY in json.dumps(data)
+        assert not refused, "servers get a configuration that they refuse"
     kept = {**manifest, "metadata": meta}
     if held is None:
         owner = meta.get("ownerReferences", [{}])[0].get("uid", "")
@@ -138,8 +143,17 @@ def _order_recovery(world: World, manifest: Manifest) -> None:
 def _make_snapshot(world: World, manifest: Manifest) -> None:
     name = manifest["metadata"]["name"]
     if name not in world.snapshots:
-        body = {**manifest, "metadata": {**manifest["metadata"], "uid": world.serial("snap")}}
+        began = {"uid": world.serial("snap"), "creationTimestamp": time_text(world.now_s)}
+        body = {**manifest, "metadata": {**manifest["metadata"], **began}}
         world.snapshots[name] = read(ProconsulSnapshot, body)
+
+
+def _make_job(world: World, manifest: Manifest) -> None:
+    name = manifest["metadata"]["name"]
+    text = manifest["spec"]["template"]["metadata"]["annotations"][CONFIG]
+    if name not in world.objects.jobs:
+        kind = "CheckConfig bad" if BAD_KEY in text else "CheckConfig"
+        world.objects.jobs[name] = Job(name=name, uid=kind, started_s=world.now_s)
 
 
 def _make_token(world: World, manifest: Manifest) -> None:
@@ -152,6 +166,7 @@ _SPECIAL: dict[tuple[str, str], Callable[[World, Manifest], None]] = {
     ("Secret", f"{NAME}-gossip"): _make_keys,
     ("Secret", f"{NAME}-bootstrap-token"): _make_token,
     ("ProconsulSnapshot", ""): _make_snapshot,
+    ("Job", ""): _make_job,
 }
 
 
@@ -317,7 +332,7 @@ def run_jobs(world: World) -> None:
         if job.succeeded is not None or job.started_s == world.now_s:
             continue
         kind, _, uid = job.uid.partition(" ")
-        good = kind not in world.failing_jobs
+        good = kind not in world.failing_jobs and uid != "bad"
         if kind == "Put" and good:
             if not world.leader_id:
                 continue
@@ -326,10 +341,14 @@ def run_jobs(world: World) -> None:
                 world.state_restore_uid = uid
                 world._replicate()
         world.objects.jobs[name] = replace(
-            job, succeeded=good, ended_s=world.now_s, message="" if good else "it was told to"
+            job,
+            succeeded=good,
+            ended_s=world.now_s,
+            message="" if good else "it was told to",
+            said=f"invalid config key {BAD_KEY}" if uid == "bad" else "",
         )
     for name, snapshot in world.snapshots.items():
-        if not snapshot.status.phase:
+        if not snapshot.status.phase and not world.slow_snapshots:
             phase = "Failed" if "Snapshot" in world.failing_jobs else "Completed"
             status = SnapshotStatus(phase=phase, completed_at=time_text(world.now_s))
             world.snapshots[name] = msgspec.structs.replace(snapshot, status=status)

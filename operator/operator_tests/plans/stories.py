@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from operator_tests.plans.operator import Operator
-from operator_tests.plans.world import BROKEN, NAME, UID, World
+from operator_tests.plans.world import BAD_KEY, BROKEN, NAME, UID, World
 from proconsul_operator.api.group import FINALIZER, REPLACE_MEMBER, RESTORE_LOCK
 from proconsul_operator.api.restore import ProconsulRestore
 from proconsul_operator.api.schedule import ProconsulSnapshotSchedule
@@ -239,6 +239,10 @@ def _all_of(world: World, tag: str) -> bool:
     return is_whole(world, 3) and {pod.tag for pod in world.objects.pods.values()} == {tag}
 
 
+def _asked(world: World) -> set[str]:
+    return {job.uid for job in world.objects.jobs.values()}
+
+
 def _one_key(world: World) -> bool:
     rings = {frozenset(ring) for ring in world.ring.values()}
     return len(world.keys) == 1 and rings == {frozenset(world.keys)}
@@ -282,6 +286,22 @@ STORIES: dict[str, Story] = {
         lambda w: Ref("NetworkPolicy", NAME) not in w.objects.things,
     ),
     "a new image": Story({}, _edit(image={"tag": "1.1.0"}), lambda w: _all_of(w, "1.1.0")),
+    "another configuration": Story(
+        {},
+        _edit(config={"performance": {"raft_multiplier": 2}}),
+        lambda w: is_whole(w, 3) and _asked(w) == {"CheckConfig"},
+    ),
+    "a bad configuration and a new image": Story(
+        {},
+        _edit(config={BAD_KEY: 1}, image={"tag": "1.1.0"}),
+        lambda w: _all_of(w, "1.0.0"),
+    ),
+    "a new image after a snapshot": Story(
+        {},
+        _edit(image={"tag": "1.1.0"}, update={"preUpgradeSnapshot": True}),
+        lambda w: _all_of(w, "1.1.0") and set(w.snapshots) == {f"{NAME}-upgrade-2"},
+        True,
+    ),
     "1 to 3": Story({"replicas": 1}, _edit(replicas=3), lambda w: is_whole(w, 3)),
     "3 to 5": Story({}, _edit(replicas=5), lambda w: is_whole(w, 5)),
     "3 to 1": Story({}, _edit(replicas=1), lambda w: is_whole(w, 1)),

@@ -187,7 +187,7 @@ def test_what_a_server_reloads_restarts_none() -> None:
     world, operator = well()
     world.edit(config={"log_level": "DEBUG"})
     operator.settle()
-    assert operator.steps == [Step.APPLY_CHILDREN]
+    assert operator.steps == [Step.CHECK_CONFIG, Step.APPLY_CHILDREN]
 
 
 def test_what_needs_a_restart_is_rolled() -> None:

@@ -1,8 +1,9 @@
 """Any order of wishes and faults: the operator never does harm, and ends where the spec says.
 
-People change size and image, pods die, a disk vanishes, views are old, and the operator is killed
-at any act. Harm is asserted where its acts arrive (acts.py). When the faults stop, the cluster
-comes to what is asked for, unless too many disks were lost: then it says so and touches nothing.
+People change size, image and configuration, pods die, a disk vanishes, views are old, and the
+operator is killed at any act. Harm is asserted where its acts arrive (acts.py). When the faults
+stop, the cluster comes to what is asked for, unless too many disks were lost: then it says so and
+touches nothing.
 """
 
 from hypothesis import HealthCheck, Phase, settings
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from operator_tests.plans.operator import Operator
-from operator_tests.plans.stories import is_whole
-from operator_tests.plans.world import BROKEN, World
+from operator_tests.plans.stories import is_whole, schedule
+from operator_tests.plans.world import BAD_KEY, BROKEN, World
 from proconsul_operator.plans.quorum import Quorum, judge
 from proconsul_operator.plans.steps import STEPS
 
@@ -26,7 +27,9 @@ class Cluster(RuleBasedStateMachine):
     @initialize(replicas=st.sampled_from(SIZES), settled=st.booleans())
     def create(self, replicas: int, settled: bool) -> None:
         self.replicas, self.tag = replicas, "1.0.0"
+        self.config: dict[str, int] = {}
         self.world = World(replicas=replicas, image={"tag": self.tag}, gossip={})
+        self.world.schedules = (schedule(),)
         self.operator = Operator(self.world)
         self.epoch = 0
         self.guarded = ""
@@ -34,7 +37,13 @@ class Cluster(RuleBasedStateMachine):
             self.operator.settle()
 
     def edit(self) -> None:
-        self.world.edit(replicas=self.replicas, image={"tag": self.tag}, gossip={})
+        self.world.edit(
+            replicas=self.replicas,
+            image={"tag": self.tag},
+            gossip={},
+            config=self.config,
+            update={"preUpgradeSnapshot": True},
+        )
 
     @rule(by=st.sampled_from([-2, 2]))
     def resize(self, by: int) -> None:
@@ -48,6 +57,15 @@ class Cluster(RuleBasedStateMachine):
         self.world.annotate(allow_version=tag)
         self.tag = tag
         self.edit()
+
+    @rule(key=st.sampled_from(["raft_trailing_logs", "retry_max", BAD_KEY]))
+    def change_config(self, key: str) -> None:
+        self.config = {key: 1}
+        self.edit()
+
+    @rule(slow=st.booleans())
+    def snapshots_hang(self, slow: bool) -> None:
+        self.world.slow_snapshots = slow
 
     @rule(token=st.integers(1, 3))
     def rotate_gossip(self, token: int) -> None:
@@ -128,6 +146,9 @@ class Cluster(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         self.world.heal()
+        self.world.slow_snapshots = False
+        if BAD_KEY in self.config:
+            self.change_config("retry_max")
         if self.tag == BROKEN:
             self.change_image("1.1.0")
         verdict = judge(self.operator.observe(self.world.objects.copied()))

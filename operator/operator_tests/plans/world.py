@@ -35,6 +35,7 @@ STABLE_S = 20.0  # before a newcomer gets its vote: some cycles, as in a real cl
 START_S = 1_800_000_000.0
 STORAGE = {"size": "10Gi"}
 BROKEN = "9.9.9"  # a tag whose server never runs
+BAD_KEY = "no_such_key"  # in a configuration that no server takes
 
 
 @dataclass
@@ -140,6 +141,7 @@ class World:
         self.schedules: tuple[ProconsulSnapshotSchedule, ...] = ()
         self.snapshots: dict[str, ProconsulSnapshot] = {}
         self.failing_jobs: set[str] = set()  # kinds
+        self.slow_snapshots = False  # none comes to its end
         self.puts: list[str] = []  # restore UIDs, each time that an archive was taken in
         self.stopped_by_us: set[str] = set()
         self.voter_changes: list[tuple[int, int]] = []

@@ -60,6 +60,7 @@ from proconsul_operator.plans.observe import (
     Unknown,
     Volume,
 )
+from proconsul_operator.specs import config_check
 from proconsul_operator.specs.children import children
 from proconsul_operator.specs.labels import CLUSTER, selector
 from proconsul_operator.specs.wanted import Manifest, Wanted
@@ -148,7 +149,7 @@ class Observer:
             listed("Pod", where, members),
             listed("PersistentVolumeClaim", where, members),
             listed("Job", where, ours),
-            listed("Pod", where, f"{ours},{COMPONENT}=snapshot"),
+            listed("Pod", where, f"{ours},{COMPONENT} in (snapshot,{config_check.COMPONENT})"),
             listed("ProconsulSnapshot", where),
             listed("ProconsulSnapshotSchedule", where),
             listed("ProconsulRestore", where),

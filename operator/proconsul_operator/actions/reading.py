@@ -244,7 +244,7 @@ def _changed_s(body: Body) -> float:
     return max((unix_s(each) for each in times if each), default=0.0)
 
 
-def job_of(body: Body, pods: Iterator[Body] | tuple[Body, ...]) -> Job:
+def job_of(body: Body, pods: tuple[Body, ...]) -> Job:
     """A Job, and what its pods left behind: that of the newest that said something."""
     meta, status = body["metadata"], body.get("status", {})
     done, failed = condition(body, "Complete"), condition(body, "Failed")
@@ -265,15 +265,20 @@ def job_of(body: Body, pods: Iterator[Body] | tuple[Body, ...]) -> Job:
         attempts=status.get("failed", 0) + status.get("succeeded", 0) + status.get("active", 0),
         result=result,
         message=error.get("message", "") or failed.get("message", ""),
+        said=next((each for each in _left_behind(pods) if result_of(each) is None), ""),
     )
 
 
-def _result(pods: Iterator[Body] | tuple[Body, ...]) -> Mapping[str, Any] | None:
+def _result(pods: tuple[Body, ...]) -> Mapping[str, Any] | None:
+    found = (result_of(message) for message in _left_behind(pods))
+    return next((each for each in found if each is not None), None)
+
+
+def _left_behind(pods: tuple[Body, ...]) -> Iterator[str]:
+    """What containers said at their end, the newest pod's first."""
     newest = sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True)
     for pod in newest:
         for each in pod.get("status", {}).get("containerStatuses", ()):
-            message = each.get("state", {}).get("terminated", {}).get("message", "")
-            found = result_of(message)
-            if found is not None:
-                return found
-    return None
+            message = each.get("state", {}).get("terminated", {}).get("message", "").strip()
+            if message:
+                yield str(message)

@@ -317,6 +317,13 @@ class Update(Part, frozen=True, kw_only=True):
         Duration, Meta(description="A pod that is not well after this stops the roll.")
     ] = "15m"
     pause_between_pods: Annotated[Duration, Meta(description="Rest between two pods.")] = "10s"
+    pre_upgrade_snapshot: Annotated[
+        bool,
+        Meta(
+            description="Take a snapshot before a new image is rolled out, to the destination of "
+            "the cluster's ProconsulSnapshotSchedule. The roll waits for it, and stops if it fails."
+        ),
+    ] = False
 
 
 class Monitoring(Part, frozen=True, kw_only=True):

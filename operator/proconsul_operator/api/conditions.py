@@ -113,7 +113,7 @@ REASONS: Final[Mapping[ClusterCondition, Mapping[Truth, frozenset[str]]]] = {
         _F: frozenset(
             {
                 "Creating", "RollingUpdate", "Scaling", "QuorumLost", "Paused", "Hibernated",
-                "MembersNotReady", "Degraded", "Recovering", "Restoring", "Deleting",
+                "MembersNotReady", "Degraded", "Recovering", "Restoring", "Deleting", "ConfigCheck",
             }
         ),
         _U: frozenset({"OperatorCannotReach"}),
@@ -138,7 +138,7 @@ REASONS: Final[Mapping[ClusterCondition, Mapping[Truth, frozenset[str]]]] = {
             {
                 "Bootstrap", "RollingUpdate", "ScaleUp", "ScaleIn", "Hibernation", "VolumeResize",
                 "GossipRotation", "CertificateRenewal", "AuthorityRotation", "MemberReplacement",
-                "Recovery", "Restore", "Deletion",
+                "Recovery", "Restore", "Deletion", "ConfigCheck",
             }
         ),
         _F: frozenset({"Idle"}),

@@ -18,6 +18,7 @@ ROTATE_GOSSIP: Final = "proconsul.io/rotate-gossip"
 ROTATE_CA: Final = "proconsul.io/rotate-ca"
 ALLOW_VERSION: Final = "proconsul.io/allow-version"
 FORCE_DELETE: Final = "proconsul.io/force-delete"
+SKIP_SNAPSHOT: Final = "proconsul.io/skip-snapshot"  # before a sleep and before an upgrade
 REPLACE_MEMBER: Final = "proconsul.io/replace-member"  # on a pod: the ID of the member to give up
 
 # Set by the operator or by a server.
@@ -29,3 +30,5 @@ SKIP_PRESTOP: Final = "proconsul.io/skip-prestop"
 ROLE: Final = "proconsul.io/role"
 KEPT: Final = "proconsul.io/kept"
 LEFT: Final = "proconsul.io/left"
+MADE_BY_RESTORE: Final = "proconsul.io/made-by-restore"  # the UID of the ProconsulRestore
+CONFIG: Final = "proconsul.io/config"  # on the pod of a check: the configuration itself

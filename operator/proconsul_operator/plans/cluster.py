@@ -10,6 +10,7 @@ from collections.abc import Callable
 from proconsul_operator.api.group import PAUSED
 from proconsul_operator.plans import (
     certificates,
+    change,
     create,
     deletion,
     hibernate,
@@ -65,6 +66,7 @@ RULES: tuple[Rule, ...] = (
     create.apply_children,
     create.drop_children,
     create.make_set,
+    change.prepare,
     rollout.apply_template,
     hibernate.asleep,
     _without_quorum,
@@ -76,6 +78,7 @@ RULES: tuple[Rule, ...] = (
     rollout.roll,
     scale.start,
     rollout.await_members,
+    change.await_prepared,
     volumes.grow,
     rotation.gossip,
     certificates.change_authority,

@@ -20,10 +20,10 @@ from proconsul_operator.plans.actions import (
     PutSnapshot,
     wait,
 )
+from proconsul_operator.plans.change import is_withheld
 from proconsul_operator.plans.drift import is_foreign, needs_apply, ref_of
 from proconsul_operator.plans.observe import Authority, Leader, Local, Observed
 from proconsul_operator.plans.quorum import majority
-from proconsul_operator.plans.refusals import held_back
 from proconsul_operator.plans.steps import Step
 from proconsul_operator.specs.children import children
 from proconsul_operator.specs.configmaps import guard
@@ -181,7 +181,7 @@ def _told_id(observed: Observed) -> str:
 def apply_children(observed: Observed) -> Decision | None:
     """Static children that are missing or otherwise; the configuration only if it may change."""
     wanted = observed.wanted
-    held = held_back(observed) is not None
+    held = is_withheld(observed)
     changed = tuple(
         manifest
         for manifest in children(wanted)

@@ -8,6 +8,7 @@ from proconsul_operator.api.conditions import ClusterCondition, Finding, Truth
 from proconsul_operator.api.snapshot import SnapshotPhase
 from proconsul_operator.api.values import duration_s, unix_s
 from proconsul_operator.plans.actions import Decision
+from proconsul_operator.plans.change import refusal
 from proconsul_operator.plans.cluster import paused_by
 from proconsul_operator.plans.observe import (
     Keyring,
@@ -18,10 +19,9 @@ from proconsul_operator.plans.observe import (
     Unknown,
 )
 from proconsul_operator.plans.quorum import Quorum, Verdict, judge
-from proconsul_operator.plans.refusals import refusal
 from proconsul_operator.plans.rollout import is_outdated, stuck_pod
 from proconsul_operator.plans.steps import STEPS, Operation, Step
-from proconsul_operator.plans.volumes import wanted_bytes
+from proconsul_operator.plans.volumes import wanted_bytes, why_not_grown
 
 BACKUP_MAX_S: Final = 2 * 86400.0  # where the schedule's own distance is not known
 
@@ -143,10 +143,9 @@ def _volumes(observed: Observed) -> Finding:
     if unbound:
         return _finding(kind, _F, "PVCPending", f"{', '.join(unbound)} is not bound")
     wanted = wanted_bytes(observed)
-    fixed = [e.name for e in held if e.requested_bytes < wanted and e.expandable is False]
+    fixed = why_not_grown(observed)
     if fixed:
-        message = f"the class of {', '.join(fixed)} does not let volumes grow"
-        return _finding(kind, _F, "ResizeUnsupported", message)
+        return _finding(kind, _F, "ResizeUnsupported", fixed)
     small = [each.name for each in held if each.capacity_bytes < wanted]
     if small:
         return _finding(kind, _F, "ResizePending", f"{', '.join(small)} grows")
@@ -270,6 +269,7 @@ def _ephemeral(observed: Observed) -> Finding:
 
 _UNREADY: Final = {
     Operation.BOOTSTRAP: "Creating",
+    Operation.CONFIG_CHECK: "ConfigCheck",
     Operation.ROLLING_UPDATE: "RollingUpdate",
     Operation.SCALE_UP: "Scaling",
     Operation.SCALE_IN: "Scaling",

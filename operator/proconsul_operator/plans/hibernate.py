@@ -5,8 +5,7 @@ schedule says. Back it goes to that size only: another one would be a cluster th
 members.
 """
 
-from typing import Final
-
+from proconsul_operator.api.group import SKIP_SNAPSHOT
 from proconsul_operator.plans.actions import (
     LOOK_LATER_S,
     Decision,
@@ -18,8 +17,6 @@ from proconsul_operator.plans.observe import Observed
 from proconsul_operator.plans.rollout import set_of
 from proconsul_operator.plans.snapshot import one_snapshot
 from proconsul_operator.plans.steps import Step
-
-SKIP_SNAPSHOT: Final = "proconsul.io/skip-snapshot"
 
 
 def remembered_size(observed: Observed) -> int:

@@ -5,14 +5,13 @@ that name that is not ours is never touched.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import msgspec
 
 from proconsul_operator.api.cluster import ProconsulCluster
 from proconsul_operator.api.cluster_parts import Bootstrap
 from proconsul_operator.api.conditions import ClusterCondition, holds
-from proconsul_operator.api.group import API_VERSION
+from proconsul_operator.api.group import API_VERSION, MADE_BY_RESTORE
 from proconsul_operator.api.places import SnapshotSource
 from proconsul_operator.api.restore import ProconsulRestore, RestorePhase
 from proconsul_operator.api.values import plain, time_text
@@ -24,8 +23,6 @@ from proconsul_operator.plans.actions import (
     wait,
 )
 from proconsul_operator.plans.steps import Step
-
-MADE_BY: Final = "proconsul.io/made-by-restore"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +41,7 @@ def plan(observed: NewClusterObserved) -> Decision:
         return wait(Step.AWAIT_CLUSTER, "it is done", seconds=LOOK_LATER_S)
     if cluster is None:
         return _make(restore)
-    if cluster.metadata.annotations.get(MADE_BY) != restore.metadata.uid:
+    if cluster.metadata.annotations.get(MADE_BY_RESTORE) != restore.metadata.uid:
         name = cluster.metadata.name
         return _end(observed, RestorePhase.FAILED, f"ProconsulCluster {name} is there already")
     if holds(cluster.status.conditions, ClusterCondition.READY):
@@ -63,7 +60,7 @@ def _make(restore: ProconsulRestore) -> Decision:
         "metadata": {
             "name": spec.cluster_ref.name,
             "namespace": restore.metadata.namespace,
-            "annotations": {MADE_BY: restore.metadata.uid},
+            "annotations": {MADE_BY_RESTORE: restore.metadata.uid},
         },
         "spec": plain(made),
     }

@@ -249,7 +249,10 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A Job of ours. `succeeded` is None while it runs; `result` is what its pod left behind."""
+    """A Job of ours. `succeeded` is None while it runs.
+
+    What its pod left behind is `result` if a program of the operator's wrote it, else `said`.
+    """
 
     name: str
     uid: str
@@ -259,6 +262,7 @@ class Job:
     attempts: int = 0
     result: Mapping[str, Any] | None = None
     message: str = ""
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -363,6 +367,11 @@ class Observed:
     def size(self) -> int:
         """How many pods the StatefulSet is to have."""
         return 0 if self.stateful_set is None else self.stateful_set.replicas
+
+    @property
+    def has_servers(self) -> bool:
+        """A set of them, or pods that live on without their set."""
+        return self.stateful_set is not None or bool(self.pods)
 
     def pod(self, ordinal: int) -> Pod | None:
         """The pod with this number."""

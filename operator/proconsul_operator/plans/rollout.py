@@ -21,9 +21,9 @@ from proconsul_operator.plans.actions import (
     TransferLeader,
     wait,
 )
+from proconsul_operator.plans.change import is_withheld
 from proconsul_operator.plans.drift import needs_apply
 from proconsul_operator.plans.observe import Observed, Pod, StatefulSet, Unknown
-from proconsul_operator.plans.refusals import held_back
 from proconsul_operator.plans.safety import (
     best_heir,
     is_only_voter,
@@ -65,9 +65,9 @@ def outdated(observed: Observed) -> tuple[Pod, ...]:
 
 def apply_template(observed: Observed) -> Decision | None:
     """The set as the spec asks, of the size that it has. No pod moves by it."""
-    manifest = stateful_set(observed.wanted, observed.size)
-    if held_back(observed) is not None:
+    if is_withheld(observed):
         return None
+    manifest = stateful_set(observed.wanted, observed.size)
     live = set_of(observed)
     for claim in manifest["spec"].get("volumeClaimTemplates", ()):
         # The claim's template never changes; how volumes grow is volumes.py.

@@ -125,6 +125,7 @@ _PHASES: Final = {
     Kind.BOOTSTRAP: Phase.BOOTSTRAPPING,
 }
 _BUSY: Final = {
+    Kind.CONFIG_CHECK: Phase.UPDATING,
     Kind.ROLLING_UPDATE: Phase.UPDATING,
     Kind.SCALE_UP: Phase.SCALING,
     Kind.SCALE_IN: Phase.SCALING,

@@ -14,6 +14,7 @@ class Operation(StrEnum):
 
     IDLE = "Idle"
     BOOTSTRAP = "Bootstrap"
+    CONFIG_CHECK = "ConfigCheck"
     ROLLING_UPDATE = "RollingUpdate"
     SCALE_UP = "ScaleUp"
     SCALE_IN = "ScaleIn"
@@ -50,6 +51,10 @@ class Step(StrEnum):
     SEED = "Seed"
     AWAIT_SEED = "AwaitSeed"
 
+    CHECK_CONFIG = "CheckConfig"
+    AWAIT_CONFIG_CHECK = "AwaitConfigCheck"
+    UPGRADE_SNAPSHOT = "UpgradeSnapshot"
+    AWAIT_UPGRADE_SNAPSHOT = "AwaitUpgradeSnapshot"
     APPLY_TEMPLATE = "ApplyTemplate"
     AWAIT_REVISION = "AwaitRevision"
     AWAIT_TURN = "AwaitTurn"
@@ -188,10 +193,12 @@ STEPS: Final[dict[Step, Row]] = {
         acts="MakeAuthority MakeCertificate MakeSecrets MakeGuard MakeSet BootstrapAcl Seed",
         waits="AwaitSecret AwaitFirstQuorum AwaitSeed",
     ),
+    **_rows(_O.CONFIG_CHECK, acts="CheckConfig", waits="AwaitConfigCheck"),
     **_rows(
         _O.ROLLING_UPDATE,
-        acts="RollTransfer RollPod MendPod",
-        waits="AwaitRevision AwaitTurn AwaitApproval RolloutStuck RestBetweenPods AwaitSafety",
+        acts="UpgradeSnapshot RollTransfer RollPod MendPod",
+        waits="AwaitUpgradeSnapshot AwaitRevision AwaitTurn AwaitApproval RolloutStuck "
+        "RestBetweenPods AwaitSafety",
     ),
     **_rows(_O.SCALE_UP, acts="Recommission UnmarkVolume BringBack GrowSet", waits="AwaitJoin"),
     **_rows(

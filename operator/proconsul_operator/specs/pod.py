@@ -43,14 +43,21 @@ def pod_template(wanted: Wanted) -> Manifest:
     }
 
 
-def _pod_spec(wanted: Wanted) -> Manifest:
+def scheduling(wanted: Wanted) -> Manifest:
+    """What it takes to get the image and a node of those that the servers may be on."""
     asked = wanted.spec.pod_template
     optional: Manifest = {
         "imagePullSecrets": plain(wanted.spec.image.pull_secrets),
         "priorityClassName": asked.priority_class_name,
         "nodeSelector": dict(asked.node_selector),
         "tolerations": [_toleration(each) for each in asked.tolerations],
-        "affinity": asked.affinity,
+    }
+    return {key: value for key, value in optional.items() if value}
+
+
+def _pod_spec(wanted: Wanted) -> Manifest:
+    optional: Manifest = {
+        "affinity": wanted.spec.pod_template.affinity,
         "topologySpreadConstraints": _spread(wanted),
     }
     return {
@@ -59,6 +66,7 @@ def _pod_spec(wanted: Wanted) -> Manifest:
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": TERMINATION_GRACE_S,
         "securityContext": POD_SECURITY,
+        **scheduling(wanted),
         **{key: value for key, value in optional.items() if value},
         "containers": [_container(wanted)],
         "volumes": _volumes(wanted),

@@ -24,7 +24,7 @@ CLIENT_ADDR: Final = (
 )
 
 _DENIED: Final = """
-    addresses advertise_addr advertise_addr_ipv4 advertise_addr_ipv6 bind_addr bootstrap
+    addresses advertise_addr advertise_addr_ipv4 advertise_addr_ipv6 auto_reload_config bind_addr bootstrap
     bootstrap_expect ca_file cert_file client_addr data_dir datacenter domain drain_time encrypt
     encrypt_keys_file key_file kubernetes leave_on_terminate node_id node_name pid_file ports
     recovery_file retry_join serf_lan server start_join tls_check_interval verify_incoming
@@ -64,6 +64,7 @@ def server_config(wanted: Wanted) -> dict[str, Any]:
             "probe": spec.ports.probe,
         },
         "retry_join": [f"{wanted.headless}.{wanted.namespace}.svc"],
+        "auto_reload_config": True,
         "leave_on_terminate": False,
         "drain_time": DRAIN_TIME,
         "recovery_file": f"{HOME}/recovery/recovery.json",

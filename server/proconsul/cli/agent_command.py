@@ -1,6 +1,7 @@
 """`proconsul agent`: runs a server until a signal or a failure ends it.
 
-SIGINT and SIGTERM end it, a second one at once; SIGHUP reads the configuration again.
+SIGINT and SIGTERM end it, a second one at once; SIGHUP reads the configuration again, and so does a
+change of its files where `auto_reload_config` is set.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from proconsul.config.schema import LoadedConfig
 from proconsul.errors import ProconsulError
 from proconsul.runtime import logs
 from proconsul.runtime.config_files import load
+from proconsul.runtime.config_watch import LOOK_S, ConfigWatch
 from proconsul.runtime.lan_pool import LanPool
 from proconsul.runtime.sd_notify import READY, RELOADING, STOPPING, notify
 
@@ -48,9 +50,10 @@ def run(words: list[str]) -> int:
             return 0
         with ExitStack() as stack:
             source = ConfigSource(flags, stack)
+            watch = source.watch()
             loaded = source.read()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                return runner.run(_serve(loaded, source))
+                return runner.run(_serve(loaded, source, watch))
     except (ProconsulError, OSError) as failure:
         sys.stderr.write(f"==> {told(failure)}\n")
         return FAILED
@@ -73,6 +76,10 @@ class ConfigSource:
         self._stack = stack
         self._dev_dir = ""
 
+    def watch(self) -> ConfigWatch:
+        """Whether its files change from here on."""
+        return ConfigWatch(self._flags.config_paths)
+
     @property
     def is_temporary(self) -> bool:
         """Whether the data goes with the process."""
@@ -90,7 +97,7 @@ class ConfigSource:
         return msgspec.structs.replace(loaded, config=config)
 
 
-async def _serve(loaded: LoadedConfig, source: ConfigSource) -> int:
+async def _serve(loaded: LoadedConfig, source: ConfigSource, watch: ConfigWatch) -> int:
     config = loaded.config
     logging = config.logging
     with _named("log_file"):
@@ -105,7 +112,8 @@ async def _serve(loaded: LoadedConfig, source: ConfigSource) -> int:
     agent: Agent | ClientAgent = (
         Agent(loaded, source.read) if config.server else ClientAgent(loaded, source.read, LanPool)
     )
-    Signals(agent).listen()
+    signals = Signals(agent)
+    signals.listen()
     # Short turns of the interpreter's lock: threads of a server and of a client need it around each
     # system call, from the start on.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -125,6 +133,8 @@ async def _serve(loaded: LoadedConfig, source: ConfigSource) -> int:
                 )
             )
             sys.stdout.flush()
+        if config.auto_reload_config:
+            signals.follow(watch)
         # What lives from here on is no garbage: keep the collector from walking it.
         gc.freeze()
         failure = await agent.wait_for_end()
@@ -159,6 +169,7 @@ class Signals:
         self._agent = agent
         self._ending = False
         self._reloading: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
 
     def listen(self) -> None:
         """Handle them on the running loop."""
@@ -182,6 +193,17 @@ class Signals:
     def _reload(self) -> None:
         logs.logger("").info("caught: signal=SIGHUP")
         self._reloading = asyncio.get_running_loop().create_task(self._reload_now())
+
+    def follow(self, watch: ConfigWatch) -> None:
+        """Reload whenever the files change."""
+        self._following = asyncio.get_running_loop().create_task(self._follow(watch))
+
+    async def _follow(self, watch: ConfigWatch) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if await asyncio.to_thread(watch.has_changed):
+                logs.logger("").info("the configuration's files have changed")
+                await self._reload_now()
 
     async def _reload_now(self) -> None:
         # The time tells systemd (Type=notify-reload) that this reload began after its signal.

@@ -65,6 +65,7 @@ def build(settings: Settings, *, dev_mode: bool) -> Config:
         ui_dir=settings.text("ui_dir"),
         ui_content_path=_ui_path(settings.text("ui_content_path")),
         pid_file=settings.text("pid_file"),
+        auto_reload_config=settings.flag("auto_reload_config"),
         leave_on_terminate=settings.flag("leave_on_terminate", default=not server),
         skip_leave_on_interrupt=settings.flag("skip_leave_on_interrupt", default=server),
         leave_drain_time_s=settings.duration_s("performance.leave_drain_time"),

@@ -336,6 +336,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ui_dir: str
     ui_content_path: str
     pid_file: str
+    auto_reload_config: bool
     leave_on_terminate: bool
     skip_leave_on_interrupt: bool
     leave_drain_time_s: float

@@ -128,3 +128,12 @@ ca_file = "{old.ca_file}" cert_file = "{pair.cert_file}" key_file = "{pair.key_f
         until(lambda: shown(host) != before["Certificate"])
         until(lambda: server.get("/v1/proconsul/tls")["Certificate"] == shown(host))
         assert server.get("/v1/status/leader")
+
+
+def test_changed_files_are_taken_without_a_signal_where_it_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "server.hcl"
+    file.write_text("auto_reload_config = true")
+    with Server(address(69), tmp_path, f"-config-file={file}") as server:
+        file.write_text("auto_reload_config = true\n" + WEB)
+        server.wait_for_line("the configuration's files have changed")
+        until(lambda: set(server.get("/v1/agent/services")) == {"web"})
