@@ -54,7 +54,8 @@ class Metrics:
         self.snapshot = Gauge(
             name("cluster_last_snapshot_timestamp_seconds"),
             "When the newest good snapshot was taken; absent until there is one.",
-            cluster, registry=r,
+            cluster,
+            registry=r,
         )
 
     def called(self, call: Call) -> None:
