@@ -128,7 +128,7 @@ def _safety_snapshot(observed: Observed, restore: ProconsulRestore) -> Decision:
         return _after_safety(observed, restore)
     taken = one_snapshot(
         observed,
-        name=f"{restore.metadata.name[:40]}-before-{restore.metadata.uid[:8]}",
+        name=job_name(restore, "before"),
         make=Step.SAFETY_SNAPSHOT,
         await_=Step.AWAIT_SAFETY_SNAPSHOT,
         destination=restore.spec.safety_destination,

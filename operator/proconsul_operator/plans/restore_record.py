@@ -10,6 +10,7 @@ from proconsul_operator.api.values import plain, time_text
 from proconsul_operator.plans.actions import Decision, RecordRestore
 from proconsul_operator.plans.observe import Observed
 from proconsul_operator.plans.steps import Step
+from proconsul_operator.specs.names import head
 
 _P = RestorePhase
 _ENDS: Final = {_P.FAILED: "RestoreFailed", _P.SUCCEEDED: "RestoreSucceeded"}
@@ -107,7 +108,7 @@ def _with_conditions(
 
 def job_name(restore: ProconsulRestore, what: str) -> str:
     """One for each act of one restore."""
-    return f"{restore.metadata.name[:40]}-{what}-{restore.metadata.uid[:8]}"
+    return f"{head(restore.metadata.name)}-{what}-{restore.metadata.uid[:8]}"
 
 
 def source_of(restore: ProconsulRestore) -> dict[str, Any]:
