@@ -128,7 +128,8 @@ class Operator:
             told: Told = await self._cycles[kind]((namespace, name))
         if told.delay_s is None:
             self.pulse.end(item)
-            self.metrics.forget(namespace, name)
+            if kind == "ProconsulCluster":
+                self.metrics.forget(namespace, name)
             self.metrics.cycles.labels(kind, "gone").inc()
             return None
         if told.view is not None:

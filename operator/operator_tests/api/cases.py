@@ -168,6 +168,14 @@ CLUSTERS = (
         object_name="a" * 41,
         refusal="the name may have 40 characters",
     ),
+    *(
+        Case(name=f"named {name}", kind=CLUSTER, spec=DISK, object_name=name, refusal=refusal)
+        for name, refusal in (
+            ("consul-2", ""),
+            ("con.sul", "Services are named after it"),
+            ("2consul", "Services are named after it"),
+        )
+    ),
 )
 
 CLUSTER_CHANGES = _changes(
@@ -274,6 +282,16 @@ RESTORES = (
             "a clone with two beginnings",
             {**CLONE, "newCluster": {**DISK, **FROM}},
             "named by the restore itself",
+        ),
+        (
+            "a clone of too long a name",
+            {**CLONE, "clusterRef": {"name": "a" * 41}},
+            "a name that a cluster may have",
+        ),
+        (
+            "a clone with a dot",
+            {**CLONE, "clusterRef": {"name": "a.b"}},
+            "a name that a cluster may have",
         ),
         (
             "a clone that breaks the cluster's rules",

@@ -190,12 +190,22 @@ class NewClusterWorld:
     held: ProconsulRestore
     cluster: ProconsulCluster | None = None
     made: int = 0
+    snapshots: tuple[ProconsulSnapshot, ...] = ()
+    now_s: float = START_S
+    becomes_ready: bool = True
+    events: list[str] = field(default_factory=list)
 
     def cycle(self) -> a.Decision:
         """One cycle; the cluster is ready at once."""
         decision = new_cluster.plan(
-            new_cluster.NewClusterObserved(now_s=START_S, restore=self.held, cluster=self.cluster)
+            new_cluster.NewClusterObserved(
+                now_s=self.now_s,
+                restore=self.held,
+                cluster=self.cluster,
+                snapshots=self.snapshots,
+            )
         )
+        self.now_s += TICK_S
         match decision.action:
             case a.CreateIfAbsent(manifests=(manifest,)) if self.cluster is None:
                 made = read(ProconsulCluster, manifest)
@@ -205,10 +215,11 @@ class NewClusterWorld:
                     reason="AsSpecified",
                     last_transition_time=time_text(START_S),
                 )
-                status = ClusterStatus(conditions=(ready,))
+                status = ClusterStatus(conditions=(ready,) if self.becomes_ready else ())
                 self.cluster = msgspec.structs.replace(made, status=status)
                 self.made += 1
-            case a.RecordRestore(status=noted):
+            case a.RecordRestore(status=noted, event=event):
+                self.events += [event] if event else []
                 self.held = msgspec.structs.replace(self.held, status=noted)
             case _:
                 pass

@@ -13,6 +13,7 @@ from operator_tests.plans.world import BAD_KEY, BROKEN, NAME, UID, World
 from proconsul_operator.api.group import FINALIZER, REPLACE_MEMBER, RESTORE_LOCK
 from proconsul_operator.api.restore import ProconsulRestore
 from proconsul_operator.api.schedule import ProconsulSnapshotSchedule
+from proconsul_operator.api.snapshot import ProconsulSnapshot
 from proconsul_operator.api.values import read, time_text
 from proconsul_operator.plans.observe import Ref
 from proconsul_operator.plans.steps import STEPS, Operation, Step
@@ -34,6 +35,8 @@ class Story:
     def begin(self) -> tuple[World, Operator]:
         """The world just before the story."""
         world = World(**self.spec)
+        if "bootstrap" in self.spec:
+            archived(world)
         if self.scheduled:
             world.schedules = (schedule(),)
         operator = Operator(world)
@@ -62,10 +65,22 @@ def schedule() -> ProconsulSnapshotSchedule:
     )
 
 
-def restore(**spec: Any) -> ProconsulRestore:
+def archived(world: World, phase: str = "Completed") -> None:
+    """A snapshot of the night, and where it lies if it is completed."""
+    where = "pvc://backups/a.snap" if phase == "Completed" else ""
+    body = {
+        "metadata": {"name": "nightly-1", "uid": "nightly-1-uid"},
+        "spec": {"clusterRef": {"name": NAME}, "destination": DESTINATION},
+        "status": {"phase": phase, "location": where},
+    }
+    world.snapshots["nightly-1"] = read(ProconsulSnapshot, body)
+
+
+def restore(*, created_s: float = 0.0, **spec: Any) -> ProconsulRestore:
     """One that is asked for."""
     asked = {"clusterRef": {"name": NAME}, "acknowledgeDataLoss": NAME, **spec}
-    meta = {"name": "again", "namespace": "infra", "uid": RESTORE_UID, "generation": 1}
+    meta: dict[str, Any] = {"name": "again", "namespace": "infra", "uid": RESTORE_UID}
+    meta |= {"generation": 1, "creationTimestamp": time_text(created_s) if created_s else None}
     return read(ProconsulRestore, {"metadata": meta, "spec": asked})
 
 
@@ -186,7 +201,20 @@ def _away_for_a_while(world: World) -> None:
 
 
 def _in_place(world: World) -> None:
-    world.restore = restore(mode="InPlace", snapshotRef={"name": "nightly-1"})
+    archived(world)
+    world.restore = restore(
+        created_s=world.now_s, mode="InPlace", snapshotRef={"name": "nightly-1"}
+    )
+
+
+def _of_nothing(world: World) -> None:
+    _in_place(world)
+    del world.snapshots["nightly-1"]
+
+
+def _pending(world: World) -> bool:
+    held = world.restore is not None and world.restore.status.phase == "Pending"
+    return held and RESTORE_LOCK not in world.cluster.metadata.annotations and is_whole(world, 3)
 
 
 def _bad_archive(world: World) -> None:
@@ -196,10 +224,12 @@ def _bad_archive(world: World) -> None:
 
 def _lose(*ordinals: int) -> Callable[[World], None]:
     def lose(world: World) -> None:
+        archived(world)
         for ordinal in ordinals:
             world.lose_disk(ordinal)
         mode = "InPlace" if len(ordinals) == 3 else "RecoverQuorum"
-        source = {"snapshotRef": {"name": "nightly-1"}} if mode == "InPlace" else {}
+        ref = {"snapshotRef": {"name": "nightly-1"}}
+        source: dict[str, Any] = ref if mode == "InPlace" else {}
         world.restore = restore(mode=mode, **source)
 
     return lose
@@ -353,6 +383,7 @@ STORIES: dict[str, Story] = {
         True,
     ),
     "restored in place": Story({}, _in_place, _restored, True),
+    "a restore of what is not there": Story({}, _of_nothing, _pending),
     "a bad archive": Story({}, _bad_archive, _refused),
     "two of three disks lost": Story({}, _lose(0, 2), _recovered, True),
     "all disks lost": Story({}, _lose(0, 1, 2), _anew),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from operator_tests.plans.operator import Operator
-from operator_tests.plans.stories import is_whole, restore
+from operator_tests.plans.stories import archived, is_whole, restore
 from operator_tests.plans.world import BROKEN, NAME, World
 from proconsul_operator.api.conditions import ClusterCondition, condition_of, holds
 from proconsul_operator.plans.actions import DeletePod, TransferLeader
@@ -345,6 +345,7 @@ def test_a_recovery_is_refused_while_a_leader_is_known() -> None:
 
 def test_while_a_restore_owns_the_cluster_nothing_else_is_done() -> None:
     world, operator = well()
+    archived(world)
     world.restore = restore(mode="InPlace", snapshotRef={"name": "nightly-1"})
     world.edit(replicas=5)
     operator.cycle()

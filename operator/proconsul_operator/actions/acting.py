@@ -20,7 +20,7 @@ from proconsul_operator.actions.memory import Key, Memory
 from proconsul_operator.actions.observing import View
 from proconsul_operator.actions.reading import PREVIOUS_CERTIFICATE, PREVIOUS_KEY
 from proconsul_operator.api.group import API_VERSION, FINALIZER, LEFT, RESTORE_LOCK
-from proconsul_operator.api.values import Part, plain
+from proconsul_operator.api.values import Part, plain, time_text
 from proconsul_operator.plans import actions as a
 from proconsul_operator.plans.drift import digest, ref_of
 from proconsul_operator.plans.observe import Leader, Local, Ref
@@ -229,11 +229,7 @@ class Actor:
         )
 
     async def _record_restore(self, view: View, action: a.RecordRestore) -> None:
-        key = (_key(view)[0], action.name)
-        identity = Identity(uid=action.uid)
-        await self.gateway.apply_status(
-            status_manifest("ProconsulRestore", key, action.status, identity)
-        )
+        await record_restore(self.gateway, _key(view)[0], action, view.observed.now_s)
 
     async def _lock(self, view: View, action: a.Lock) -> None:
         change = {"metadata": {"annotations": {RESTORE_LOCK: action.restore_uid or None}}}
@@ -278,6 +274,23 @@ def status_manifest(kind: str, key: Key, status: Part, identity: Identity) -> Ma
         "metadata": {"namespace": key[0], "name": key[1], **identity.metadata},
         "status": plain(status),
     }
+
+
+async def record_restore(
+    gateway: KubeGateway, namespace: str, action: a.RecordRestore, now_s: float
+) -> None:
+    """Its status, and before it the Event: who dies in between tells twice, never not at all."""
+    key, identity = (namespace, action.name), Identity(uid=action.uid)
+    manifest = status_manifest("ProconsulRestore", key, action.status, identity)
+    if action.event:
+        await gateway.event(
+            manifest,
+            reason=action.event,
+            note=action.status.message or action.event,
+            warning=action.event != "RestoreSucceeded",
+            now=time_text(now_s),
+        )
+    await gateway.apply_status(manifest)
 
 
 async def set_finalizer(gateway: KubeGateway, namespace: str, action: a.SetFinalizer) -> None:

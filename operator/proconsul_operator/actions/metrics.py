@@ -13,7 +13,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from proconsul_operator.actions.kube import Call
+from proconsul_operator.api.values import unix_s
 from proconsul_operator.plans.observe import Leader, Observed
+from proconsul_operator.plans.status import last_snapshot
 
 STALE_S: Final = 300.0
 
@@ -50,7 +52,10 @@ class Metrics:
             name("cluster_certificate_expiry_timestamp_seconds"), "Its end.", cluster, registry=r
         )
         self.snapshot = Gauge(
-            name("cluster_last_snapshot_timestamp_seconds"), "The newest.", cluster, registry=r
+            name("cluster_last_snapshot_timestamp_seconds"),
+            "When the newest good snapshot was taken; absent until there is one.",
+            cluster,
+            registry=r,
         )
 
     def called(self, call: Call) -> None:
@@ -65,20 +70,29 @@ class Metrics:
         self.ready.labels(*where).set(sum(1 for pod in observed.pods if pod.ready))
         self.wanted.labels(*where).set(observed.spec.replicas)
         self.success.labels(*where).set(observed.now_s)
-        if observed.tls is not None:
-            self.expires.labels(*where).set(observed.tls.not_after_s)
+        tls, newest = observed.tls, last_snapshot(observed)
+        _set_or_remove(self.expires, where, None if tls is None else tls.not_after_s)
+        taken = None if newest is None else newest.time
+        _set_or_remove(self.snapshot, where, None if taken is None else unix_s(taken))
 
     def forget(self, namespace: str, name: str) -> None:
         """A cluster that is gone has no figures."""
         for gauge in (
             self.quorate, self.ready, self.wanted, self.success, self.expires, self.snapshot
         ):  # fmt: skip
-            if (namespace, name) in gauge._metrics:
-                gauge.remove(namespace, name)
+            _set_or_remove(gauge, (namespace, name), None)
 
     def text(self) -> bytes:
         """For a scrape."""
         return generate_latest(self.registry)
+
+
+def _set_or_remove(gauge: Gauge, where: tuple[str, str], value: float | None) -> None:
+    """A figure that nobody knows is not there: an old one would be taken for true."""
+    if value is not None:
+        gauge.labels(*where).set(value)
+    elif where in gauge._metrics:
+        gauge.remove(*where)
 
 
 class Pulse:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from proconsul_operator.actions.acting import set_finalizer, status_manifest
+from proconsul_operator.actions.acting import record_restore, set_finalizer, status_manifest
 from proconsul_operator.actions.cron import next_s
 from proconsul_operator.actions.cycles import AT_ONCE_S, Failpoints, Told, differs
 from proconsul_operator.actions.job_acts import JobActs, snapshot_pod
@@ -30,6 +30,8 @@ from proconsul_operator.plans import actions as a
 from proconsul_operator.plans import new_cluster, schedule, snapshot
 from proconsul_operator.plans.drift import digest, ref_of
 from proconsul_operator.plans.observe import Child, Job
+from proconsul_operator.plans.restore import FINAL
+from proconsul_operator.plans.restore_source import lack_of_cluster, settle
 from proconsul_operator.specs.wanted import Manifest, Wanted
 
 log: Final = logging.getLogger(__name__)
@@ -90,11 +92,7 @@ class RecordWorld:
                 for manifest in action.manifests:
                     await self.gateway.create_if_absent(manifest)
             case a.RecordRestore():
-                identity = Identity(uid=action.uid)
-                key = (namespace, action.name)
-                await self.gateway.apply_status(
-                    status_manifest("ProconsulRestore", key, action.status, identity)
-                )
+                await record_restore(self.gateway, namespace, action, self.now_s())
             case a.Wait() | a.Nothing():
                 pass
             case _:
@@ -320,20 +318,38 @@ class RestoreCycle:
             return Told(delay_s=None)
         held = read(ProconsulRestore, body)
         name = held.spec.cluster_ref.name
-        if held.spec.mode != "NewCluster":
-            self.wake((key[0], name))
-            return Told(delay_s=a.LOOK_LATER_S)
         cluster = await world.gateway.get("ProconsulCluster", key[0], name)
+        if held.spec.mode != "NewCluster":
+            return await self._in_place(key, held, there=cluster is not None)
         observed = new_cluster.NewClusterObserved(
             now_s=world.now_s(),
             restore=held,
             cluster=None if cluster is None else read(ProconsulCluster, cluster),
+            snapshots=await self._named(key[0], held),
         )
-        decision = new_cluster.plan(observed)
-        wanted = await world.wanted(key[0], name)
+        return await self._act(key, held, new_cluster.plan(observed))
+
+    async def _in_place(self, key: Key, held: ProconsulRestore, *, there: bool) -> Told:
+        """Its cluster's own cycle carries it out; without a cluster nobody would say so."""
+        lack = lack_of_cluster(held, there=there)
+        if lack is None or held.status.phase in FINAL:
+            self.wake((key[0], held.spec.cluster_ref.name))
+            return Told(delay_s=a.LOOK_LATER_S)
+        return await self._act(key, held, settle(self.world.now_s(), held, lack))
+
+    async def _act(self, key: Key, held: ProconsulRestore, decision: a.Decision) -> Told:
+        world = self.world
+        wanted = await world.wanted(key[0], held.spec.cluster_ref.name)
         try:
             await world.act(key[0], wanted, decision.action)
         except ConflictError:
             return Told(delay_s=a.LOOK_AGAIN_S, decision=decision)
         world.passed(key, decision)
         return _told(decision)
+
+    async def _named(self, namespace: str, held: ProconsulRestore) -> tuple[ProconsulSnapshot, ...]:
+        ref = held.spec.snapshot_ref
+        if ref is None:
+            return ()
+        body = await self.world.gateway.get("ProconsulSnapshot", namespace, ref.name)
+        return () if body is None else (read(ProconsulSnapshot, body),)

@@ -19,6 +19,7 @@ from proconsul_operator.api.snapshot import Consistency, ProconsulSnapshot, Veri
 from proconsul_operator.api.values import plain, unix_s
 from proconsul_operator.plans.observe import Job
 from proconsul_operator.specs.labels import CLUSTER
+from proconsul_operator.specs.names import head
 from proconsul_operator.specs.wanted import Manifest
 
 RESULT: Final = "proconsul.io/result"
@@ -41,7 +42,7 @@ def record(
         "apiVersion": API_VERSION,
         "kind": "ProconsulSnapshot",
         "metadata": {
-            "name": f"{schedule[:40]}-{mark}",
+            "name": f"{head(schedule)}-{mark}",
             "namespace": namespace,
             "labels": {CLUSTER: cluster, SCHEDULE: schedule},
             "annotations": {RESULT: json.dumps(result, sort_keys=True)},

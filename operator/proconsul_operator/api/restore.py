@@ -101,6 +101,7 @@ class RestoreStatus(Part, frozen=True, kw_only=True):
 
     observed_generation: Annotated[Natural, Meta(description="The generation it is about.")] = 0
     phase: Annotated[Word, Meta(description="Pending to Succeeded or Failed.")] = ""
+    cluster_uid: Annotated[Word, Meta(description="UID of the cluster that it began with.")] = ""
     epoch: Annotated[Natural, Meta(description="Number of the recovery; 0 if none is needed.")] = 0
     survivors: Annotated[
         tuple[Survivor, ...],

@@ -47,9 +47,16 @@ SHORT_NAME: Final = Rule(
     "CronJob)",
 )
 
+# A Service's name is of DNS-1035, and it is the cluster's.
+_SERVICE_NAME: Final = "matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')"
+SERVICE_NAME: Final = Rule(
+    f"self.metadata.name.{_SERVICE_NAME}",
+    "the name must be of a-z, 0-9 and -, and begin with a letter: Services are named after it",
+)
+
 # On a whole struct (field ""), or on one field of it by its Python name.
 RULES: Final[dict[tuple[type[Part], str], tuple[Rule, ...]]] = {
-    (cluster.ProconsulCluster, ""): (SHORT_NAME,),
+    (cluster.ProconsulCluster, ""): (SHORT_NAME, SERVICE_NAME),
     (cluster.ClusterSpec, ""): (
         Rule("self.replicas in [0, 1, 3, 5, 7]", "replicas must be 1, 3, 5 or 7 (0 hibernates)"),
         Rule(
@@ -132,6 +139,12 @@ RULES: Final[dict[tuple[type[Part], str], tuple[Rule, ...]]] = {
         Rule(
             "has(self.newCluster) == (self.mode == 'NewCluster')",
             "newCluster goes with mode NewCluster, always and only",
+        ),
+        Rule(
+            f"self.mode != 'NewCluster' || (size(self.clusterRef.name) <= {_NAME_MAX}"
+            f" && self.clusterRef.name.{_SERVICE_NAME})",
+            f"clusterRef must be a name that a cluster may have: {_NAME_MAX} characters of a-z, "
+            "0-9 and -, a letter first",
         ),
         Rule(
             "!has(self.newCluster) || !has(self.newCluster.bootstrap)",

@@ -245,11 +245,12 @@ class RecordStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordRestore:
-    """Write the status of a restore before the act that needs it."""
+    """Write the status of a restore before the act that needs it; `event` is the reason of one."""
 
     name: str
     uid: str
     status: RestoreStatus
+    event: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from proconsul_operator.plans.change import is_withheld
 from proconsul_operator.plans.drift import is_foreign, needs_apply, ref_of
 from proconsul_operator.plans.observe import Authority, Leader, Local, Observed
 from proconsul_operator.plans.quorum import majority
+from proconsul_operator.plans.restore_source import lack_of_archive
 from proconsul_operator.plans.steps import Step
 from proconsul_operator.specs.children import children
 from proconsul_operator.specs.configmaps import guard
@@ -294,6 +295,9 @@ def seed(observed: Observed) -> Decision | None:
         return None
     name = f"{observed.wanted.name}-seed-{uid[:8]}"
     job = observed.job(name)
+    lack = lack_of_archive(bootstrap.from_snapshot.snapshot_ref, observed.snapshots)
+    if job is None and lack is not None:
+        return wait(Step.SEED_MISSING, lack.message, target=name, seconds=LOOK_LATER_S)
     if job is None:
         return Decision(
             step=Step.SEED,

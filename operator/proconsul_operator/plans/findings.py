@@ -111,6 +111,7 @@ def _degraded(observed: Observed, decision: Decision) -> Finding:
         Step.FOREIGN_OBJECT: "ForeignObject",
         Step.ROLLOUT_STUCK: "RolloutStuck",
         Step.SCALE_BLOCKED: "ScaleBlocked",
+        Step.SEED_MISSING: "SnapshotMissing",
     }.get(decision.step)
     if told is not None:
         return _finding(kind, _T, told, decision.why)

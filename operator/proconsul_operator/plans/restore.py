@@ -24,6 +24,15 @@ from proconsul_operator.plans.actions import (
 from proconsul_operator.plans.observe import Leader, Local, Observed
 from proconsul_operator.plans.quorum import Quorum, judge
 from proconsul_operator.plans.restore_record import enter, finish, job_name, source_of
+from proconsul_operator.plans.restore_source import (
+    Lack,
+    fail,
+    has_begun,
+    is_of_another,
+    lack_of_archive,
+    replaced,
+    settle,
+)
 from proconsul_operator.plans.snapshot import one_snapshot
 from proconsul_operator.plans.steps import Step
 
@@ -42,10 +51,23 @@ def plan(observed: Observed) -> Decision | None:
         if not observed.lock:
             return None
         return _lock(observed, Step.RELEASE_LOCK, "", f"{restore.metadata.name} is done")
-    if not observed.lock:
-        uid = restore.metadata.uid
-        return _lock(observed, Step.TAKE_LOCK, uid, f"{restore.metadata.name} begins")
-    return _phase(observed, restore)
+    if is_of_another(restore, observed.cluster.metadata.uid):
+        return replaced(observed.now_s, restore)
+    return _phase(observed, restore) if observed.lock else _begin(observed, restore)
+
+
+def _begin(observed: Observed, restore: ProconsulRestore) -> Decision | None:
+    """The lock; nothing, so that the cluster is not held up, while what it names is missing."""
+    lack = None if has_begun(restore) else _lack(observed, restore)
+    if lack is not None:
+        decision = settle(observed.now_s, restore, lack)
+        return decision if decision.acts else None
+    uid = restore.metadata.uid
+    return _lock(observed, Step.TAKE_LOCK, uid, f"{restore.metadata.name} begins")
+
+
+def _lack(observed: Observed, restore: ProconsulRestore) -> Lack | None:
+    return lack_of_archive(restore.spec.snapshot_ref, observed.snapshots)
 
 
 def _lock(observed: Observed, step: Step, uid: str, why: str) -> Decision:
@@ -57,7 +79,14 @@ def _lock(observed: Observed, step: Step, uid: str, why: str) -> Decision:
 def _phase(observed: Observed, restore: ProconsulRestore) -> Decision:
     acts = _PHASES.get(restore.status.phase)
     if acts is None:
-        return enter(observed, restore, _P.VALIDATING, started_at=time_text(observed.now_s))
+        return enter(
+            observed,
+            restore,
+            _P.VALIDATING,
+            started_at=time_text(observed.now_s),
+            cluster_uid=observed.cluster.metadata.uid,
+            message="",
+        )
     return acts(observed, restore)
 
 
@@ -69,7 +98,9 @@ def _validate(observed: Observed, restore: ProconsulRestore) -> Decision:
 
 def _check(observed: Observed, restore: ProconsulRestore) -> Decision:
     name = job_name(restore, "check")
-    job = observed.job(name)
+    job, lack = observed.job(name), _lack(observed, restore)
+    if job is None and lack is not None:
+        return fail(observed.now_s, restore, lack)
     if job is None:
         return Decision(
             step=Step.CHECK_ARCHIVE,
@@ -97,7 +128,7 @@ def _safety_snapshot(observed: Observed, restore: ProconsulRestore) -> Decision:
         return _after_safety(observed, restore)
     taken = one_snapshot(
         observed,
-        name=f"{restore.metadata.name[:40]}-before-{restore.metadata.uid[:8]}",
+        name=job_name(restore, "before"),
         make=Step.SAFETY_SNAPSHOT,
         await_=Step.AWAIT_SAFETY_SNAPSHOT,
         destination=restore.spec.safety_destination,
@@ -127,7 +158,9 @@ def _put(observed: Observed, restore: ProconsulRestore) -> Decision:
     if told is not None and told.restore_uid == uid:
         return enter(observed, restore, _P.VERIFYING, to_index=observed.leader.commit_index)
     name = job_name(restore, "put")
-    job = observed.job(name)
+    job, lack = observed.job(name), _lack(observed, restore)
+    if job is None and lack is not None:
+        return fail(observed.now_s, restore, lack)
     if job is None:
         return Decision(
             step=Step.PUT_SNAPSHOT,

@@ -1,6 +1,6 @@
 """What a restore writes down of itself, always before the act that needs it."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -10,8 +10,10 @@ from proconsul_operator.api.values import plain, time_text
 from proconsul_operator.plans.actions import Decision, RecordRestore
 from proconsul_operator.plans.observe import Observed
 from proconsul_operator.plans.steps import Step
+from proconsul_operator.specs.names import head
 
 _P = RestorePhase
+_ENDS: Final = {_P.FAILED: "RestoreFailed", _P.SUCCEEDED: "RestoreSucceeded"}
 
 
 def enter(
@@ -23,9 +25,25 @@ def enter(
     **fields: Any,
 ) -> Decision:
     """The next phase, and what it must know, into the restore's status."""
-    held = restore.status
+    return note(observed.now_s, restore, phase, step=step, **fields)
+
+
+def note(
+    now_s: float,
+    restore: ProconsulRestore,
+    phase: RestorePhase,
+    *,
+    step: Step = Step.ENTER_PHASE,
+    reason: str = "",
+    event: str = "",
+    **fields: Any,
+) -> Decision:
+    """A phase, what it must know, and what people hear: `reason` stands in the conditions.
+
+    An Event on the restore tells of its end, or of `event`.
+    """
     status = msgspec.structs.replace(
-        held,
+        restore.status,
         phase=phase.value,
         observed_generation=restore.metadata.generation,
         **fields,
@@ -35,7 +53,8 @@ def enter(
         action=RecordRestore(
             name=restore.metadata.name,
             uid=restore.metadata.uid,
-            status=_with_conditions(observed.now_s, restore, status),
+            status=_with_conditions(now_s, restore, status, reason),
+            event=_ENDS.get(phase, event),
         ),
         target=restore.metadata.name,
         why=status.message or f"{phase.value} begins",
@@ -63,13 +82,13 @@ def finish(
 
 
 def _with_conditions(
-    now_s: float, restore: ProconsulRestore, status: RestoreStatus
+    now_s: float, restore: ProconsulRestore, status: RestoreStatus, reason: str
 ) -> RestoreStatus:
     found = [
         Finding(
             type=kind,
             status=Truth.TRUE if status.phase == phase else Truth.FALSE,
-            reason=status.phase,
+            reason=reason or status.phase,
             message=status.message,
         )
         for kind, phase in (
@@ -89,7 +108,7 @@ def _with_conditions(
 
 def job_name(restore: ProconsulRestore, what: str) -> str:
     """One for each act of one restore."""
-    return f"{restore.metadata.name[:40]}-{what}-{restore.metadata.uid[:8]}"
+    return f"{head(restore.metadata.name)}-{what}-{restore.metadata.uid[:8]}"
 
 
 def source_of(restore: ProconsulRestore) -> dict[str, Any]:

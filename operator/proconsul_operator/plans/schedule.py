@@ -31,6 +31,7 @@ from proconsul_operator.plans.actions import (
 from proconsul_operator.plans.drift import digest
 from proconsul_operator.plans.observe import Child, Job
 from proconsul_operator.plans.steps import Step
+from proconsul_operator.specs.names import head
 from proconsul_operator.specs.wanted import Manifest
 
 
@@ -82,7 +83,7 @@ def _cron_job(observed: ScheduleObserved) -> Decision | None:
 def run_now_job(schedule: ProconsulSnapshotSchedule) -> str:
     """From the token: the same wish is the same Job."""
     token = digest({"metadata": {}, "token": schedule.spec.run_now})[:10]
-    return f"{schedule.metadata.name[:40]}-now-{token}"
+    return f"{head(schedule.metadata.name)}-now-{token}"
 
 
 def _run_now(observed: ScheduleObserved) -> Decision | None:

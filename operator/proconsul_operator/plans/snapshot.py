@@ -37,6 +37,7 @@ from proconsul_operator.plans.actions import (
 from proconsul_operator.plans.observe import Job, Observed
 from proconsul_operator.plans.steps import Step
 from proconsul_operator.specs.labels import CLUSTER
+from proconsul_operator.specs.names import head
 
 FINAL: Final = (SnapshotPhase.COMPLETED, SnapshotPhase.FAILED, SnapshotPhase.EXPIRED)
 FROM_RESULT: Final = {
@@ -69,7 +70,7 @@ class Taken:
 
 def job_name(snapshot: ProconsulSnapshot) -> str:
     """The same for the same object, and no other's."""
-    return f"{snapshot.metadata.name[:40]}-{snapshot.metadata.uid[:8]}"
+    return f"{head(snapshot.metadata.name)}-{snapshot.metadata.uid[:8]}"
 
 
 def plan(observed: SnapshotObserved) -> Decision:

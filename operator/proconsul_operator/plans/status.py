@@ -110,7 +110,7 @@ def _status(
         leadership=_leadership(observed, leader),
         gossip=_gossip(observed),
         tls=_tls(observed),
-        last_snapshot=_last_snapshot(observed),
+        last_snapshot=last_snapshot(observed),
         replicas_before_hibernation=(
             0 if observed.size and observed.spec.replicas else held.replicas_before_hibernation
         ),
@@ -303,7 +303,8 @@ def _tls(observed: Observed) -> TlsStatus | None:
     )
 
 
-def _last_snapshot(observed: Observed) -> LastSnapshot | None:
+def last_snapshot(observed: Observed) -> LastSnapshot | None:
+    """The newest that ended well; what was known stays when its record is dropped."""
     name = observed.cluster.metadata.name
     done = [
         each

@@ -50,6 +50,7 @@ class Step(StrEnum):
     BOOTSTRAP_ACL = "BootstrapAcl"
     SEED = "Seed"
     AWAIT_SEED = "AwaitSeed"
+    SEED_MISSING = "SeedMissing"
 
     CHECK_CONFIG = "CheckConfig"
     AWAIT_CONFIG_CHECK = "AwaitConfigCheck"
@@ -144,6 +145,8 @@ class Step(StrEnum):
     TAKE_LOCK = "TakeLock"
     RELEASE_LOCK = "ReleaseLock"
     REFUSE_RESTORE = "RefuseRestore"
+    NOTE_LACK = "NoteLack"
+    AWAIT_SOURCE = "AwaitSource"
     CHECK_ARCHIVE = "CheckArchive"
     AWAIT_ARCHIVE = "AwaitArchive"
     SAFETY_SNAPSHOT = "SafetySnapshot"
@@ -191,7 +194,7 @@ STEPS: Final[dict[Step, Row]] = {
     **_rows(
         _O.BOOTSTRAP,
         acts="MakeAuthority MakeCertificate MakeSecrets MakeGuard MakeSet BootstrapAcl Seed",
-        waits="AwaitSecret AwaitFirstQuorum AwaitSeed",
+        waits="AwaitSecret AwaitFirstQuorum AwaitSeed SeedMissing",
     ),
     **_rows(_O.CONFIG_CHECK, acts="CheckConfig", waits="AwaitConfigCheck"),
     **_rows(
@@ -237,9 +240,9 @@ STEPS: Final[dict[Step, Row]] = {
     ),
     **_rows(
         _O.RESTORE,
-        acts="TakeLock ReleaseLock RefuseRestore CheckArchive SafetySnapshot EnterPhase "
+        acts="NoteLack TakeLock ReleaseLock RefuseRestore CheckArchive SafetySnapshot EnterPhase "
         "PutSnapshot FinishRestore MakeCluster",
-        waits="AwaitArchive AwaitSafetySnapshot AwaitPut AwaitCluster",
+        waits="AwaitSource AwaitArchive AwaitSafetySnapshot AwaitPut AwaitCluster",
     ),
     **_rows(
         _O.RECOVERY,

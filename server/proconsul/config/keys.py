@@ -279,8 +279,8 @@ _LIMITS = Group(
 
 OWN = frozenset(
     {
-        "addresses.probe", "auto_reload_config", "drain_time", "encrypt_keys_file", "kubernetes", "ports.probe",
-        "recovery_file", "tls_check_interval",
+        "addresses.probe", "auto_reload_config", "drain_time", "encrypt_keys_file", "kubernetes",
+        "ports.probe", "recovery_file", "tls_check_interval",
     }
 )  # fmt: skip
 
@@ -317,7 +317,8 @@ ROOT = Group(
                 retry_interval_wan revision segment serf_lan serf_wan server_name session_ttl_min
                 sync_coordinate_interval_min syslog_facility tls_check_interval tls_cipher_suites
                 tls_min_version ui_content_path ui_dir version version_prerelease""",
-            boolean="""acl_enable_key_list_policy auto_reload_config bootstrap disable_anonymous_signature
+            boolean="""acl_enable_key_list_policy auto_reload_config bootstrap
+                disable_anonymous_signature
                 disable_coordinates disable_host_node_id disable_http_unprintable_char_filter
                 disable_keyring_file disable_remote_exec disable_update_check
                 discard_check_output enable_acl_replication enable_agent_tls_for_checks
