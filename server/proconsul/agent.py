@@ -49,11 +49,12 @@ from proconsul.runtime.request_log import log_failure, raft_line
 from proconsul.runtime.rpc_client import ClientLimits, RpcClient
 from proconsul.runtime.rpc_forwarding import Forwarder
 from proconsul.runtime.rpc_port import RpcPort
+from proconsul.runtime.server_metrics import ServerMetrics
 from proconsul.runtime.server_pool import LIMITS as POOL_LIMITS
 from proconsul.runtime.server_pool import ServerPool
 from proconsul.runtime.server_world import ServerWorld
 from proconsul.runtime.snapshot_exchange import SnapshotExchange
-from proconsul.runtime.tls import ClientTls, rpc_outgoing
+from proconsul.runtime.tls import ClientTls, certificate_end_unix_s, rpc_outgoing
 from proconsul.runtime.tls_watch import Take
 from proconsul.store.autopilot import autopilot_config
 from proconsul.store.cluster_marks import marks
@@ -110,6 +111,7 @@ class Agent(AgentLife):
             raise
         self._run(self.snapshots.run())
         self._run(self.process.keep_telemetry())
+        self._run(self.metrics.watch_disk(self.config.data_dir))
         reports = CoordinateReports(self.config, self.lan, self.own_calls.call, self._agent_token)
         self._run(reports.run())
 
@@ -133,6 +135,7 @@ class Agent(AgentLife):
             log=raft_line,
             fatal=self.fail,
             leader=lambda: self.forwarder.leader_changed(),  # noqa: PLW0108  # made later
+            role=lambda role: self.metrics.entered(role),  # noqa: PLW0108  # made later
         )
         self.driver = RaftDriver(
             me, settings, kept.wal, self.data.log, kept.replicated, kept.snapshot, hooks
@@ -276,6 +279,15 @@ class Agent(AgentLife):
         )
 
     def _build_http(self) -> None:
+        self.metrics = ServerMetrics(
+            telemetry=self.telemetry,
+            context=self.context,
+            driver=self.driver,
+            own=self.own,
+            snapshots=self.snapshots,
+            agents=self.lan.agents,
+        )
+        self.metrics.certificate_end_unix_s = certificate_end_unix_s(self.config.tls)
         self.process = AgentProcess(
             loaded=self._loaded,
             node_id=self.node_id,
@@ -283,11 +295,11 @@ class Agent(AgentLife):
             driver=self.driver,
             snapshots=self.own_calls,
             telemetry=self.telemetry,
-            context=self.context,
             tokens=self.tokens,
             reload=self.reload,
             leave=lambda: self.request_stop(leave=True),
             lan=self.lan,
+            metrics=self.metrics,
         )
         self.api = Api(
             facts=self.context.facts,
@@ -325,7 +337,6 @@ class Agent(AgentLife):
         self.pool.changed()
 
     def _leadership(self, won: bool) -> None:
-        self.telemetry.count("raft.state.leader" if won else "raft.state.follower")
         self.duties.leadership(won)
         self.kube.leadership(won)
         self.federation.leadership(won)
@@ -353,6 +364,7 @@ class Agent(AgentLife):
         outgoing = self._outgoing(read.config)
         self.rpc.reload(read.config)
         self.client.tls = self.pool_client.tls = outgoing
+        self.metrics.certificate_end_unix_s = certificate_end_unix_s(read.config.tls)
         self._loaded, kept = reloaded(self._loaded, read)
         self._tell_reload(read, kept)
         await self._apply(https)

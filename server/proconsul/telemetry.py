@@ -133,6 +133,10 @@ class Telemetry:
         """Set a gauge."""
         self._current.gauges[name, labels] = value
 
+    def drop_gauge(self, name: str, labels: Labels = ()) -> None:
+        """Show a gauge no longer: what it told is no longer known here."""
+        self._current.gauges.pop((name, labels), None)
+
     def roll(self, unix_s: float) -> None:
         """Tell the time, about once a second; begins a new interval if the current one is over."""
         self._now_s = unix_s

@@ -26,9 +26,9 @@ CLIENT_ADDR: Final = (
 _DENIED: Final = """
     addresses advertise_addr advertise_addr_ipv4 advertise_addr_ipv6 auto_reload_config bind_addr
     bootstrap bootstrap_expect ca_file cert_file client_addr data_dir datacenter domain drain_time
-    encrypt encrypt_keys_file key_file kubernetes leave_on_terminate node_id node_name pid_file ports
-    recovery_file retry_join serf_lan server start_join tls_check_interval verify_incoming
-    verify_incoming_rpc verify_outgoing verify_server_hostname
+    encrypt encrypt_keys_file key_file kubernetes leave_on_terminate node_id node_name pid_file
+    ports recovery_file retry_join serf_lan server start_join tls_check_interval
+    verify_incoming verify_incoming_rpc verify_outgoing verify_server_hostname
 """
 DENIED_KEYS: Final = frozenset(_DENIED.split())
 """Keys of `config` that the operator sets itself, or that no cluster survives."""

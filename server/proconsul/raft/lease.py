@@ -58,6 +58,11 @@ class Lease:
         self._asked.clear()
         self._until_s = float("-inf")
 
+    def age_s(self, now_s: float) -> float | None:
+        """How long ago a majority was asked that answered; None: not in this leadership."""
+        asked_s = self._until_s - self._duration_s
+        return None if asked_s == float("-inf") else now_s - asked_s
+
     def holds(self, now_s: float) -> bool:
         """Whether nobody else can lead at this moment."""
         return now_s < self._until_s

@@ -5,7 +5,6 @@ from typing import Any
 
 from proconsul.api.process import Member
 from proconsul.config.schema import LoadedConfig
-from proconsul.endpoints.context import Context
 from proconsul.rpc.snapshot_stream import (
     NamedSnapshotRequest,
     SnapshotOp,
@@ -39,11 +38,11 @@ class AgentProcess(OwnProcess):
         driver: RaftDriver,
         snapshots: SnapshotHandler,
         telemetry: Telemetry,
-        context: Context,
         tokens: AgentTokens,
         reload: Callable[[], Awaitable[None]],
         leave: Callable[[], None],
         lan: LanPool,
+        metrics: ServerMetrics,
     ) -> None:
         """`reload` reads the configuration again; `leave` begins to leave, then ends."""
         super().__init__(
@@ -54,7 +53,7 @@ class AgentProcess(OwnProcess):
         self._lan = lan
         self._driver = driver
         self._snapshots = snapshots
-        self._server_metrics = ServerMetrics(telemetry, context, driver)
+        self._server_metrics = metrics
 
     @property
     def _datacenter(self) -> str:

@@ -38,6 +38,7 @@ from proconsul.wire import msgpack
 
 FULL_DISK_RETRY_S = 0.25
 SPARE_RETRY_S = 1.0
+TOOK_MAX = 1024  # durations that wait to be asked for, of which more would say no more
 GROUP_BYTES_MAX = 4 * 1024 * 1024  # about that many in one write, so that answers do not wait long
 START_READ_BYTES = 4 * 1024 * 1024
 _BODY_HEAD = struct.Struct(">BI")  # kind, length of the extensions
@@ -135,6 +136,7 @@ class LogWriter:
         self._spare: threading.Thread | None = None
         self._spare_not_before_s = 0.0
         self._busy_since_s: float | None = None  # by time.monotonic
+        self._took_s: deque[float] = deque(maxlen=TOOK_MAX)
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
 
     def start(self) -> None:
@@ -156,6 +158,14 @@ class LogWriter:
         """For how long the disk has not answered; 0 while nothing is asked of it."""
         since_s = self._busy_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
+
+    def appends_s(self) -> list[float]:
+        """How long each append of entries took, sync included, since this was asked last."""
+        taken = []
+        with suppress(IndexError):
+            while True:
+                taken.append(self._took_s.popleft())
+        return taken
 
     def stop(self) -> None:
         """Write what is queued, as far as there is room, then end; blocks until then."""
@@ -231,7 +241,9 @@ class LogWriter:
         A first start that had its term and not its entry could never found its cluster.
         """
         for piece in _pieces(records):
+            began_s = time.monotonic()
             self._until_room(partial(self._wal.append, piece, hard_state))
+            self._took_s.append(time.monotonic() - began_s)
             hard_state = None
         if hard_state is not None:
             self._until_room(partial(self._wal.append, [], hard_state))

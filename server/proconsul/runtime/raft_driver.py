@@ -105,7 +105,7 @@ class RaftDriver:
         self._carrier: Carrier | None = None
         self._installer: Installer | None = None
         self._is_installing = False
-        self._lease = Lease(duration_s(settings, TICK_S))
+        self.lease = Lease(duration_s(settings, TICK_S))
         self._contact_s: float | None = None  # when the leader was heard last
         self._transfers = PendingTransfers()
         self.me = me
@@ -255,7 +255,7 @@ class RaftDriver:
         node = self.node
         if self._stopped or not node.may_hold_a_lease:
             return False
-        return node.is_only_voter or self._lease.holds(lasting_s())
+        return node.is_only_voter or self.lease.holds(lasting_s())
 
     @property
     def contact_age_s(self) -> float | None:
@@ -341,7 +341,7 @@ class RaftDriver:
             if message.term == self.node.term:
                 self._contact_s = lasting_s()
         else:
-            self._lease.confirmed(self.node.confirmed_round)
+            self.lease.confirmed(self.node.confirmed_round)
         self._schedule()
 
     def installed(self, install: Install) -> None:
@@ -398,7 +398,7 @@ class RaftDriver:
         if effects.persist is not None:
             self.writer.write(effects.persist)
         # Before anything leaves: a lease counts from the question, not from its answer.
-        self._lease.asked(self.node.round, lasting_s())
+        self.lease.asked(self.node.round, lasting_s())
         if effects.send or effects.replies:
             self._carry(effects.send, effects.replies)
         if effects.install is not None:
@@ -427,12 +427,13 @@ class RaftDriver:
     def _event(self, event: object) -> None:
         match event:
             case RoleChanged(role=role, term=term, why=why):
-                self._lease.end()
+                self.lease.end()
                 self._hooks.log("INFO", f"entering {role.value} state: term={term} ({why})")
                 if role is not Role.LEADER:
                     # What is committed is answered when it is applied, whoever leads by then.
                     self._writes.fail(LeadershipLostError, beyond=self.node.commit_index)
                     self._reads.fail()
+                self._hooks.role(role)
                 self._hooks.leadership(role is Role.LEADER)
             case LeaderChanged(leader=leader):
                 name = (leader.id or leader.address) if leader else "nobody"

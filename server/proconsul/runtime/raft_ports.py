@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from proconsul.raft.effects import Install, Send
+from proconsul.raft.effects import Install, Role, Send
 from proconsul.raft.messages import Reply, Token
 
 
@@ -17,6 +17,7 @@ class Hooks:
     log: Callable[[str, str], None]  # level, line
     fatal: Callable[[BaseException], None]  # the process must end
     leader: Callable[[], None] = lambda: None  # another leads, here or elsewhere
+    role: Callable[[Role], None] = lambda _: None  # entered, before `leadership`
 
 
 class Carrier(Protocol):

@@ -16,8 +16,8 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -67,6 +67,7 @@ class RaftSnapshots:
         self._driver = driver
         self._policy = policy
         self._restored = restored
+        self.saved_unix_s: float | None = None  # when an archive was last handed out to its end
         self.one_at_a_time = asyncio.Lock()  # held by who takes, restores or installs one
         self._restoring: set[asyncio.Task[bool]] = set()
         self._ended = False
@@ -128,7 +129,13 @@ class RaftSnapshots:
             if isinstance(failure, (OSError, ProconsulError)):
                 raise RpcError(f"failed to save snapshot: {failure}") from failure
             raise
-        return meta.index, snapshot_archive.pieces(meta, size_bytes, spool)
+        return meta.index, self._noted(snapshot_archive.pieces(meta, size_bytes, spool))
+
+    async def _noted(self, pieces: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield piece
+        self.saved_unix_s = time.time()
 
     async def restore(self, upload: AsyncIterator[bytes], restore_uid: str = "") -> bool:
         """Replace the state by an archive's. Raises RpcError; the state then is as before.

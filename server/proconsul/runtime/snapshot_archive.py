@@ -9,7 +9,7 @@ import asyncio
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from typing import TypeVar
 
 from proconsul.fsm.archive import ArchiveMeta, ArchiveServer, read_archive, write_archive
@@ -84,7 +84,7 @@ def read(upload: Spool, state: Spool) -> ArchiveMeta:
     return read_archive(upload.chunks(), state.write)
 
 
-async def pieces(meta: SnapshotMeta, size_bytes: int, state: Spool) -> AsyncIterator[bytes]:
+async def pieces(meta: SnapshotMeta, size_bytes: int, state: Spool) -> AsyncGenerator[bytes, None]:
     """The archive of a state; closes the spool."""
     with state:
         archive = write_archive(_meta_of(meta, size_bytes), state.chunks(), int(time.time()))

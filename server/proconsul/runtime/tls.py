@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+
 from proconsul.config.schema import Tls
 from proconsul.errors import ProconsulError
 from proconsul.rpc.first_byte import PROTOCOLS, TlsPolicy
@@ -135,6 +137,17 @@ def rpc_outgoing(tls: Tls, *, datacenter: str, domain: str) -> ClientTls | None:
     _prepare(context, tls, authorities)
     named = tls.verify_server_hostname
     return ClientTls(context, server_name(datacenter, domain) if named else "")
+
+
+def certificate_end_unix_s(tls: Tls) -> float | None:
+    """When the certificate of `cert_file` ends; None without one, or if it cannot be read."""
+    if not _has_certificate(tls):
+        return None
+    try:
+        certificate = x509.load_pem_x509_certificate(_read(Path(tls.cert_file)))
+    except (OSError, ValueError):
+        return None
+    return certificate.not_valid_after_utc.timestamp()
 
 
 def server_name(datacenter: str, domain: str) -> str:

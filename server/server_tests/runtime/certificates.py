@@ -55,6 +55,7 @@ class Authority:
         usages: Sequence[x509.ObjectIdentifier] = (),
         with_chain: bool = False,
         is_rsa: bool = False,
+        lasts_s: int = 3600,
     ) -> Pair:
         """A new certificate, over an old one of the same name; without `usages` it is for all."""
         key: PrivateKey = (
@@ -69,6 +70,7 @@ class Authority:
             dns_names=dns_names,
             is_expired=is_expired,
             usages=usages,
+            lasts_s=lasts_s,
         )
         pair = Pair(str(self.folder / f"{name}.crt"), str(self.folder / f"{name}.key"))
         chain = self.chain if with_chain else b""
@@ -114,6 +116,7 @@ class Authority:
         dns_names: Sequence[str] = (),
         is_expired: bool = False,
         usages: Sequence[x509.ObjectIdentifier] = (),
+        lasts_s: int = 3600,
     ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         hours = datetime.timedelta(hours=1)
@@ -124,7 +127,9 @@ class Authority:
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - 2 * hours)
-            .not_valid_after(now - hours if is_expired else now + hours)
+            .not_valid_after(
+                now - hours if is_expired else now + datetime.timedelta(seconds=lasts_s)
+            )
             .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
         )
         names = [*(x509.DNSName(name) for name in dns_names), *self._addresses]
