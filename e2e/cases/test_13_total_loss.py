@@ -189,11 +189,12 @@ def _nobody_serves_an_empty_cluster(story: Story, old_id: str) -> None:
 
 
 def _refuses(story: Story, pod: str) -> None:
+    """It says that nobody leads, or nothing in time: never that there is nothing."""
     for query in ("consistent", ""):
-        with pytest.raises(AnswerError) as refused:
+        with pytest.raises((AnswerError, TimeoutError)) as refused:
             story.servers.ask(pod, f"/v1/kv/e2e/?recurse&{query}")
-        assert refused.value.status == 500, "no leader: never an empty answer"
-    with pytest.raises(AnswerError):
+        assert not isinstance(refused.value, AnswerError) or refused.value.status == 500
+    with pytest.raises((AnswerError, TimeoutError)):
         story.servers.put(pod, "e2e/nobody", 1)
 
 
