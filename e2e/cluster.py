@@ -4,7 +4,8 @@
 away what was made. E2E_CLUSTER says which: `kind` (the default), or `given`: the one that
 KUBECONFIG names, which stays as it is. KIND_IMAGE names kind's node image. Into a given cluster
 the archives are loaded by the command E2E_LOAD (`$E2E_LOAD ARCHIVE`), or not at all: then its nodes
-must have the images, or be able to pull them. E2E_KEEP=1 leaves kind's cluster for people.
+must have the images, or be able to pull them. E2E_EXTRA_IMAGES names archives of other images that
+cases use (e2e/store.py), for nodes that cannot pull. E2E_KEEP=1 leaves kind's cluster for people.
 """
 
 import os
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from e2e.images import images
+from e2e.images import extra, images
 from e2e.kubectl import CommandError, run
 from e2e.results import FOLDER
 from e2e.waits import limit
@@ -116,6 +117,7 @@ def main(command: Sequence[str]) -> int:
     """Its exit code; 1 if the cluster could not be had."""
     cluster = chosen(os.environ)
     archives = [image.archive for image in images(os.environ) if image.archive.exists()]
+    archives += extra(os.environ)
     try:
         cluster.create()
         cluster.load(archives)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from e2e import operator
 from e2e.kubectl import Kubectl
 from e2e.servers import Servers
 
@@ -13,6 +14,8 @@ COMMANDS = {
     "events.txt": ("get", "events", "--sort-by=.lastTimestamp", "-o", "wide"),
     "pods.txt": ("describe", "pods"),
     "statefulset.yaml": ("get", "statefulsets", "-o", "yaml"),
+    "custom.yaml": ("get", ",".join(operator.KINDS.values()), "-o", "yaml"),
+    "jobs.txt": ("describe", "jobs,cronjobs"),
 }
 
 
@@ -29,7 +32,8 @@ def gather(kubectl: Kubectl, servers: Servers, folder: Path) -> None:
 
     for name, command in COMMANDS.items():
         keep(name, partial(kubectl, *command))
-    for pod in servers.names:
+    names = {pod["metadata"]["name"] for pod in kubectl.list("pods")}
+    for pod in sorted(names | set(servers.names)):
         keep(f"{pod}.log", partial(kubectl, "logs", pod, "--all-containers"))
         keep(f"{pod}.previous.log", partial(kubectl, "logs", pod, "--previous", check=False))
     keep("raft.json", lambda: json.dumps(servers.rafts(), indent=2))

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from e2e.images import ROOT
@@ -15,22 +16,37 @@ OPERATOR = ROOT / "helm" / "proconsul-operator"
 SLACK_S = 30.0  # that helm itself gives up first, and says why
 
 
-def install(namespace: str, release: str, values: Mapping[str, Any], limit_name: str) -> None:
+def install(
+    namespace: str,
+    release: str,
+    values: Mapping[str, Any],
+    limit_name: str,
+    *,
+    chart: Path = SERVERS,
+    flags: Sequence[str] = (),
+) -> None:
     """Until it is ready, as `helm install --wait` sees it."""
-    _with_values("install", namespace, release, values, limit(limit_name))
+    _with_values(("install", release, str(chart), *flags), namespace, values, limit(limit_name))
 
 
-def upgrade(namespace: str, release: str, values: Mapping[str, Any], limit_name: str) -> None:
+def upgrade(
+    namespace: str,
+    release: str,
+    values: Mapping[str, Any],
+    limit_name: str,
+    *,
+    chart: Path = SERVERS,
+) -> None:
     """Until it is ready, as `helm upgrade --wait` sees it."""
-    _with_values("upgrade", namespace, release, values, limit(limit_name))
+    _with_values(("upgrade", release, str(chart)), namespace, values, limit(limit_name))
 
 
 def _with_values(
-    verb: str, namespace: str, release: str, values: Mapping[str, Any], limit_s: float
+    words: Sequence[str], namespace: str, values: Mapping[str, Any], limit_s: float
 ) -> None:
-    command = (PROGRAM, "-n", namespace, verb, release, str(SERVERS), "--wait")
-    flags = (f"--timeout={limit_s:.0f}s", "--values=-")
-    run(*command, *flags, given=json.dumps(values), limit_s=limit_s + SLACK_S)
+    flags = ("--wait", f"--timeout={limit_s:.0f}s", "--values=-")
+    command = (PROGRAM, "-n", namespace, *words, *flags)
+    run(*command, given=json.dumps(values), limit_s=limit_s + SLACK_S)
 
 
 def test(namespace: str, release: str) -> str:

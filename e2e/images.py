@@ -60,6 +60,12 @@ def images(environ: Mapping[str, str], tag: str = TAG) -> list[Image]:
     return found
 
 
+def extra(environ: Mapping[str, str]) -> list[Path]:
+    """Archives of other images that cases use, by E2E_EXTRA_IMAGES: paths, as PATH has them."""
+    named = environ.get("E2E_EXTRA_IMAGES", "").split(os.pathsep)
+    return [Path(each) for each in named if each]
+
+
 def commands(
     image: Image, environ: Mapping[str, str], is_there: Callable[[str], bool], revision: str
 ) -> list[list[str]]:

@@ -1,10 +1,12 @@
 """What came of a case: one file each, so that runs of single shards and cases add up.
 
-A file of another commit, or of a tree with changes, counts as not run. `python -m e2e.results`
+A file of another commit, or of a tree with changes, counts as not run, and is printed as such. A
+case that is run once for each failpoint (its RUNS) has a file for each. `python -m e2e.results`
 prints them all, and ends with 1 unless every case has passed at this commit.
 """
 
 import argparse
+import importlib
 import json
 import sys
 import time
@@ -16,6 +18,7 @@ from typing import Any
 from e2e.images import ROOT, revision
 
 FOLDER = ROOT / "build" / "e2e"
+DIRTY = "-dirty"  # the end of what `revision` says of a changed tree
 VERDICTS = ("passed", "failed", "skipped")
 
 
@@ -31,10 +34,15 @@ class Result:
     reason: str = ""  # of a failure or a skip, one line
     figures: Mapping[str, Any] = field(default_factory=dict)
 
-    def line(self) -> str:
-        """For people."""
+    def counts(self, commit: str) -> bool:
+        """Whether it says anything of this commit: a changed tree is nobody's."""
+        return self.commit == commit and not commit.endswith(DIRTY)
+
+    def line(self, commit: str) -> str:
+        """For people who are at this commit."""
         told = ", ".join(f"{name} {value}" for name, value in self.figures.items())
-        return f"{self.case:32} {self.verdict:8} {self.took_s:6.0f} s  {self.reason or told}"
+        verdict = self.verdict if self.counts(commit) else "not run"
+        return f"{self.case:32} {verdict:8} {self.took_s:6.0f} s  {self.reason or told}"
 
 
 def now() -> str:
@@ -64,25 +72,34 @@ def missing(results: Iterable[Result], cases: Iterable[str], commit: str) -> lis
         result = found.get(case)
         if result is None:
             told.append(f"{case}: not run")
-        elif result.commit != commit or commit.endswith("-dirty"):
-            told.append(f"{case}: run at {result.commit[:20]}, not at {commit[:20]}")
+        elif not result.counts(commit):
+            told.append(f"{case}: run at {_short(result.commit)}, not at {_short(commit)}")
         elif result.verdict != "passed":
             told.append(f"{case}: {result.verdict}: {result.reason}")
     return told
 
 
+def _short(commit: str) -> str:
+    tail = DIRTY if commit.endswith(DIRTY) else ""
+    return commit.removesuffix(DIRTY)[:12] + tail
+
+
 def case_names() -> list[str]:
-    """Those of all files in e2e/cases, without running anything."""
-    return sorted(
-        path.stem.removeprefix("test_") for path in (ROOT / "e2e" / "cases").glob("test_*.py")
-    )
+    """Those of all files in e2e/cases, and of all runs of each, without running anything."""
+    names = []
+    for path in (ROOT / "e2e" / "cases").glob("test_*.py"):
+        runs = getattr(importlib.import_module(f"e2e.cases.{path.stem}"), "RUNS", None)
+        name = path.stem.removeprefix("test_")
+        names += [name] if runs is None else [f"{name}-{run}" for run in runs]
+    return sorted(names)
 
 
 def main(folder: Path) -> int:
     """Print all; 0 if all have passed."""
     results = read(folder)
-    lines = [result.line() for result in results]
-    open_ends = missing(results, case_names(), revision())
+    commit = revision()
+    lines = [result.line(commit) for result in results]
+    open_ends = missing(results, case_names(), commit)
     sys.stdout.write("\n".join([*lines, *(f"missing: {one}" for one in open_ends)]) + "\n")
     return 1 if open_ends else 0
 

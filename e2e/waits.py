@@ -20,7 +20,14 @@ LIMITS_S: Final[Mapping[str, float]] = {
     "leader_service_moves": 10.0,  # the leader Service leads to the new one (2)
     "quorum_after_full_restart": 60.0,  # all pods were killed at once (9)
     "member_replaced": 120.0,  # the volume of a follower was lost (10)
+    "operated_ready": 120.0,  # from a ProconsulCluster to its condition Ready (1)
     # guards
+    "operator_ready": 120.0,  # `helm install` of the operator, or another number of them
+    "store_ready": 60.0,
+    "settled": 300.0,  # an operation of the operator is over, and all is as the spec asks
+    "noticed": 60.0,  # the operator's status tells of what happened
+    "snapshot": 240.0,  # from a ProconsulSnapshot to its end
+    "restore": 420.0,  # from a ProconsulRestore to its end
     "command": 120.0,  # one call of kubectl or helm
     "request": 5.0,  # one request to a server through the API server
     "namespace_gone": 120.0,

@@ -14,11 +14,6 @@ from e2e.kubectl import Kubectl, Proxy
 FAILURE = pytest.StashKey[dict[str, pytest.TestReport]]()
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """The marker that every case has."""
-    config.addinivalue_line("markers", "case(minutes): a case, and how long it takes")
-
-
 def _name(item: pytest.Item) -> str:
     """Of a case: its file's, and its parameter's where it has some."""
     parameters = getattr(item, "callspec", None)

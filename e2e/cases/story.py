@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from e2e import helm
+from e2e import helm, operator
 from e2e.images import REGISTRY, TAG
 from e2e.kubectl import AnswerError, Kubectl, Proxy, run
 from e2e.load import checker
 from e2e.load.ledger import Ledger
 from e2e.load.pod import LoadPod, Rates
+from e2e.operator import Custom, Operator
 from e2e.servers import Servers
+from e2e.store import Store
 from e2e.waits import limit, until
 from e2e.watcher import Watcher
 
@@ -29,14 +31,9 @@ RESTRICTED = {
     "pod-security.kubernetes.io/enforce-version": "latest",
 }
 IMAGE = f"{REGISTRY}/proconsul:{TAG}"
-REGISTRY_HOST, _, REGISTRY_PATH = REGISTRY.partition("/")
 VALUES: Mapping[str, Any] = {
     "fullnameOverride": RELEASE,
-    "image": {
-        "registry": REGISTRY_HOST,
-        "repository": f"{REGISTRY_PATH}/proconsul",
-        "tag": TAG,
-    },
+    "image": operator.image("proconsul"),
     "storage": {"size": "1Gi"},
     "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
     "config": {"performance": {"raft_multiplier": 1}},
@@ -53,11 +50,31 @@ class Story:
     folder: Path  # for what it leaves behind
     figures: dict[str, Any] = field(default_factory=dict)
     timeline: list[tuple[float, str]] = field(default_factory=list)
+    replicas: int = 3  # what the case asks for at the time
 
     @property
     def servers(self) -> Servers:
         """Those of the release."""
-        return Servers(kubectl=self.kubectl, name=RELEASE)
+        return Servers(kubectl=self.kubectl, name=RELEASE, replicas=self.replicas)
+
+    @property
+    def operator(self) -> Operator:
+        """The one that `install_operated` installs."""
+        return Operator(kubectl=self.kubectl)
+
+    @property
+    def store(self) -> Store:
+        """An object store, once it is installed."""
+        return Store(kubectl=self.kubectl, image=IMAGE)
+
+    @property
+    def cluster(self) -> Custom:
+        """The ProconsulCluster of the release, in mode operator."""
+        return self.custom("ProconsulCluster", RELEASE)
+
+    def custom(self, kind: str, name: str) -> Custom:
+        """Another object that the operator takes care of."""
+        return Custom(kubectl=self.kubectl, kind=kind, name=name)
 
     def note(self, what: str) -> float:
         """Something that the case does, for the timeline: when, wall clock."""
@@ -70,6 +87,20 @@ class Story:
         began_s = self.note("install")
         helm.install(self.kubectl.namespace, RELEASE, {**VALUES, **values}, "ready")
         self.servers.wait_until_well("ready")
+        return round(time.time() - began_s, 1)
+
+    def install_operated(self, operator: Mapping[str, Any] | None = None, **values: Any) -> float:
+        """The operator, and the chart in mode operator: seconds until all is well.
+
+        The operator's own installation is not counted; `operator` are values of its chart.
+        """
+        self.note("install the operator")
+        self.operator.install(**(operator or {}))
+        began_s = self.note("install")
+        chosen = {**VALUES, "mode": "operator", **values}
+        helm.install(self.kubectl.namespace, RELEASE, chosen, "ready")
+        self.cluster.wait_for("Ready", "True", limit_name="operated_ready")
+        self.servers.wait_until_well("operated_ready")
         return round(time.time() - began_s, 1)
 
     @contextmanager
@@ -154,10 +185,23 @@ def make_namespace(name: str) -> None:
     run("kubectl", "apply", "-f", "-", given=json.dumps(manifest))
 
 
+def _remove_operated(name: str) -> None:
+    """The operator first, then our objects without what only it would take off them."""
+    run(helm.PROGRAM, "-n", name, "uninstall", operator.RELEASE, "--ignore-not-found", check=False)
+    for kind in operator.KINDS.values():
+        listing = ("get", kind, "-o", "name", "--ignore-not-found")
+        # Where the operator never was, there are no such kinds.
+        for each in run("kubectl", "-n", name, *listing, check=False).split():
+            bare = '{"metadata": {"finalizers": null}}'
+            run("kubectl", "-n", name, "delete", each, "--wait=false", check=False)
+            run("kubectl", "-n", name, "patch", each, "--type=merge", "-p", bare, check=False)
+
+
 def remove_namespace(name: str) -> None:
     """Until nothing of it is left."""
     # Kubernetes waits for as long as its pods may take to end: these need no order.
     everything = ("--all", "--ignore-not-found", "--wait=false")
+    _remove_operated(name)
     run("kubectl", "-n", name, "delete", "statefulsets", "--cascade=orphan", *everything)
     run("kubectl", "-n", name, "delete", "pods", "--grace-period=0", "--force", *everything)
     run("kubectl", "delete", "namespace", name, "--ignore-not-found", "--wait=false")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.images import NoBuilderError, commands, images
+from e2e.images import NoBuilderError, commands, extra, images
 
 
 def steps(*there: str, **environ: str) -> list[list[str]]:
@@ -46,3 +46,8 @@ def test_an_archive_that_is_given_is_not_built() -> None:
     assert (server.archive, server.given) == (Path("/somewhere/s.tar"), True)
     assert not operator.given
     assert operator.name == "docker.io/library/proconsul-operator:dev"
+
+
+def test_archives_of_other_images_are_named_as_a_path_is() -> None:
+    assert extra({}) == []
+    assert extra({"E2E_EXTRA_IMAGES": "/a/s3.tar:/b.tar"}) == [Path("/a/s3.tar"), Path("/b.tar")]

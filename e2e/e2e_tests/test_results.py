@@ -29,5 +29,13 @@ def test_a_changed_tree_proves_nothing_of_its_commit() -> None:
     assert missing([result("01", commit="c1-dirty")], ["01"], "c1-dirty") != []
 
 
+def test_a_changed_tree_and_another_commit_are_not_told_as_run() -> None:
+    assert "passed" in result("01").line("c1")
+    for told in (result("01", commit="c0").line("c1"), result("01", commit="c1-dirty").line("c1")):
+        assert "passed" not in told
+        assert "not run" in told
+    assert "not run" in result("01", commit="c1-dirty").line("c1-dirty")
+
+
 def test_every_file_of_a_case_is_known() -> None:
     assert {"01_install", "02_leader_killed"} <= set(case_names())

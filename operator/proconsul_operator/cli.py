@@ -77,7 +77,10 @@ class Settings:
             metrics_port=int(environment.get("PROCONSUL_METRICS_PORT", "9090")),
             health_port=int(environment.get("PROCONSUL_HEALTH_PORT", "8080")),
             kubeconfig=environment.get("KUBECONFIG", ""),
-            failpoints=Failpoints.of(environment.get("PROCONSUL_FAILPOINTS", "")),
+            failpoints=Failpoints.of(
+                environment.get("PROCONSUL_FAILPOINTS", ""),
+                environment.get("PROCONSUL_FAILPOINT_MARKS", ""),
+            ),
             version=importlib.metadata.version("proconsul"),
         )
 

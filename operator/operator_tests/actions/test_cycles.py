@@ -1,5 +1,7 @@
 """Failpoints: their names are the plans' own steps."""
 
+from pathlib import Path
+
 import pytest
 
 from proconsul_operator.actions.cycles import KILLED, Failpoints
@@ -31,3 +33,17 @@ def test_a_name_that_no_plan_has_is_refused(text: str) -> None:
 
 def test_none_is_none() -> None:
     assert Failpoints.of("").names == frozenset()
+
+
+def test_with_marks_each_ends_the_process_once_and_the_others_still_do(tmp_path: Path) -> None:
+    ended: list[int] = []
+    named = ",".join(f"{name}=exit" for name in FAILPOINTS[:2])
+    first, second = (Step(name.removeprefix("after-")) for name in FAILPOINTS[:2])
+    read = Failpoints.of(named, str(tmp_path / "marks"))
+    for _process in range(2):
+        points = Failpoints(names=read.names, marks=read.marks, end=ended.append)
+        points.passed(first)
+        points.passed(first)
+    assert ended == [KILLED]
+    Failpoints(names=read.names, marks=read.marks, end=ended.append).passed(second)
+    assert ended == [KILLED, KILLED]

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from proconsul_operator.actions.acting import Actor, Done, StaleError, status_manifest
@@ -30,13 +31,17 @@ log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failpoints:
-    """Where the process ends at once, for tests: after an act and before anything is told."""
+    """Where the process ends at once, for tests: after an act and before anything is told.
+
+    With a folder of marks, which outlives the process, each ends it once; without one, each time.
+    """
 
     names: frozenset[str]
     end: Callable[[int], object] = os._exit
+    marks: Path | None = None
 
     @classmethod
-    def of(cls, text: str) -> "Failpoints":
+    def of(cls, text: str, marks: str = "") -> "Failpoints":
         """`after-RollPod=exit,…`. Raises ValueError for a name that no plan has."""
         names = set()
         for part in filter(None, (each.strip() for each in text.split(","))):
@@ -44,13 +49,24 @@ class Failpoints:
             if name not in FAILPOINTS or what != "exit":
                 raise ValueError(f"{part!r} is no failpoint: write after-<Step>=exit")
             names.add(name)
-        return cls(names=frozenset(names))
+        return cls(names=frozenset(names), marks=Path(marks) if marks else None)
 
     def passed(self, step: Step) -> None:
         """The act of this step is done."""
-        if f"after-{step}" in self.names:
-            log.warning("failpoint after-%s", step)
+        name = f"after-{step}"
+        if name in self.names and self._first_time(name):
+            log.warning("failpoint %s", name)
             self.end(KILLED)
+
+    def _first_time(self, name: str) -> bool:
+        if self.marks is None:
+            return True
+        self.marks.mkdir(parents=True, exist_ok=True)
+        try:
+            (self.marks / name).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
