@@ -1,7 +1,7 @@
 """Faults of the network and of machines, done on the nodes.
 
 A node is reached by a command that is called as docker is for kind's nodes: `docker exec NODE
-COMMAND ...`, `docker stop NODE`, `docker start NODE`. E2E_NODES names one for a given cluster;
+COMMAND ...`, `docker kill NODE`, `docker start NODE`. E2E_NODES names one for a given cluster;
 without it a given cluster has no such faults.
 
 A packet from one pod to another is dropped in the FORWARD chain of the first one's node, by its
@@ -64,9 +64,9 @@ class Nodes:
         """What a command prints on a node. Raises CommandError."""
         return run(*self.tool, "exec", node, *command)
 
-    def stop(self, node: str) -> None:
+    def kill(self, node: str) -> None:
         """Its power is gone."""
-        run(*self.tool, "stop", node)
+        run(*self.tool, "kill", node)
 
     def start(self, node: str) -> None:
         """It has power again, with its disk."""
