@@ -89,11 +89,11 @@ class Kubectl:
         return items
 
     def ask(
-        self, pod: str, port: int, path: str, method: str = "GET"
+        self, pod: str, port: int, path: str, method: str = "GET", body: bytes | None = None
     ) -> tuple[bytes, Mapping[str, str]]:
         """What a pod answers over HTTP, with the answer's headers. Raises AnswerError, OSError."""
         place = f"/api/v1/namespaces/{self.namespace}/pods/{pod}:{port}/proxy{path}"
-        return self.proxy.request(method, place)
+        return self.proxy.request(method, place, body)
 
     def execute(self, pod: str, *command: str) -> str:
         """What a command prints in a pod. Raises CommandError."""
@@ -126,20 +126,22 @@ class Proxy:
         assert self._process.stdout is not None, "it was asked for"
         self._process.stdout.close()
 
-    def request(self, method: str, path: str) -> tuple[bytes, Mapping[str, str]]:
+    def request(
+        self, method: str, path: str, body: bytes | None = None
+    ) -> tuple[bytes, Mapping[str, str]]:
         """Body and headers of a success. Raises AnswerError, OSError."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=limit("request"))
         try:
-            connection.request(method, path)
+            connection.request(method, path, body)
             answer = connection.getresponse()
-            body = answer.read()
+            said = answer.read()
         except http.client.HTTPException as failure:
             raise OSError(f"{method} {path}: {failure!r}") from failure
         finally:
             connection.close()
         if answer.status >= http.client.BAD_REQUEST:
-            raise AnswerError(f"{method} {path}", answer.status, body)
-        return body, {name.lower(): value for name, value in answer.headers.items()}
+            raise AnswerError(f"{method} {path}", answer.status, said)
+        return said, {name.lower(): value for name, value in answer.headers.items()}
 
     def json(self, path: str) -> Any:
         """An object. Raises AnswerError, OSError, ValueError."""

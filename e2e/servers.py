@@ -5,9 +5,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from e2e.kubectl import Kubectl, Manifest
+from e2e.kubectl import AnswerError, Kubectl, Manifest
 from e2e.waits import limit, until
 from e2e.watcher import LABELS, is_ready
 
@@ -18,6 +18,13 @@ STATE_PATHS = (
     "/v1/session/list?stale",
 )
 """What a member's state is compared by."""
+
+
+class Row(NamedTuple):
+    """A key's number, and the index of the write that put it there."""
+
+    value: int
+    modified: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +136,39 @@ class Servers:
         """Every key and its number, read consistently."""
         rows = self.ask(self.leader(), f"/v1/kv/{prefix}/?recurse&consistent")
         return {row["Key"]: int(base64.b64decode(row["Value"])) for row in rows}
+
+    def rows(self, pod: str, query: str = "consistent") -> dict[str, Row]:
+        """Every key below `e2e/`, as one member answers. Raises AnswerError, OSError."""
+        try:
+            found = self.ask(pod, f"/v1/kv/e2e/?recurse&{query}")
+        except AnswerError as failure:
+            if failure.status != 404:
+                raise
+            found = []
+        return {
+            row["Key"]: Row(int(base64.b64decode(row["Value"])), row["ModifyIndex"])
+            for row in found
+        }
+
+    def put(self, pod: str, key: str, value: int) -> None:
+        """A write, acknowledged. Raises AnswerError, OSError."""
+        said, _ = self.kubectl.ask(pod, self.port, f"/v1/kv/{key}", "PUT", str(value).encode())
+        assert said.strip() == b"true", said
+
+    def lose(self, *pods: str) -> None:
+        """These pods and their volumes, at once; until Kubernetes has made other volumes."""
+        before = {pod: self._claim(pod) for pod in pods}
+        self.kubectl("delete", "pvc", *(f"data-{pod}" for pod in pods), "--wait=false")
+        self.kill(*pods)
+
+        def old() -> str:
+            return ", ".join(pod for pod, uid in before.items() if self._claim(pod) == uid)
+
+        until(old, "all volumes are others", limit("pod_gone"))
+
+    def _claim(self, pod: str) -> str:
+        claim = self.kubectl.get("persistentvolumeclaims", f"data-{pod}")
+        return str(claim["metadata"]["uid"])
 
     def kill(self, *pods: str) -> None:
         """At once, as the loss of their machines would."""

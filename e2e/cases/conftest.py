@@ -70,7 +70,7 @@ def proxy() -> Iterator[Proxy]:
 def story(request: pytest.FixtureRequest, proxy: Proxy) -> Iterator[Story]:
     """A namespace of its own; a result file, and evidence if it fails."""
     name = _name(request.node)
-    namespace = f"e2e-{name.replace('_', '-')}"[:50]
+    namespace = f"e2e-{name.replace('_', '-').lower()}"[:50].rstrip("-")
     folder = results.FOLDER / name
     seed = int(os.environ.get("SEED") or time.time())
     began, began_s = results.now(), time.time()
