@@ -47,13 +47,13 @@ def test_a_leader_that_is_cut_off_promises_nothing_more(story: Story, run: str) 
             until(partial(_no_newer, story, term), "the majority elects", limit("newer_leader"))
             new = servers.leader()
             new_term = servers.raft(new)["Term"]
-            elected_s = watcher.seen.leaders[new_term][2] - began_s
             until(partial(_not_over, story, cut_s + CUT_S), "a minute is over", 2 * CUT_S)
             # What it had taken and could not get to anybody: there must be some to be thrown away.
             tail = _uncommitted(story, old) if run != "from_everybody" else None
             healed_s = story.note("it is healed")
         back_s = servers.wait_until_well("back_as_voter")
 
+    elected_s = watcher.seen.leaders[new_term][2] - began_s
     gap_s = load.gap_s(began_s, began_s + limit("newer_leader"))
     story.figures |= {
         "newer leader seen after s": round(elected_s, 1),
@@ -68,7 +68,8 @@ def test_a_leader_that_is_cut_off_promises_nothing_more(story: Story, run: str) 
     assert servers.leader() == new, "the heal cost an election"
     assert {raft["Term"] for raft in servers.rafts().values()} == {new_term}
     assert servers.ids() == ids
-    assert set(watcher.seen.voter_sets()) == {frozenset(ids.values())}
+    # Autopilot may take out who is silent for a minute, and takes it in again as the same member.
+    assert all(each <= set(ids.values()) for each in watcher.seen.voter_sets())
 
 
 def _no_newer(story: Story, term: int) -> str:
