@@ -71,7 +71,7 @@ def test_a_follower_that_is_cut_off_serves_old_reads_and_comes_back_by_a_snapsho
     assert snapshot - TRAILING > alone["LastIndex"] + 1
     assert (servers.leader(), servers.raft(leader)["Term"]) == (leader, term)
     assert servers.ids() == ids
-    # Autopilot may take out who is silent for two minutes, and takes it in again as the same member.
+    # Autopilot may take out who is silent for so long, and takes it in again as the same member.
     assert all(each <= set(ids.values()) for each in watcher.seen.voter_sets())
 
 
