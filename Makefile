@@ -16,7 +16,7 @@ comma := ,
 stop = { echo 'make: $(1)' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: images e2e e2e-report crds manifests fuzz pool-test help setup run run3 fmt check test test-slow sim kill-test lin-test failover diff-test ci clean lock
+.PHONY: images e2e e2e-short kube-ready e2e-report crds manifests fuzz pool-test help setup run run3 fmt check test test-slow sim kill-test lin-test failover diff-test ci clean lock
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -60,8 +60,10 @@ check: setup  ## lint, format, types, import contracts
 test: setup  ## all tests that need no Kubernetes and are quick
 	$(PYTEST) -n $(WORKERS) -m "not slow"
 
-test-slow: setup  ## the slow ones
-	$(PYTEST) -n $(WORKERS) -m slow
+KUBE_PROGRAMS ?=
+BARE := $(if $(KUBE_PROGRAMS),$(BIN)/python -m operator_tests.bare_kubernetes --)
+test-slow: setup  ## the slow ones; KUBE_PROGRAMS=folder with etcd and kube-apiserver: those with an API server, too
+	$(BARE) $(PYTEST) -n $(WORKERS) -m slow
 
 SEEDS ?= 2000
 sim: setup  ## raft under simulated faults; SEEDS=n or a..b, sums in sim.json (begin a new one when code changes)
@@ -115,14 +117,25 @@ export SHARD KIND_IMAGE E2E_CLUSTER
 e2e: setup $(E2E_IMAGES)  ## the cases on kind (KIND_IMAGE), where KUBE_LAB runs it, or on KUBECONFIG's cluster; SHARD=2/6, E2E_FLAGS="-k install"
 	$(KUBE_LAB) $(BIN)/python -m e2e.cluster -- $(BIN)/python -m pytest -p server_tests.summary -o timeout=2400 e2e/cases $(E2E_FLAGS)
 
+e2e-short: E2E_FLAGS = --short --no-skip
+e2e-short: e2e  ## three cases in under ten minutes, none of which may be skipped: a part of .ci/run
+
+KUBE_READY ?= true
+kube-ready:  # what .ci/run has begun to build may not be there yet
+	@$(KUBE_READY)
+
 e2e-report: setup  ## what came of each case, and which were not run at this commit
 	@$(BIN)/python -m e2e.results
 
-ci: setup  ## what .ci/run runs: check, test, test-slow, and the sum of their results
-	@rm -f $(TOTAL); code=0; for step in check test test-slow; do \
+CI_STEPS := check test $(if $(KUBE_LAB),kube-ready) test-slow $(if $(KUBE_LAB),e2e-short)
+ci: setup  ## what .ci/run runs: check, test, test-slow, with KUBE_LAB e2e-short, and the sum of their results
+	@rm -f $(TOTAL); code=0; for step in $(CI_STEPS); do \
+	  began=$$(date +%s); \
 	  TEST_RESULTS=$(TOTAL) $(MAKE) --no-print-directory $$step || { code=1; failed="$$failed $$step"; }; \
+	  took="$$took $$step $$(($$(date +%s) - began)) s,"; \
 	done; \
 	$(BIN)/python -m server_tests.summary $(TOTAL); \
+	echo "took:$${took%,}"; \
 	[ -z "$$failed" ] || echo "failed:$$failed" >&2; exit $$code
 
 lock:  ## renew requirements/ (needs uv)

@@ -19,6 +19,7 @@ from e2e.waits import limit
 Manifest = dict[str, Any]
 
 PROGRAM = os.environ.get("KUBECTL", "kubectl")
+TOLD_MAX = 4000  # characters of what a failed program said: its last ones say why
 OPENED = re.compile(r"Starting to serve on 127\.0\.0\.1:(\d+)")
 
 
@@ -26,7 +27,7 @@ class CommandError(AssertionError):
     """A program failed; the text is what it said."""
 
     def __init__(self, command: Sequence[str], code: int, said: str) -> None:
-        super().__init__(f"{' '.join(command)}: exit code {code}: {said.strip()}")
+        super().__init__(f"{' '.join(command)}: exit code {code}: {said.strip()[-TOLD_MAX:]}")
         self.said = said
 
 

@@ -20,6 +20,12 @@ LIMITS_S: Final[Mapping[str, float]] = {
     "leader_service_moves": 10.0,  # the leader Service leads to the new one (2)
     "quorum_after_full_restart": 60.0,  # all pods were killed at once (9)
     "member_replaced": 120.0,  # the volume of a follower was lost (10)
+    "newer_leader": 10.0,  # the majority elects, the leader is cut off (4)
+    "cut_off_leader_stops": 1.0,  # it acknowledges nothing and answers no read but a stale one (4)
+    "unready_when_cut_off": 15.0,  # a follower that is cut off (5)
+    "write_gap_follower_cut_off": 1.0,  # the others write on (5)
+    "caught_up": 60.0,  # by a snapshot, after two minutes away (5)
+    "write_gap_in_drain": 2.0,  # the leader's node is drained (6)
     "operated_ready": 120.0,  # from a ProconsulCluster to its condition Ready (1)
     "rolled": 300.0,  # three servers are of a new image, or of a changed configuration (7, 16)
     "stuck_told": 120.0,  # a pod that does not become ready stops the roll: a minute, and ours (8)
@@ -33,6 +39,9 @@ LIMITS_S: Final[Mapping[str, float]] = {
     "noticed": 60.0,  # the operator's status tells of what happened
     "snapshot": 240.0,  # from a ProconsulSnapshot to its end
     "restore": 420.0,  # from a ProconsulRestore to its end
+    "drained": 180.0,  # one node, once nothing stands in the way
+    "node_gone": 180.0,  # Kubernetes has noticed that a node has no power
+    "node_back": 180.0,
     "command": 120.0,  # one call of kubectl or helm
     "request": 5.0,  # one request to a server through the API server
     "namespace_gone": 120.0,

@@ -1,4 +1,4 @@
-"""How cases are chosen (SHARD, -k), prepared, and how what came of them is kept."""
+"""How cases are chosen (SHARD, -k, --short), prepared, and how what came of them is kept."""
 
 import os
 import time
@@ -21,14 +21,22 @@ def _name(item: pytest.Item) -> str:
     return f"{stem}-{parameters.id}" if parameters else stem
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `make e2e-short` asks for."""
+    group = parser.getgroup("cases")
+    group.addoption("--short", action="store_true", help="only cases with short=True")
+    group.addoption("--no-skip", action="store_true", help="a case that is skipped has failed")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave those of this shard."""
+    """Leave those of this shard, or of the short choice."""
     minutes = {}
     for item in items:
         marker = item.get_closest_marker("case")
         if marker is None:
             raise pytest.UsageError(f"{item.nodeid} has no @pytest.mark.case(minutes=...)")
-        minutes[_name(item)] = marker.kwargs["minutes"]
+        if marker.kwargs.get("short") or not config.getoption("short"):
+            minutes[_name(item)] = marker.kwargs["minutes"]
     try:
         chosen = shards.of(minutes, os.environ.get("SHARD", ""))
     except ValueError as failure:
@@ -44,6 +52,9 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keep what came of each phase, for the fixture below."""
     report = yield
+    if report.skipped and item.config.getoption("no_skip"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome, report.longrepr = "failed", f"no case may be skipped here: {reason}"
     item.stash.setdefault(FAILURE, {})[report.when] = report
     return report
 

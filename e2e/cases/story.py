@@ -5,6 +5,7 @@ is judged, whatever the case itself asserts; then the namespace goes.
 """
 
 import json
+import os
 import statistics
 import time
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from e2e import helm, operator
+import pytest
+
+from e2e import faults, helm, operator
 from e2e.images import REGISTRY, TAG
 from e2e.kubectl import AnswerError, Kubectl, Proxy, run
 from e2e.load import checker
@@ -58,6 +61,14 @@ class Story:
         return Servers(kubectl=self.kubectl, name=RELEASE, replicas=self.replicas)
 
     @property
+    def nodes(self) -> faults.Nodes:
+        """The machines below; skips the case where they cannot be reached."""
+        found = faults.of(os.environ)
+        if found is None:
+            pytest.skip("nodes of a given cluster are out of reach: E2E_NODES names no command")
+        return found
+
+    @property
     def operator(self) -> Operator:
         """The one that `install_operated` installs."""
         return Operator(kubectl=self.kubectl)
@@ -75,6 +86,10 @@ class Story:
     def custom(self, kind: str, name: str) -> Custom:
         """Another object that the operator takes care of."""
         return Custom(kubectl=self.kubectl, kind=kind, name=name)
+
+    def now_s(self) -> float:
+        """Wall clock, as the timeline and the ledger count."""
+        return time.time()
 
     def note(self, what: str) -> float:
         """Something that the case does, for the timeline: when, wall clock."""

@@ -6,7 +6,7 @@ from e2e import helm
 from e2e.cases.story import RELEASE, VALUES, Story
 
 
-@pytest.mark.case(minutes=3)
+@pytest.mark.case(minutes=3, short=True)
 def test_an_installation_is_ready_and_a_second_upgrade_changes_nothing(story: Story) -> None:
     servers, kubectl = story.servers, story.kubectl
     story.figures["ready after s"] = story.install()

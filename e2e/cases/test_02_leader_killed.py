@@ -10,7 +10,7 @@ from e2e.waits import limit, until
 ROUNDS = 10
 
 
-@pytest.mark.case(minutes=8)
+@pytest.mark.case(minutes=8, short=True)
 def test_a_killed_leader_is_followed_soon_and_comes_back_as_itself(story: Story) -> None:
     servers = story.servers
     story.install()

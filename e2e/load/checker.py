@@ -194,3 +194,15 @@ def refusals(ledger: Ledger, from_ns: int) -> list[Operation]:
         for one in ledger.operations
         if one.target == "service" and one.invoked_ns >= from_ns and one.why.startswith("connect:")
     ]
+
+
+def answers_of(ledger: Ledger, member: str, kind: str, from_ns: int, to_ns: int) -> list[Operation]:
+    """What a member itself acknowledged of what was asked of it between two moments."""
+    return [
+        one
+        for one in ledger.operations
+        if one.target == member
+        and one.kind == kind
+        and one.is_acked
+        and from_ns <= one.invoked_ns < to_ns
+    ]

@@ -9,6 +9,8 @@ SIGTERM; then it notes that it ended, and waits to be deleted, so that its ledge
   like a loss of what was written after it.
 - A counter is read consistently and raised by check-and-set, by several workers.
 - Readers ask in the modes consistent and default through the Service, and stale at each member.
+- With `member_ops_per_s` each member is also written to and read from in those two modes directly:
+  that tells what a server does that the Service leads nobody to any more.
 
 An outcome is `acked` (answered), `refused` (surely not done: no connection, no leader, the check
 of a check-and-set failed) or `unknown` (all else). A write's line is synced before the next one.
@@ -242,6 +244,10 @@ class Load:
             yield kind(self, f"r-{kind.mode}", "service", service, config["reads_per_s"])
         for member, url in config["members"].items():
             yield StaleReader(self, f"r-{member}", member, url, config["reads_per_s"])
+            if rate_per_s := config["member_ops_per_s"]:
+                yield Writer(self, f"w-{member}", member, url, rate_per_s)
+                for kind in (Reader, DefaultReader):
+                    yield kind(self, f"r-{kind.mode}-{member}", member, url, rate_per_s)
 
 
 def main(path: str) -> None:

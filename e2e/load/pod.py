@@ -31,6 +31,7 @@ class Rates:
     counters: int = 2
     counts_per_s: float = 2.0  # each of two workers a counter
     reads_per_s: float = 10.0  # each reader: consistent, default, and one stale a member
+    member_ops_per_s: float = 0.0  # each: a writer and two readers at each member itself
 
 
 class LoadPod:
@@ -56,6 +57,7 @@ class LoadPod:
             "counters": rates.counters,
             "counts_per_s": rates.counts_per_s,
             "reads_per_s": rates.reads_per_s,
+            "member_ops_per_s": rates.member_ops_per_s,
         }
         files = {"generator.py": GENERATOR.read_text(), "config.json": json.dumps(config)}
         self._kubectl.apply(

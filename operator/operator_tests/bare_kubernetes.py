@@ -1,18 +1,24 @@
 """A Kubernetes API server alone, with its etcd: no controller, no node, nobody else.
 
-KUBE_REAL_BARE names the kubeconfig of one that runs; else KUBE_PROGRAMS names the folder of `etcd`
-and `kube-apiserver`, and one is started for all tests of this process. Such a one checks rights
-(RBAC), and writes down every call: what a program did is read from there (rights.py).
+KUBE_REAL_BARE names the kubeconfig of one that runs, KUBE_AUDIT where it writes down calls; else
+KUBE_PROGRAMS names the folder of `etcd` and `kube-apiserver`, and one is started for all tests of
+this process. Such a one checks rights (RBAC), and writes down every call: what a program did is
+read from there (rights.py).
+
+`python -m operator_tests.bare_kubernetes -- COMMAND ...` runs a command with one, which all
+processes of the command share; KUBE_REAL names it, too.
 """
 
 import json
 import os
 import ssl
 import subprocess
+import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +32,7 @@ from server_tests.loopback import address
 from server_tests.process import die_with_the_tests
 
 GIVEN = os.environ.get("KUBE_REAL_BARE", "")
+AUDIT = os.environ.get("KUBE_AUDIT", "")
 PROGRAMS = os.environ.get("KUBE_PROGRAMS", "")
 REASON = "neither KUBE_REAL_BARE nor KUBE_PROGRAMS names a bare API server"
 MANIFESTS = Path(__file__).parents[2] / "manifests"
@@ -43,7 +50,7 @@ _POLICY = {
 
 @dataclass(frozen=True, slots=True)
 class BareKubernetes:
-    """One that runs. `audit` is None where somebody else started it."""
+    """One that runs. `audit` is None where nobody says where its calls are written."""
 
     kubeconfig: Path
     audit: Path | None
@@ -102,7 +109,8 @@ def _kubeconfig(url: str, token: str) -> dict[str, Any]:
 def bare_kubernetes(folder: Path) -> Iterator[BareKubernetes]:
     """The given one, or one of our own in `folder`; the definitions are applied either way."""
     with ExitStack() as stack:
-        made = BareKubernetes(Path(GIVEN), None) if GIVEN else stack.enter_context(_own(folder))
+        audit = Path(AUDIT) if AUDIT else None
+        made = BareKubernetes(Path(GIVEN), audit) if GIVEN else stack.enter_context(_own(folder))
         _define(made)
         yield made
 
@@ -201,3 +209,22 @@ def _define(made: BareKubernetes) -> None:
 def _served(made: BareKubernetes, name: str) -> bool:
     plural, _, group = name.partition(".")
     return made.call("GET", f"/apis/{group}/v1alpha1/{plural}") is not None
+
+
+def main(command: Sequence[str]) -> int:
+    """The command's exit code."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bare-kubernetes-") as name,
+        bare_kubernetes(Path(name)) as made,
+    ):
+        named = {
+            "KUBE_REAL": str(made.kubeconfig),
+            "KUBE_REAL_BARE": str(made.kubeconfig),
+            "KUBE_AUDIT": str(made.audit or ""),
+        }
+        return subprocess.run(command, check=False, env={**os.environ, **named}).returncode
+
+
+if __name__ == "__main__":
+    rest = sys.argv[1:]
+    sys.exit(main(rest[1:] if rest[:1] == ["--"] else rest))

@@ -1,7 +1,7 @@
 """Each promise, kept and broken."""
 
 from e2e.e2e_tests.load.history import STEP_NS, History
-from e2e.load.checker import check, counts, refusals, same_state, write_gap_s
+from e2e.load.checker import answers_of, check, counts, refusals, same_state, write_gap_s
 from e2e.load.ledger import Outcome
 
 KEY, COUNTER = "e2e/w0/1", "e2e/counter/0"
@@ -180,3 +180,17 @@ def test_operations_are_counted_by_outcome() -> None:
     history.put(KEY, 2, Outcome.UNKNOWN)
     assert counts(history.ledger()) == {"writes acked": 1, "reads acked": 1, "writes unknown": 1}
     assert refusals(history.ledger(), 0) == []
+
+
+def test_what_a_member_itself_answered_is_told_from_a_moment_to_another() -> None:
+    history = History()
+    history.put(KEY, 1)
+    history.stale("s1", KEY, found=1, modified=5, index=9)  # asked at 1 s
+    history.stale("s2", KEY, found=1, modified=5, index=9)
+    history.outage("s1", KEY)
+    ledger = history.ledger()
+    (one,) = answers_of(ledger, "s1", "get stale", 0, 9 * STEP_NS)
+    assert one.invoked_ns == STEP_NS
+    assert answers_of(ledger, "s1", "get stale", STEP_NS + 1, 9 * STEP_NS) == []
+    assert answers_of(ledger, "s1", "get stale", 0, STEP_NS) == []
+    assert answers_of(ledger, "s1", "put", 0, 9 * STEP_NS) == []

@@ -83,7 +83,7 @@ def ledger_of(folder: Path, url: str, *, stops_by: str) -> Ledger:
     config = {
         "seed": 1, "prefix": PREFIX, "ledger": str(folder / "ledger.jsonl"), "service": url,
         "members": {"s1": url}, "writers": 2, "writes_per_s": 100, "counters": 1,
-        "counts_per_s": 20, "reads_per_s": 20,
+        "counts_per_s": 20, "reads_per_s": 20, "member_ops_per_s": 10,
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config))
     command = [sys.executable, str(GENERATOR), str(folder / "config.json")]
@@ -117,6 +117,9 @@ def test_what_it_notes_is_what_happened(tmp_path: Path) -> None:
     )
     assert {one.kind for one in ledger.operations} == {
         "put", "cas", "get consistent", "get default", "get stale"
+    }  # fmt: skip
+    assert {one.kind for one in ledger.operations if one.target == "s1"} == {
+        "put", "get consistent", "get default", "get stale"
     }  # fmt: skip
 
 

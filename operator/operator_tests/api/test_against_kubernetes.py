@@ -1,7 +1,7 @@
 """A real API server takes the definitions, and takes and refuses what we say it does.
 
 KUBE_REAL names the kubeconfig of a cluster that may be written to: the definitions are applied and
-left there, everything else is in a namespace of its own that is deleted. Needs kubectl.
+left there, everything else is in a namespace of its own that is deleted. Needs kubectl (KUBECTL).
 """
 
 import json
@@ -21,6 +21,7 @@ from proconsul_operator.api.group import API_VERSION
 from proconsul_operator.api.schema import KINDS, Kind, root_schema
 
 KUBE_REAL = os.environ.get("KUBE_REAL", "")
+KUBECTL = os.environ.get("KUBECTL") or "kubectl"
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 NEW_CASES = [case for case in CASES if case.old is None]
 CHANGES = [case for case in CASES if case.old is not None]
@@ -50,7 +51,7 @@ class Kubectl:
     def ask(self, *words: str, body: dict[str, Any] | None = None) -> Answer:
         """Run it; `body` is what it reads from its input."""
         done = subprocess.run(
-            ["kubectl", "--kubeconfig", KUBE_REAL, "--namespace", self.namespace, *words],
+            [KUBECTL, "--kubeconfig", KUBE_REAL, "--namespace", self.namespace, *words],
             input=None if body is None else json.dumps(body),
             capture_output=True,
             text=True,

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is n
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A tree with the files that `make setup` looks at."""
-    for name in ("Makefile", "pyproject.toml", "requirements/dev.txt", ".ci/run"):
+    for name in ("Makefile", "pyproject.toml", "requirements/dev.txt", ".ci/run", ".ci/kubernetes"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
@@ -22,7 +22,8 @@ def clone(tmp_path: Path) -> Path:
 
 def run(clone: Path, *words: str, **environment: str) -> tuple[int, str]:
     """(exit code, what it says on standard error)."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    foreign = ("MAKE", "KUBE_", "PEERS_SETUP")
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
     ended = subprocess.run(
         words,
         cwd=clone,
@@ -84,10 +85,84 @@ def test_ci_names_the_peers_that_were_set_up(clone: Path) -> None:
     path = f"{clone}:{os.environ['PATH']}"
     setup = script(clone, "peers", 'echo "export CONSUL_REAL=/opt/$1"')
     code, error = run(clone, ".ci/run", PATH=path, PEERS_SETUP=f"{setup} consul")
-    assert (code, error) == (0, "make ci with /opt/consul\n")
+    assert code == 0
+    assert "make ci with /opt/consul\n" in error
+    assert "neither KUBE_LAB nor KUBE_SETUP is set: no case is run on Kubernetes" in error
 
 
 def test_ci_fails_when_the_peers_cannot_be_had(clone: Path) -> None:
     code, error = run(clone, ".ci/run", PEERS_SETUP="false")
     assert code == 1
     assert ".ci/run: false failed: without real peers nothing can be compared" in error
+
+
+LAB = {
+    "env.sh": "K8S_DIR=/k8s",
+    "install": 'echo "install $*" >>"$(dirname "$0")/told"',
+    "image": "",
+    "kind.sh": 'echo "kind $*" >>"$(dirname "$0")/told"; [ "$1" != run ]',
+}
+
+
+def lab(folder: Path, **changed: str) -> Path:
+    """What `KUBE_SETUP` names: programs that note how they were called."""
+    (folder / "lab").mkdir()
+    for name, text in {**LAB, **changed}.items():
+        script(folder / "lab", name, text)
+    return folder / "lab"
+
+
+def told(folder: Path) -> list[str]:
+    """How the lab's programs were called, in order."""
+    return (folder / "told").read_text().splitlines()
+
+
+def test_ci_builds_a_cluster_beside_the_tests_and_names_what_will_be_there(clone: Path) -> None:
+    script(
+        clone,
+        "make",
+        'echo "$KUBE_LAB; $KIND_IMAGE; $HELM; $S3_REAL; $KUBE_PROGRAMS" >&2; exec $KUBE_READY',
+    )
+    setup = lab(clone)
+    path = f"{clone}:{os.environ['PATH']}"
+    code, error = run(clone, ".ci/run", PATH=path, KUBE_SETUP="lab", PEERS_SETUP="true")
+    assert code == 0, error
+    names = "kindest/node:v1.37.2; /k8s/bin/helm; /k8s/image-bin/versitygw; /k8s/bin"
+    assert f"{setup}/kind.sh run; {names}" in error
+    assert told(setup) == [
+        "install host helm",
+        "kind run docker info",
+        "install ",
+        "kind up",
+        "kind down",
+    ]
+
+
+def test_ci_leaves_an_engine_that_ran_before(clone: Path) -> None:
+    script(clone, "make", "exec $KUBE_READY")
+    setup = lab(clone, **{"kind.sh": 'echo "kind $*" >>"$(dirname "$0")/told"'})
+    path = f"{clone}:{os.environ['PATH']}"
+    code, error = run(clone, ".ci/run", PATH=path, KUBE_SETUP="lab", PEERS_SETUP="true")
+    assert code == 0, error
+    assert "kind down" not in told(setup)
+
+
+def test_ci_fails_when_the_cluster_cannot_be_had(clone: Path) -> None:
+    script(clone, "make", "exec $KUBE_READY")
+    lab(clone, **{"kind.sh": '[ "$1" != up ] || { echo "no engine"; exit 3; }'})
+    path = f"{clone}:{os.environ['PATH']}"
+    code, error = run(clone, ".ci/run", PATH=path, KUBE_SETUP="lab", PEERS_SETUP="true")
+    assert code == 1
+    assert "no engine\n.ci/kubernetes: no cluster could be made" in error
+
+
+def test_ci_runs_the_short_choice_of_cases_where_a_cluster_is_named(clone: Path) -> None:
+    def steps(**environment: str) -> str:
+        done = subprocess.run(
+            ("make", "-n", "ci"), cwd=clone, env={"PATH": os.environ["PATH"], **environment},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout
+
+    assert "for step in check test test-slow ; do" in " ".join(steps().split())
+    assert "check test kube-ready test-slow e2e-short; do" in steps(KUBE_LAB="lab run")
