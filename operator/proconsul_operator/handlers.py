@@ -5,13 +5,16 @@ object of ours, or the label of one that belongs to a cluster; the work is done 
 each object (actions/queue.py), which reads the world itself.
 """
 
+import ssl
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from dataclasses import fields
+from typing import Any, Final, Self
 
 import kopf
 
 from proconsul_operator.actions.job_pods import SCHEDULE
 from proconsul_operator.actions.queue import Item
+from proconsul_operator.actions.tls import as_go
 from proconsul_operator.api.group import GROUP
 from proconsul_operator.api.schema import KINDS
 from proconsul_operator.specs.labels import CLUSTER
@@ -35,6 +38,19 @@ CHILDREN: Final = (
 """Kinds that are watched, those with the cluster's label alone."""
 
 
+class ClusterConnection(kopf.ConnectionInfo):
+    """Kopf's, by TLS as Go's clients verify it."""
+
+    @classmethod
+    def of(cls, found: kopf.ConnectionInfo) -> Self:
+        """The same place and rights."""
+        return cls(**{field.name: getattr(found, field.name) for field in fields(found)})
+
+    def as_ssl_context(self) -> ssl.SSLContext:
+        """See ConnectionInfo."""
+        return as_go(super().as_ssl_context())
+
+
 def registry_of(wake: Wake) -> kopf.OperatorRegistry:
     """All handlers."""
     registry = kopf.OperatorRegistry()
@@ -53,7 +69,8 @@ def registry_of(wake: Wake) -> kopf.OperatorRegistry:
 
     @kopf.on.login(registry=registry)
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        found = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        return None if found is None else ClusterConnection.of(found)
 
     for kind in KINDS:
         _watch_kind(registry, wake, kind.name, kind.plural)
