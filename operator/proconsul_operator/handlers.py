@@ -5,16 +5,16 @@ object of ours, or the label of one that belongs to a cluster; the work is done 
 each object (actions/queue.py), which reads the world itself.
 """
 
-import dataclasses
 import ssl
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from dataclasses import fields
+from typing import Any, Final, Self
 
 import kopf
 
-from proconsul_operator.actions.authorities import lenient
 from proconsul_operator.actions.job_pods import SCHEDULE
 from proconsul_operator.actions.queue import Item
+from proconsul_operator.actions.tls import as_go
 from proconsul_operator.api.group import GROUP
 from proconsul_operator.api.schema import KINDS
 from proconsul_operator.specs.labels import CLUSTER
@@ -38,18 +38,17 @@ CHILDREN: Final = (
 """Kinds that are watched, those with the cluster's label alone."""
 
 
-class Connection(kopf.ConnectionInfo):
-    """Kopf's own way to the API server, as strict as ours (authorities.py)."""
+class ClusterConnection(kopf.ConnectionInfo):
+    """Kopf's, by TLS as Go's clients verify it."""
 
     @classmethod
-    def of(cls, info: kopf.ConnectionInfo) -> "Connection":
-        """The same connection."""
-        fields = dataclasses.fields(info)
-        return cls(**{each.name: getattr(info, each.name) for each in fields})
+    def of(cls, found: kopf.ConnectionInfo) -> Self:
+        """The same place and rights."""
+        return cls(**{field.name: getattr(found, field.name) for field in fields(found)})
 
     def as_ssl_context(self) -> ssl.SSLContext:
-        """See kopf.ConnectionInfo."""
-        return lenient(super().as_ssl_context())
+        """See ConnectionInfo."""
+        return as_go(super().as_ssl_context())
 
 
 def registry_of(wake: Wake) -> kopf.OperatorRegistry:
@@ -71,7 +70,7 @@ def registry_of(wake: Wake) -> kopf.OperatorRegistry:
     @kopf.on.login(registry=registry)
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
         found = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
-        return None if found is None else Connection.of(found)
+        return None if found is None else ClusterConnection.of(found)
 
     for kind in KINDS:
         _watch_kind(registry, wake, kind.name, kind.plural)

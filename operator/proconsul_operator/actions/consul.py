@@ -9,7 +9,7 @@ verified against the name that all servers share, as pods are called by their ad
 import asyncio
 import hashlib
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -303,13 +303,6 @@ def session() -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(limit_per_host=CONNECTIONS_MAX, force_close=True),
         timeout=aiohttp.ClientTimeout(total=None),  # each call has its own
     )
-
-
-def trust(certificates: Sequence[str]) -> ssl.SSLContext:
-    """Trusts these authorities (PEM) and no other. Raises ssl.SSLError for what is none."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(cadata="\n".join(certificates))
-    return context
 
 
 async def _bounded(answer: aiohttp.ClientResponse) -> bytes:

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import msgspec
 
-from proconsul_operator.actions.authorities import lenient
 from proconsul_operator.actions.job_orders import JobError
+from proconsul_operator.actions.tls import trust_file, trust_usual
 
 SILENCE_S: Final = 60
 PIECE_BYTES: Final = 2**20
@@ -120,6 +120,8 @@ class JobServer:
         return answer
 
     def _tls(self) -> ssl.SSLContext | None:
-        if self.ca_file is None or not self.url.startswith("https:"):
+        if not self.url.startswith("https:"):
             return None
-        return lenient(ssl.create_default_context(cafile=str(self.ca_file)))
+        if self.ca_file is None:
+            return trust_usual()
+        return trust_file(self.ca_file)

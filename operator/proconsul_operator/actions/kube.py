@@ -104,6 +104,18 @@ class Identity:
         return {key: value for key, value in held.items() if value}
 
 
+async def settings_of(kubeconfig: str) -> Any:
+    """A kubernetes.aio Configuration: by a file, or with "" as the pod's ServiceAccount."""
+    settings: Any = kube_client.Configuration()
+    settings.disable_strict_ssl_verification = True  # as_go in actions/tls.py says why
+    if kubeconfig:
+        load: Any = kube_config.load_kube_config
+        await load(config_file=kubeconfig, client_configuration=settings)
+    else:
+        kube_config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
+    return settings
+
+
 class KubeGateway:
     """The API server, under our name."""
 
@@ -117,19 +129,7 @@ class KubeGateway:
     @classmethod
     async def open(cls, kubeconfig: str, told: Callable[[Call], None]) -> "KubeGateway":
         """By a file, or with "" as the pod's ServiceAccount."""
-        settings: Any = kube_client.Configuration()
-        if kubeconfig:
-            load: Any = kube_config.load_kube_config
-            await load(config_file=kubeconfig, client_configuration=settings)
-        else:
-            kube_config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
-        settings.disable_strict_ssl_verification = True  # see authorities.py
-        return cls(kube_client.ApiClient(settings), told)
-
-    @property
-    def is_lenient(self) -> bool:
-        """It takes authorities as authorities.py says."""
-        return bool(self._api.configuration.disable_strict_ssl_verification)
+        return cls(kube_client.ApiClient(await settings_of(kubeconfig)), told)
 
     async def close(self) -> None:
         """No more calls."""

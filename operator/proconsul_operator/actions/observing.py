@@ -22,7 +22,6 @@ from proconsul_operator.actions.consul import (
     RefusedError,
     Servers,
     UnreachableError,
-    trust,
 )
 from proconsul_operator.actions.facts import Facts
 from proconsul_operator.actions.job_pods import COMPONENT
@@ -41,6 +40,7 @@ from proconsul_operator.actions.reading import (
     tls_of,
     volume_of,
 )
+from proconsul_operator.actions.tls import trust_only
 from proconsul_operator.api.cluster import ProconsulCluster
 from proconsul_operator.api.restore import ProconsulRestore, RestorePhase
 from proconsul_operator.api.schedule import ProconsulSnapshotSchedule
@@ -347,7 +347,7 @@ def access(wanted: Wanted, named: Mapping[Ref, Manifest], token: str) -> Access:
 
 def _trusting(authorities: str) -> ssl.SSLContext | None:
     try:
-        return trust([authorities])
+        return trust_only([authorities])
     except ssl.SSLError:
         return None
 

@@ -5,7 +5,6 @@ environment the keys and the value of the Authorization header (job_pods.py puts
 """
 
 import os
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,10 @@ from typing import Final
 import botocore.httpsession
 import msgspec
 
-from proconsul_operator.actions.authorities import lenient
 from proconsul_operator.actions.http_store import HttpStore
 from proconsul_operator.actions.objectstore import FolderStore, ObjectStore, StoreError
 from proconsul_operator.actions.s3_store import Bucket, S3Store
+from proconsul_operator.actions.tls import trust_usual
 from proconsul_operator.api.places import Destination, Http, Location, Pvc, S3Location
 
 AUTHORIZATION: Final = "PROCONSUL_STORE_AUTHORIZATION"
@@ -91,10 +90,7 @@ def _require(url: str, start: str) -> None:
 
 
 def _http(url: str, places: Places) -> HttpStore:
-    tls = None
-    if places.ca_file.exists():
-        tls = lenient(ssl.create_default_context())
-        tls.load_verify_locations(cafile=places.ca_file)
+    tls = trust_usual(more=places.ca_file if places.ca_file.exists() else None)
     return HttpStore(url, authorization=places.authorization, tls=tls)
 
 

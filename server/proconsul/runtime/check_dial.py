@@ -11,6 +11,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
+from proconsul.runtime.tls import client_context
 from proconsul.wire.golang import join_host_port
 
 TlsContexts = Callable[[bool, bool], ssl.SSLContext]  # by: skip verification; for HTTP/2
@@ -28,7 +29,7 @@ class DialError(Exception):
 @functools.cache
 def default_tls(skip_verify: bool, http2: bool) -> ssl.SSLContext:
     """TLS with the system's roots and no certificate of our own, as checks use it by default."""
-    context = ssl.create_default_context()
+    context = client_context()
     if skip_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -8,13 +8,13 @@ import asyncio
 import http.client
 import json
 import os
-import ssl
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from proconsul.config.schema import Kubernetes
 from proconsul.errors import ProconsulError
+from proconsul.runtime.tls import client_context
 
 CALL_S = 3.0  # of each wait for the network: an end of the process waits for a call, too
 ANSWER_BYTES_MAX = 4 * 1024 * 1024  # an object of Kubernetes has 1.5 MiB at most
@@ -96,21 +96,10 @@ class KubeApi:
             connection.close()
 
     def _connection(self) -> http.client.HTTPSConnection:
-        context = trusting(os.path.join(self._credentials, "ca.crt"))
+        context = client_context(os.path.join(self._credentials, "ca.crt"))
         return http.client.HTTPSConnection(
             self._url.hostname or "", self._url.port or 443, timeout=CALL_S, context=context
         )
-
-
-def trusting(ca_file: str) -> ssl.SSLContext:
-    """One that trusts that CA only. Raises OSError.
-
-    Not the default context: since Python 3.13 that one refuses a CA that does not say what its key
-    is for. Clusters have such, and Go takes them.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(ca_file)
-    return context
 
 
 def _told(status: int, answer: bytes) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from proconsul.runtime.tls import client_context
 from server_tests.lifecycle.certificates import Authority
 from server_tests.lifecycle.server import Server, UnixConnection, exchange
 from server_tests.loopback import address
@@ -47,7 +48,7 @@ class Https:
 
     def __init__(self, authority: Authority, host: str, port: int) -> None:
         self._host, self._port = host, port
-        self.context = ssl.create_default_context(cafile=str(authority.ca_file))
+        self.context = client_context(str(authority.ca_file))
 
     def get(self, path: str) -> tuple[int, str]:
         """(status, common name of the certificate shown)."""

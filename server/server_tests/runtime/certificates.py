@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from proconsul.config.schema import Tls
+from proconsul.runtime.tls import client_context
 
 SERVER = "server.dc1.consul"
 """What verify_server_hostname wants in the certificate of a server of dc1."""
@@ -94,7 +95,7 @@ class Authority:
 
     def trusted(self, pair: Pair | None = None) -> ssl.SSLContext:
         """A client that trusts this CA, and checks no name."""
-        context = ssl.create_default_context(cafile=self.ca_file)
+        context = client_context(self.ca_file)
         context.check_hostname = False
         if pair is not None:
             context.load_cert_chain(pair.cert_file, pair.key_file)

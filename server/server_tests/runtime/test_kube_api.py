@@ -1,6 +1,5 @@
 """The few calls of the Kubernetes API, over real TLS."""
 
-import ssl
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from proconsul.runtime.kube_api import (
     api_url,
     own_namespace,
     own_pod,
-    trusting,
 )
 from server_tests.loopback import address
 from server_tests.runtime.kube_world import Cluster, kubernetes
@@ -68,14 +66,6 @@ async def test_whoever_has_not_the_clusters_certificate_gets_no_token(tmp_path: 
             await api.read("configmaps", "guard")
         assert failed.value.status == 0
         assert cluster.seen == []
-
-
-def test_a_ca_that_does_not_say_what_its_key_is_for_is_good_enough(tmp_path: Path) -> None:
-    with kubernetes(tmp_path, HOST) as cluster:
-        context = trusting(str(cluster.credentials / "ca.crt"))
-    assert not context.verify_flags & ssl.VERIFY_X509_STRICT
-    assert context.verify_mode is ssl.CERT_REQUIRED
-    assert context.check_hostname
 
 
 async def test_an_api_that_is_not_there_is_an_error_like_any_other(tmp_path: Path) -> None:

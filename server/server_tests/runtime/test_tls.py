@@ -12,11 +12,13 @@ import pytest
 
 from proconsul.config.schema import Tls
 from proconsul.config.sections import CIPHER_SUITES
+from proconsul.runtime.check_dial import default_tls
 from proconsul.runtime.tls import (
     NO_TLS,
     ClientTls,
     RpcTls,
     TlsError,
+    client_context,
     https_context,
     is_for,
     rpc_incoming,
@@ -363,3 +365,37 @@ def test_a_file_of_authorities_may_hold_several_and_words_between_them(tmp_path:
     client = outgoing(tls_keys(ca_file=str(both), verify_outgoing=True))
     for each in (one, two):
         shake_hands(incoming(tls_keys(each.pair("server"))).context, client)
+
+
+# ---------------------------------------------------------------- others than servers
+
+
+def test_a_ca_that_does_not_say_what_its_key_is_for_is_good_enough(authority: Authority) -> None:
+    """As for Go. Python's default context refuses it since 3.13, by the flag that is set below."""
+    server = https_context(tls_keys(authority.pair("web", "web.test")))
+    context = client_context(authority.ca_file)
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert not context.verify_flags & ssl.VERIFY_X509_STRICT
+    shake_hands(server, ClientTls(context, "web.test"))
+    with pytest.raises(ssl.SSLError, match="Hostname mismatch"):
+        shake_hands(server, ClientTls(context, "mail.test"))
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    with pytest.raises(
+        ssl.SSLError, match=r"include key usage extension|Missing Authority Key Identifier"
+    ):
+        shake_hands(server, ClientTls(context, "web.test"))
+
+
+def test_what_a_check_dials_is_verified_as_go_does() -> None:
+    for http2 in (False, True):
+        context = default_tls(False, http2)
+        assert context.verify_mode is ssl.CERT_REQUIRED
+        assert not context.verify_flags & ssl.VERIFY_X509_STRICT
+        assert default_tls(True, http2).verify_mode is ssl.CERT_NONE
+
+
+def test_the_authorities_of_the_system_count_where_no_file_is_named(authority: Authority) -> None:
+    server = https_context(tls_keys(authority.pair("web", "web.test")))
+    with pytest.raises(ssl.SSLError, match=r"self-signed certificate|unable to get local issuer"):
+        shake_hands(server, ClientTls(client_context(), "web.test"))
