@@ -21,7 +21,9 @@ LIMITS_S: Final[Mapping[str, float]] = {
     "quorum_after_full_restart": 60.0,  # all pods were killed at once (9)
     "member_replaced": 120.0,  # the volume of a follower was lost (10)
     "operated_ready": 120.0,  # from a ProconsulCluster to its condition Ready (1)
+    "certificates_taken": 180.0,  # a Secret was changed; the kubelet takes up to 90 of it (17)
     # guards
+    "rotated": 900.0,  # a CA, or the gossip key, with the operator killed at each step (17)
     "operator_ready": 120.0,  # `helm install` of the operator, or another number of them
     "store_ready": 60.0,
     "lease_moves": 20.0,  # the operator that works stands still (15)

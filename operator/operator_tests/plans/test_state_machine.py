@@ -1,8 +1,9 @@
 """Any order of wishes and faults: the operator never does harm, and ends where the spec says.
 
-People change size and image, pods die, a disk vanishes, views are old, and the operator is killed
-at any act. Harm is asserted where its acts arrive (acts.py). When the faults stop, the cluster
-comes to what is asked for, unless too many disks were lost: then it says so and touches nothing.
+People change size, image, keys and CA, pods die, a disk vanishes, views are old, and the operator
+is killed at any act. Harm is asserted where its acts arrive (acts.py). When the faults stop, the
+cluster comes to what is asked for, unless too many disks were lost: then it says so and touches
+nothing.
 """
 
 from hypothesis import HealthCheck, Phase, settings
@@ -26,7 +27,7 @@ class Cluster(RuleBasedStateMachine):
     @initialize(replicas=st.sampled_from(SIZES), settled=st.booleans())
     def create(self, replicas: int, settled: bool) -> None:
         self.replicas, self.tag = replicas, "1.0.0"
-        self.world = World(replicas=replicas, image={"tag": self.tag}, gossip={})
+        self.world = World(replicas=replicas, image={"tag": self.tag}, gossip={}, tls={})
         self.operator = Operator(self.world)
         self.epoch = 0
         self.guarded = ""
@@ -34,7 +35,7 @@ class Cluster(RuleBasedStateMachine):
             self.operator.settle()
 
     def edit(self) -> None:
-        self.world.edit(replicas=self.replicas, image={"tag": self.tag}, gossip={})
+        self.world.edit(replicas=self.replicas, image={"tag": self.tag}, gossip={}, tls={})
 
     @rule(by=st.sampled_from([-2, 2]))
     def resize(self, by: int) -> None:
@@ -52,6 +53,15 @@ class Cluster(RuleBasedStateMachine):
     @rule(token=st.integers(1, 3))
     def rotate_gossip(self, token: int) -> None:
         self.world.annotate(rotate_gossip=str(token))
+
+    @rule(token=st.integers(1, 3))
+    def rotate_authority(self, token: int) -> None:
+        self.world.annotate(rotate_ca=str(token))
+
+    @precondition(lambda self: self.world.certificates.leaf is not None)
+    @rule()
+    def certificate_nears_its_end(self) -> None:
+        self.world.certificates.near_end(self.world.now_s)
 
     @rule(cycles=st.integers(1, 8), stale=st.integers(0, 3))
     def work(self, cycles: int, stale: int) -> None:
@@ -141,6 +151,8 @@ class Cluster(RuleBasedStateMachine):
         tags = {pod.tag for pod in self.world.objects.pods.values()}
         assert tags == {self.tag}
         assert len(self.world.keys) == 1
+        self.operator.run(cycles=5)  # until the last member has taken what there is
+        assert self.world.certificates.is_by_newest_alone()
 
 
 class TestCluster(Cluster.TestCase):  # type: ignore[misc,valid-type]
