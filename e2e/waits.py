@@ -31,7 +31,9 @@ LIMITS_S: Final[Mapping[str, float]] = {
     "stuck_told": 120.0,  # a pod that does not become ready stops the roll: a minute, and ours (8)
     "drift_corrected": 30.0,  # what somebody changed of our objects (16)
     "reloaded": 150.0,  # a kubelet brings a changed ConfigMap after up to 90 s (16)
+    "certificates_taken": 180.0,  # a Secret was changed; the kubelet takes up to 90 of it (17)
     # guards
+    "rotated": 900.0,  # a CA, or the gossip key, with the operator killed at each step (17)
     "operator_ready": 120.0,  # `helm install` of the operator, or another number of them
     "store_ready": 60.0,
     "lease_moves": 20.0,  # the operator that works stands still (15)

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from operator_tests.plans.certificates_world import Leaf
 from operator_tests.plans.operator import Operator
 from operator_tests.plans.records import record
 from operator_tests.plans.world import NAME, SPACE, World
@@ -92,10 +93,10 @@ def test_the_snapshots_of_another_cluster_are_not_counted(snapshots_of: str) -> 
 
 def test_what_nobody_knows_any_more_is_not_shown() -> None:
     metrics, world = Metrics(), World()
-    world.certificate_ends_s = 5.0
+    world.certificates.leaf = Leaf(name="leaf", issuer="ca", trusts=("ca",), ends_s=5.0)
     look(metrics, world)
     assert figures(metrics, CERTIFICATE) == [5.0]
-    world.certificate_ends_s = 0.0
+    world.certificates.leaf = None
     look(metrics, world)
     assert figures(metrics, CERTIFICATE) == []
     metrics.forget(SPACE, NAME)

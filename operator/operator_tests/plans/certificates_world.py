@@ -158,6 +158,11 @@ class Certificates:
             for other in self.loaded.values():
                 assert one.issuer in other.trusts, f"{other} does not trust {one}"
 
+    def near_end(self, now_s: float) -> None:
+        """The certificate has a day left."""
+        assert self.leaf is not None
+        self.leaf = replace(self.leaf, ends_s=now_s + DAY_S)
+
     def is_by_newest_alone(self) -> bool:
         """All members use a certificate of the newest CA, and trust no other."""
         held = self.leaf

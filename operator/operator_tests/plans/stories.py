@@ -5,7 +5,7 @@ each.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from operator_tests.plans.operator import Operator
@@ -149,9 +149,7 @@ def _delete(world: World) -> None:
 
 
 def _certificate_ends(world: World) -> None:
-    held = world.certificates.leaf
-    assert held is not None
-    world.certificates.leaf = replace(held, ends_s=world.now_s + 86400)
+    world.certificates.near_end(world.now_s)
 
 
 def _authority_ends(world: World) -> None:

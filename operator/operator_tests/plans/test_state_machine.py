@@ -1,7 +1,7 @@
 """Any order of wishes and faults: the operator never does harm, and ends where the spec says.
 
-People change size, image and configuration, pods die, a disk vanishes, views are old, and the
-operator is killed at any act. Harm is asserted where its acts arrive (acts.py). When the faults
+People change size, image, configuration, keys and CA, pods die, a disk vanishes, views are old, and
+the operator is killed at any act. Harm is asserted where its acts arrive (acts.py). When the faults
 stop, the cluster comes to what is asked for, unless too many disks were lost: then it says so and
 touches nothing.
 """
@@ -28,7 +28,7 @@ class Cluster(RuleBasedStateMachine):
     def create(self, replicas: int, settled: bool) -> None:
         self.replicas, self.tag = replicas, "1.0.0"
         self.config: dict[str, int] = {}
-        self.world = World(replicas=replicas, image={"tag": self.tag}, gossip={})
+        self.world = World(replicas=replicas, image={"tag": self.tag}, gossip={}, tls={})
         self.world.schedules = (schedule(),)
         self.operator = Operator(self.world)
         self.epoch = 0
@@ -41,6 +41,7 @@ class Cluster(RuleBasedStateMachine):
             replicas=self.replicas,
             image={"tag": self.tag},
             gossip={},
+            tls={},
             config=self.config,
             update={"preUpgradeSnapshot": True},
         )
@@ -70,6 +71,15 @@ class Cluster(RuleBasedStateMachine):
     @rule(token=st.integers(1, 3))
     def rotate_gossip(self, token: int) -> None:
         self.world.annotate(rotate_gossip=str(token))
+
+    @rule(token=st.integers(1, 3))
+    def rotate_authority(self, token: int) -> None:
+        self.world.annotate(rotate_ca=str(token))
+
+    @precondition(lambda self: self.world.certificates.leaf is not None)
+    @rule()
+    def certificate_nears_its_end(self) -> None:
+        self.world.certificates.near_end(self.world.now_s)
 
     @rule(cycles=st.integers(1, 8), stale=st.integers(0, 3))
     def work(self, cycles: int, stale: int) -> None:
@@ -162,6 +172,8 @@ class Cluster(RuleBasedStateMachine):
         tags = {pod.tag for pod in self.world.objects.pods.values()}
         assert tags == {self.tag}
         assert len(self.world.keys) == 1
+        self.operator.run(cycles=5)  # until the last member has taken what there is
+        assert self.world.certificates.is_by_newest_alone()
 
 
 class TestCluster(Cluster.TestCase):  # type: ignore[misc,valid-type]

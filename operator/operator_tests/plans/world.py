@@ -346,6 +346,13 @@ class World:
             disk.epoch = order.epoch
         if not disk.id:
             disk.id = self.serial("id")
+        self._take_keys(disk.id)
+
+    def _take_keys(self, server_id: str) -> None:
+        """A server starts with the keys of the Secret, whatever it had."""
+        if self.keys:
+            self.ring[server_id] = set(self.keys)
+            self.primary[server_id] = self.keys[0]
 
     def _found(self) -> None:
         guard = self.objects.guard
@@ -438,11 +445,14 @@ class World:
                 pod.version += 1
 
     def install_keys(self) -> None:
-        """Who starts has the Secret's keys beside its own."""
-        for server_id in self.active():
-            if server_id not in self.ring and self.keys:
-                self.ring[server_id] = set(self.keys)
-                self.primary[server_id] = self.keys[0]
+        """Who has another ID has started anew. Everybody understands everybody, always."""
+        active = self.active()
+        for server_id in active:
+            if server_id not in self.ring:
+                self._take_keys(server_id)
+        for one in active.keys() & self.primary.keys():
+            for other in active.keys() & self.ring.keys():
+                assert self.primary[one] in self.ring[other], f"{other} cannot read {one}"
 
 
 def revision_of(manifest: Manifest) -> str:
