@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[1]
 REGISTRY = (
     "docker.io/library"  # spelled out: a short name means different things to different builders
 )
-TAG = "dev"
+TAG = os.environ.get("IMAGE_TAG", "dev")
+"""Of both images, in `make images` and in the cases: IMAGE_TAG names another."""
 TARGETS = {"server": "proconsul", "operator": "proconsul-operator"}
 """By the Dockerfile's target: the image's name."""
 
@@ -115,7 +116,7 @@ def main(targets: Sequence[str]) -> int:
     """Build what is named, or both."""
     # An attestation would make the archive one of two platforms, which nodes refuse to load.
     environ = {**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
-    for image in images(os.environ, os.environ.get("IMAGE_TAG", TAG)):
+    for image in images(os.environ):
         if targets and image.target not in targets:
             continue
         if image.given:

@@ -5,6 +5,7 @@ archive to nodes that cannot pull. Beside it a container of the servers' image h
 folder: the gateway's own has no shell. A folder at the top is a bucket.
 """
 
+import base64
 import os
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,6 +26,11 @@ import os
 for folder, _, names in os.walk({f"{ROOT}/{BUCKET}"!r}):
     for name in names:
         print(os.path.relpath(os.path.join(folder, name), {f"{ROOT}/{BUCKET}"!r}))
+"""
+READ: Final = """
+import base64, sys
+with open(sys.argv[1], "rb") as file:
+    print(base64.b64encode(file.read()).decode())
 """
 BREAK: Final = """
 import sys
@@ -72,6 +78,11 @@ class Store:
     def names(self) -> list[str]:
         """Of all objects."""
         return sorted(self._hands(LIST).split())
+
+    def read(self, url: str) -> bytes:
+        """The object whose URL a record tells."""
+        path = f"{ROOT}/{BUCKET}/{url.removeprefix(f's3://{BUCKET}/')}"
+        return base64.b64decode(self._hands(READ, path))
 
     def spoil(self, name: str) -> None:
         """Some bytes of an object are others from here on."""

@@ -28,6 +28,7 @@ LIMITS_S: Final[Mapping[str, float]] = {
     # guards
     "operator_ready": 120.0,  # `helm install` of the operator, or another number of them
     "store_ready": 60.0,
+    "lease_moves": 20.0,  # the operator that works stands still (15)
     "settled": 300.0,  # an operation of the operator is over, and all is as the spec asks
     "noticed": 60.0,  # the operator's status tells of what happened
     "snapshot": 240.0,  # from a ProconsulSnapshot to its end

@@ -36,6 +36,12 @@ class Invariants:
     """By term: the leader's ID and name, and when it was first seen, wall clock."""
     ready: list[tuple[float, int]] = field(default_factory=list)
     """How many pods were ready, from when."""
+    pods: list[tuple[float, int]] = field(default_factory=list)
+    """How many pods there were, from when; those on their way out too."""
+    configurations: list[tuple[float, int]] = field(default_factory=list)
+    """How many voters a committed configuration had, when it was first seen."""
+    learners: set[str] = field(default_factory=set)
+    """The IDs of all that were ever seen as members without a vote."""
     _terms: dict[str, int] = field(default_factory=dict)
     _voters: dict[int, frozenset[str]] = field(default_factory=dict)
     _cluster: str = ""
@@ -62,13 +68,17 @@ class Invariants:
         index = raft["Configuration"]["Index"]
         if index == 0 or index > raft["CommitIndex"]:
             return  # none yet, or not agreed upon: it may yet be another one
-        voters = frozenset(one["ID"] for one in raft["Configuration"]["Servers"] if one["Voter"])
+        servers = raft["Configuration"]["Servers"]
+        self.learners |= {one["ID"] for one in servers if not one["Voter"]}
+        voters = frozenset(one["ID"] for one in servers if one["Voter"])
         known = self._voters.get(index)
         if known is not None:
             if known != voters:
                 self._complain(at_s, f"configuration {index} is {set(known)} and {set(voters)}")
             return
         self._voters[index] = voters
+        if index == max(self._voters):
+            self.configurations.append((at_s, len(voters)))
         places = sorted(self._voters)
         here = places.index(index)
         for other in places[max(here - 1, 0) : here] + places[here + 1 : here + 2]:
@@ -83,8 +93,27 @@ class Invariants:
         """The voters of each committed configuration that was seen, in the log's order."""
         return [self._voters[index] for index in sorted(self._voters)]
 
+    def never_learned(self) -> set[str]:
+        """The IDs of voters that came after the first configuration and never were learners."""
+        first, *others = self.voter_sets()
+        return set().union(*others) - first - self.learners
+
+    def beyond_pods(self) -> list[str]:
+        """When there were more voters than pods."""
+        moments = sorted([*((at_s, "pods", n) for at_s, n in self.pods),
+                          *((at_s, "voters", n) for at_s, n in self.configurations)])  # fmt: skip
+        now: dict[str, int] = {}
+        told = []
+        for at_s, kind, number in moments:
+            now[kind] = number
+            if len(now) == 2 and now["voters"] > now["pods"]:
+                told.append(f"{at_s:.1f}: {now['voters']} voters, {now['pods']} pods")
+        return told
+
     def see_pods(self, at_s: float, pods: list[Manifest]) -> None:
         """The servers' pods."""
+        if not self.pods or self.pods[-1][1] != len(pods):
+            self.pods.append((at_s, len(pods)))
         count = sum(is_ready(pod) for pod in pods)
         if not self.ready or self.ready[-1][1] != count:
             self.ready.append((at_s, count))

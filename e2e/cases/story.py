@@ -104,10 +104,11 @@ class Story:
         return round(time.time() - began_s, 1)
 
     @contextmanager
-    def watched(self) -> Iterator[Watcher]:
-        """What must hold at every moment, held."""
+    def watched(self, members: int = 0) -> Iterator[Watcher]:
+        """What must hold at every moment, held; with `members` of more servers than there are."""
         servers = self.servers
-        watcher = Watcher(self.kubectl, servers.name, servers.replicas, servers.port)
+        watcher = Watcher(self.kubectl, servers.name, members or servers.replicas, servers.port)
+        watcher.seen.floor = servers.replicas - 1
         try:
             with watcher:
                 yield watcher

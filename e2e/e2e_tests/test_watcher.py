@@ -11,11 +11,13 @@ def raft(
     term: int = 1,
     state: str = "Follower",
     voters: str = "abc",
+    learners: str = "",
     index: int = 1,
     commit: int = 100,
     cluster: str = "c1",
 ) -> dict[str, Any]:
     servers = [{"ID": voter, "Address": "", "Voter": True} for voter in voters]
+    servers += [{"ID": learner, "Address": "", "Voter": False} for learner in learners]
     return {
         "NodeName": name, "NodeID": f"id-{name}", "Term": term, "State": state,
         "ClusterID": cluster, "CommitIndex": commit,
@@ -108,3 +110,23 @@ def test_a_pod_that_is_going_is_not_ready() -> None:
     assert is_ready(pod)
     assert not is_ready({**pod, "metadata": {"deletionTimestamp": "now"}})
     assert not is_ready({"metadata": {}, "status": {}})
+
+
+def test_who_votes_without_having_learned_is_found_and_the_first_members_need_not_have() -> None:
+    seen = Invariants(5, floor=2)
+    seen.see_member(1.0, raft("s1", learners="d", index=5))
+    seen.see_member(2.0, raft("s1", voters="abcd", index=6))
+    assert seen.never_learned() == set()
+    seen.see_member(3.0, raft("s1", voters="abcde", index=7))
+    assert seen.never_learned() == {"e"}
+
+
+def test_more_voters_than_pods_are_found() -> None:
+    seen = Invariants(5, floor=2)
+    seen.see_pods(1.0, pods(True, True, True))
+    seen.see_member(2.0, raft("s1"))
+    seen.see_pods(3.0, pods(True, True, True, False))
+    seen.see_member(4.0, raft("s1", voters="abcd", index=7))
+    assert seen.beyond_pods() == []
+    seen.see_pods(5.0, pods(True, True, True))
+    assert seen.beyond_pods() == ["5.0: 4 voters, 3 pods"]

@@ -5,11 +5,14 @@ object of ours, or the label of one that belongs to a cluster; the work is done 
 each object (actions/queue.py), which reads the world itself.
 """
 
+import dataclasses
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import kopf
 
+from proconsul_operator.actions.authorities import lenient
 from proconsul_operator.actions.job_pods import SCHEDULE
 from proconsul_operator.actions.queue import Item
 from proconsul_operator.api.group import GROUP
@@ -35,6 +38,20 @@ CHILDREN: Final = (
 """Kinds that are watched, those with the cluster's label alone."""
 
 
+class Connection(kopf.ConnectionInfo):
+    """Kopf's own way to the API server, as strict as ours (authorities.py)."""
+
+    @classmethod
+    def of(cls, info: kopf.ConnectionInfo) -> "Connection":
+        """The same connection."""
+        fields = dataclasses.fields(info)
+        return cls(**{each.name: getattr(info, each.name) for each in fields})
+
+    def as_ssl_context(self) -> ssl.SSLContext:
+        """See kopf.ConnectionInfo."""
+        return lenient(super().as_ssl_context())
+
+
 def registry_of(wake: Wake) -> kopf.OperatorRegistry:
     """All handlers."""
     registry = kopf.OperatorRegistry()
@@ -53,7 +70,8 @@ def registry_of(wake: Wake) -> kopf.OperatorRegistry:
 
     @kopf.on.login(registry=registry)
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        found = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        return None if found is None else Connection.of(found)
 
     for kind in KINDS:
         _watch_kind(registry, wake, kind.name, kind.plural)

@@ -54,6 +54,7 @@ from proconsul.runtime.server_pool import ServerPool
 from proconsul.runtime.server_world import ServerWorld
 from proconsul.runtime.snapshot_exchange import SnapshotExchange
 from proconsul.runtime.tls import ClientTls, rpc_outgoing
+from proconsul.runtime.tls_watch import Take
 from proconsul.store.autopilot import autopilot_config
 from proconsul.store.cluster_marks import marks
 from proconsul.telemetry import Telemetry
@@ -168,7 +169,7 @@ class Agent(AgentLife):
             joins=self.lan.joins,
             client=self.pool_client,
             raft=DriverRaft(self.driver),
-            objection=self.kube.objection,
+            objection=lambda: self.disk.objection or self.kube.objection(),
             fail=self.fail,
         )
         heard = CommitHeard(self.driver.deliver)
@@ -192,6 +193,7 @@ class Agent(AgentLife):
             end=lambda leave: self.request_stop(leave=leave),
             marker=self.disk.marker,
             recovery_epoch=self.disk.recovery_epoch,
+            tls=lambda: self.tls_watch.loaded,
         )
 
     def _build_context(self) -> None:
@@ -354,6 +356,18 @@ class Agent(AgentLife):
         self._loaded, kept = reloaded(self._loaded, read)
         self._tell_reload(read, kept)
         await self._apply(https)
+
+    def _prepared_tls(self) -> Take:
+        config = self.config
+        https, outgoing = certificate(config), self._outgoing(config)
+        take_incoming = self.rpc.prepared_tls(config)
+
+        async def take() -> None:
+            take_incoming()
+            self.client.tls = self.pool_client.tls = outgoing
+            await self.http.reload(config, https)
+
+        return take
 
     async def _apply(self, https: ssl.SSLContext | None) -> None:
         config = self.config = self._loaded.config

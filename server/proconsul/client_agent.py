@@ -41,6 +41,7 @@ from proconsul.runtime.rpc_client import RpcClient
 from proconsul.runtime.server_calls import LIMITS, ServerCalls
 from proconsul.runtime.server_world import ServerWorld
 from proconsul.runtime.tls import ClientTls, rpc_outgoing
+from proconsul.runtime.tls_watch import Take
 from proconsul.runtime.waiting import WaitingRoom
 from proconsul.store.watch import Watchers
 from proconsul.telemetry import Telemetry
@@ -263,6 +264,16 @@ class ClientAgent(AgentLife):
         self._tell_reload(read, kept)
         self.client.tls = outgoing
         await self._apply(loaded, https)
+
+    def _prepared_tls(self) -> Take:
+        config = self.config
+        https, outgoing = certificate(config), _outgoing(config)
+
+        async def take() -> None:
+            self.client.tls = outgoing
+            await self.http.reload(config, https)
+
+        return take
 
     async def _apply(self, loaded: LoadedConfig, https: ssl.SSLContext | None) -> None:
         self._loaded = loaded

@@ -29,11 +29,15 @@ The servers' and the client agents' configuration.
     "drain_time" .Values.drainTime
     "recovery_file" "/proconsul/recovery/recovery.json"
     "telemetry" (dict "prometheus_retention_time" "24h" "disable_hostname" true) }}
+{{- if .Values.gossip.enabled }}
+{{- $_ := set $config "encrypt_keys_file" "/proconsul/gossip/keys" }}
+{{- end }}
 {{- if .Values.tls.enabled }}
 {{- $config = merge $config (dict
     "ca_file" "/proconsul/tls/ca.crt"
     "cert_file" "/proconsul/tls/tls.crt"
     "key_file" "/proconsul/tls/tls.key"
+    "tls_check_interval" "10s"
     "verify_incoming_rpc" true
     "verify_outgoing" true
     "verify_server_hostname" true) }}

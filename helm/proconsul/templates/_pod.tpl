@@ -131,6 +131,9 @@ containers:
       - {name: config, mountPath: /proconsul/config, readOnly: true}
       - {name: recovery, mountPath: /proconsul/recovery, readOnly: true}
       - {name: tmp, mountPath: /tmp}
+      {{- if .Values.gossip.enabled }}
+      - {name: gossip, mountPath: /proconsul/gossip, readOnly: true}
+      {{- end }}
       {{- if .Values.tls.enabled }}
       - {name: tls, mountPath: /proconsul/tls, readOnly: true}
       {{- end }}
@@ -155,6 +158,12 @@ volumes:
       optional: true
   - name: tmp
     emptyDir: {}
+  {{- if .Values.gossip.enabled }}
+  - name: gossip
+    secret:
+      secretName: {{ include "proconsul.gossipSecretName" . }}
+      defaultMode: 0440
+  {{- end }}
   {{- if .Values.tls.enabled }}
   - name: tls
     secret:

@@ -405,12 +405,23 @@ def _delete_object(world: World, action: a.DeleteObject) -> None:
 
 
 def _issue_authority(world: World, action: a.IssueAuthority) -> None:
-    world.authority = True
+    world.certificates.make_authority(world.now_s)
+
+
+def _rotate_authority(world: World, action: a.RotateAuthority) -> None:
+    _uid(world.certificates.rotate(action.resource_version, world.now_s))
+
+
+def _forget_authority(world: World, action: a.ForgetAuthority) -> None:
+    _uid(world.certificates.forget(action.resource_version))
+
+
+def _trust_authorities(world: World, action: a.TrustAuthorities) -> None:
+    _uid(world.certificates.trust(action))
 
 
 def _issue_certificate(world: World, action: a.IssueCertificate) -> None:
-    assert world.authority
-    world.certificate_ends_s = world.now_s + 90 * 86400
+    _uid(world.certificates.issue(action, world.now_s))
 
 
 def _bootstrap_acl(world: World, action: a.BootstrapAcl) -> None:
@@ -447,4 +458,7 @@ _HANDLERS: dict[type, Callable[[World, Any], None]] = {
     a.BootstrapAcl: _bootstrap_acl,
     a.IssueAuthority: _issue_authority,
     a.IssueCertificate: _issue_certificate,
+    a.RotateAuthority: _rotate_authority,
+    a.ForgetAuthority: _forget_authority,
+    a.TrustAuthorities: _trust_authorities,
 }

@@ -25,7 +25,6 @@ from proconsul_operator.plans.observe import (
     Pod,
     Ref,
     StatefulSet,
-    TlsSecret,
     Unknown,
     Volume,
 )
@@ -152,8 +151,8 @@ class Operator:
             guard=view.guard,
             recovery=view.recovery,
             gossip=_keys(world),
-            tls=_tls(world.certificate_ends_s),
-            authority=_tls(1e12 if world.authority else 0.0),
+            tls=world.certificates.secret(),
+            authority=world.certificates.authority_secret(),
             acl_token_stored=world.token,
             acl_bootstrapped=world.acl,
             jobs=tuple(view.jobs.values()),
@@ -184,6 +183,11 @@ class Operator:
         else:
             self._silent.pop(pod.name, None)
             local = self._local(disk, real)
+        leaf = None if real is None else self.world.certificates.loaded.get(real.uid)
+        certificate: str | Unknown = "" if leaf is None else leaf.name
+        trusts: tuple[str, ...] | Unknown = () if leaf is None else leaf.trusts
+        if isinstance(local, Unknown):
+            certificate = trusts = local
         return Pod(
             name=pod.name,
             uid=pod.uid,
@@ -198,6 +202,8 @@ class Operator:
             stopped="" if pod.running or not _is_broken(pod) else "CrashLoopBackOff",
             annotations=pod.annotations,
             labels=pod.labels,
+            certificate=certificate,
+            trusts=trusts,
         )
 
     def _local(self, disk: Disk, pod: PodState) -> Local:
@@ -282,10 +288,6 @@ def _kept(view: Objects, world: World) -> dict[Ref, Child]:
         Ref("Secret", f"{NAME}-gossip"): bool(world.keys),
     }
     return {ref: child for ref, present in there.items() if present}
-
-
-def _tls(ends_s: float) -> TlsSecret | None:
-    return TlsSecret(fingerprint="", not_after_s=ends_s) if ends_s else None
 
 
 def _keys(world: World) -> GossipSecret | None:

@@ -5,7 +5,7 @@ each.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from operator_tests.plans.operator import Operator
@@ -16,6 +16,7 @@ from proconsul_operator.api.restore import ProconsulRestore
 from proconsul_operator.api.schedule import ProconsulSnapshotSchedule
 from proconsul_operator.api.values import read, time_text
 from proconsul_operator.plans.observe import Ref
+from proconsul_operator.plans.steps import STEPS, Operation, Step
 
 DESTINATION = {"pvc": {"claimName": "backups"}}
 RESTORE_UID = "4d1c0e2f-0000-4000-8000-000000000001"
@@ -155,8 +156,56 @@ def _delete(world: World) -> None:
     world.set_metadata(deletion_timestamp=time_text(world.now_s))
 
 
-def _renew(world: World) -> None:
-    world.certificate_ends_s = world.now_s + 86400
+def _certificate_ends(world: World) -> None:
+    held = world.certificates.leaf
+    assert held is not None
+    world.certificates.leaf = replace(held, ends_s=world.now_s + 86400)
+
+
+def _authority_ends(world: World) -> None:
+    world.certificates.authority_ends_s = world.now_s + 90 * 86400
+
+
+def _authority_is_lost(world: World) -> None:
+    world.certificates.authority = ""
+
+
+def _ends_with_one_away(world: World) -> None:
+    _certificate_ends(world)
+    world.crash(2)
+    Operator(world).run(cycles=5)
+    assert _lasts_at_all(world), "nobody has to be there for it"
+    world.heal()
+    _certificate_ends(world)
+
+
+def _lasts_at_all(world: World) -> bool:
+    held = world.certificates.leaf
+    return held is not None and held.ends_s > world.now_s + 86400 * 60
+
+
+def _new_authority_with_one_away(world: World) -> None:
+    _person_asks_for_another_authority(world)
+    _away_for_a_while(world)
+
+
+def _person_asks_for_another_authority(world: World) -> None:
+    world.annotate(rotate_ca="1")
+
+
+def _new_key_with_one_away(world: World) -> None:
+    world.annotate(rotate_gossip="1")
+    _away_for_a_while(world)
+
+
+def _away_for_a_while(world: World) -> None:
+    """Down while the operator does what it can; it is back when the story is told."""
+    world.crash(2)
+    operator = Operator(world)
+    operator.run(cycles=40)
+    begun = {step for step in operator.steps if STEPS[step].operation in AWAITED}
+    assert begun <= MAY_BEGIN, f"{begun} with a member away"
+    world.heal()
 
 
 def _in_place(world: World) -> None:
@@ -221,6 +270,20 @@ def _one_key(world: World) -> bool:
     rings = {frozenset(ring) for ring in world.ring.values()}
     return len(world.keys) == 1 and rings == {frozenset(world.keys)}
 
+
+def _lasts(world: World) -> bool:
+    return _lasts_at_all(world) and len(set(world.certificates.issued)) == 1 and is_whole(world, 3)
+
+
+def _by_second(world: World) -> bool:
+    held = world.certificates
+    for _ in range(5):  # until the last has taken what there is
+        world.tick()
+    return held.is_by_newest_alone() and len(set(held.issued)) == 2 and is_whole(world, 3)
+
+
+AWAITED = (Operation.AUTHORITY_ROTATION, Operation.GOSSIP_ROTATION)
+MAY_BEGIN: frozenset[Step] = frozenset()  # a member that is down comes back first
 
 STORIES: dict[str, Story] = {
     "create": Story({}, None, lambda w: is_whole(w, 3)),
@@ -297,9 +360,15 @@ STORIES: dict[str, Story] = {
         lambda w: is_whole(w, 3) and _sizes(w, "20Gi"),
     ),
     "a new gossip key": Story({"gossip": {}}, lambda w: w.annotate(rotate_gossip="1"), _one_key),
-    "a certificate ends": Story(
-        {"tls": {}}, _renew, lambda w: w.certificate_ends_s > w.now_s + 86400 * 60
+    "a new gossip key, and a member is away": Story(
+        {"gossip": {}}, _new_key_with_one_away, _one_key
     ),
+    "a certificate ends": Story({"tls": {}}, _certificate_ends, _lasts),
+    "a certificate ends while a member is away": Story({"tls": {}}, _ends_with_one_away, _lasts),
+    "a new CA": Story({"tls": {}}, _person_asks_for_another_authority, _by_second),
+    "a new CA, and a member is away": Story({"tls": {}}, _new_authority_with_one_away, _by_second),
+    "a CA ends": Story({"tls": {}}, _authority_ends, _by_second),
+    "a CA is lost": Story({"tls": {}}, _authority_is_lost, _by_second),
     "the end": Story(
         {"gossip": {}, "storage": {"size": "1Gi", "onDelete": "Delete", "finalSnapshot": True}},
         _delete,

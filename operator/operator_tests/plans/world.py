@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from operator_tests.plans.certificates_world import Certificates
 from proconsul_operator.api.cluster import ClusterSpec, ClusterStatus, ProconsulCluster
 from proconsul_operator.api.restore import ProconsulRestore
 from proconsul_operator.api.schedule import ProconsulSnapshotSchedule
@@ -148,9 +149,8 @@ class World:
         self.token = False
         self.acl = False
         self.expandable: bool | None = True
-        self.authority = False
-        self.certificate_ends_s = 0.0  # 0: there is none
         self._serial = 0
+        self.certificates = Certificates(self.serial)
         self._stable_s: dict[str, float] = {}
 
     def serial(self, what: str) -> str:
@@ -281,6 +281,7 @@ class World:
         self._reconcile_members()
         self._replicate()
         self._readiness()
+        self.certificates.tick(self.objects.pods, int(self.now_s / TICK_S))
 
     def _controllers(self) -> None:
         objects = self.objects

@@ -5,7 +5,8 @@ server itself for its role. An act whose world has changed raises Stale and noth
 next cycle looks again. Every act is harmless when it was done already.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from proconsul_operator.actions.job_acts import JobActs
 from proconsul_operator.actions.kube import ConflictError, Identity, KubeGateway
 from proconsul_operator.actions.memory import Key, Memory
 from proconsul_operator.actions.observing import View
+from proconsul_operator.actions.reading import PREVIOUS_CERTIFICATE, PREVIOUS_KEY
 from proconsul_operator.api.group import API_VERSION, FINALIZER, LEFT, RESTORE_LOCK
 from proconsul_operator.api.values import Part, plain
 from proconsul_operator.plans import actions as a
@@ -155,17 +157,50 @@ class Actor:
         made = certificates.authority_secret(observed.wanted, action.secret, observed.now_s)
         await self.gateway.create_if_absent(made)
 
-    async def _certificate(self, view: View, action: a.IssueCertificate) -> None:
+    async def _rotate_authority(self, view: View, action: a.RotateAuthority) -> None:
+        held = await self._secret(view, action.secret)
         observed = view.observed
-        authority = await self.gateway.get("Secret", _key(view)[0], action.authority)
-        if authority is None:
-            raise StaleError(f"Secret {action.authority} is gone")
-        made = certificates.leaf_secret(observed.wanted, action.secret, authority, observed.now_s)
+        made = certificates.next_authority(observed.wanted, held, observed.now_s)
+        await self._patch_secret(view, action, certificates.data_of(made))
+
+    async def _forget_authority(self, view: View, action: a.ForgetAuthority) -> None:
+        await self._patch_secret(view, action, {PREVIOUS_CERTIFICATE: None, PREVIOUS_KEY: None})
+
+    async def _trust(self, view: View, action: a.TrustAuthorities) -> None:
+        held, authority = await asyncio.gather(
+            self._secret(view, action.secret), self._secret(view, action.authority)
+        )
+        trusted = _trusted(action.authorities, held, authority)
+        await self._patch_secret(view, action, certificates.data_of({"ca.crt": trusted}))
+
+    async def _certificate(self, view: View, action: a.IssueCertificate) -> None:
+        observed, name = view.observed, action.secret
+        authority = await self._secret(view, action.authority)
+        held = [await self._secret(view, name)] if action.resource_version else []
+        signer = certificates.signer_of(authority, action.signer)
+        if signer is None:
+            raise StaleError(f"Secret {action.authority} has another CA by now")
+        trusted = _trusted(action.authorities, *held, authority)
+        made = certificates.leaf_secret(observed.wanted, name, signer, trusted, observed.now_s)
         if not action.resource_version:
             await self.gateway.create_if_absent(made)
             return
+        await self._patch_secret(view, action, certificates.data_of(made["stringData"]))
+
+    async def _secret(self, view: View, name: str) -> Manifest:
+        body = await self.gateway.get("Secret", _key(view)[0], name)
+        if body is None:
+            raise StaleError(f"Secret {name} is gone")
+        return body
+
+    async def _patch_secret(
+        self,
+        view: View,
+        action: a.RotateAuthority | a.ForgetAuthority | a.TrustAuthorities | a.IssueCertificate,
+        data: Mapping[str, str | None],
+    ) -> None:
         await self.gateway.patch(
-            "Secret", _key(view)[0], action.secret, {"data": certificates.data_of(made)},
+            "Secret", _key(view)[0], action.secret, {"data": data},
             identity=Identity(resource_version=action.resource_version),
         )  # fmt: skip
 
@@ -261,6 +296,13 @@ async def set_finalizer(gateway: KubeGateway, namespace: str, action: a.SetFinal
     )  # fmt: skip
 
 
+def _trusted(named: Sequence[str], *secrets: Manifest) -> str:
+    text = certificates.trusted_text(named, *secrets)
+    if text is None:
+        raise StaleError("a CA that is to be trusted is in no Secret by now")
+    return text
+
+
 def _key(view: View) -> Key:
     meta = view.observed.cluster.metadata
     return (meta.namespace, meta.name)
@@ -289,6 +331,9 @@ _ACTS: Final[dict[type, Callable[[Actor, View, Any], Awaitable[Done | None]]]] =
     a.KeyringRemove: Actor._remove_key,
     a.StoreGossipKeys: Actor._store_keys,
     a.IssueAuthority: Actor._authority,
+    a.RotateAuthority: Actor._rotate_authority,
+    a.ForgetAuthority: Actor._forget_authority,
+    a.TrustAuthorities: Actor._trust,
     a.IssueCertificate: Actor._certificate,
     a.BootstrapAcl: Actor._bootstrap_acl,
     a.StartJob: Actor._start_job,

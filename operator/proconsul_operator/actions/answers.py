@@ -120,6 +120,13 @@ class AgentSelf(_Document, frozen=True, kw_only=True):
     config: AgentConfig
 
 
+class TlsLocal(_Document, frozen=True, kw_only=True):
+    """`GET /v1/proconsul/tls`."""
+
+    certificate: str
+    authorities: list[str]
+
+
 class Cleared(_Document, frozen=True, kw_only=True):
     """`DELETE /v1/proconsul/decommission`: there was a marker."""
 

@@ -2,36 +2,67 @@
 
 The CA lives ten years in a Secret that outlives the cluster; a leaf lives ninety days and is made
 anew before `renewBefore`. A member needs the leaf, its key, and the CA to verify its peers; the
-CA's key is in the CA's Secret alone. Times and serial numbers come from outside of plans: here.
+CA's key is in the CA's Secret alone, and while the CA changes, that of the one before, too. Times
+and serial numbers come from outside of plans: here.
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from proconsul_operator.actions.reading import Body, secret_text
-from proconsul_operator.specs.certificate import ADDRESSES, dns_names
+from proconsul_operator.actions.reading import (
+    PREVIOUS_CERTIFICATE,
+    PREVIOUS_KEY,
+    Body,
+    certificates_in,
+    fingerprint,
+    secret_text,
+)
+from proconsul_operator.specs.certificate import ADDRESSES, LEAF_DAYS, dns_names
 from proconsul_operator.specs.labels import kept_metadata, metadata
 from proconsul_operator.specs.wanted import Manifest, Wanted
 
 AUTHORITY_DAYS: Final = 3650
-LEAF_DAYS: Final = 90
 BACKDATED: Final = timedelta(minutes=5)  # clocks differ
 
-_Key = ec.EllipticCurvePrivateKey
+_NAME_MAX: Final = 64  # of a common name (RFC 5280, ub-common-name)
+
+_Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A CA with its key."""
+
+    certificate: x509.Certificate
+    key: _Key
 
 
 def authority_secret(wanted: Wanted, name: str, now_s: float) -> Manifest:
     """A Secret with a new CA: `tls.crt` and `tls.key`."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": kept_metadata(wanted, name),
+        "type": "kubernetes.io/tls",
+        "stringData": _new_authority(wanted, now_s),
+    }
+
+
+def _new_authority(wanted: Wanted, now_s: float) -> dict[str, str]:
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{wanted.name} CA")])
+    # The serial number tells CAs of one cluster apart, for people; programs go by the key.
+    serial = x509.random_serial_number()
+    named = f"{wanted.name} CA {serial:x}"[:_NAME_MAX]
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, named)])
     made = (
         _builder(subject, subject, key, now_s, AUTHORITY_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -40,24 +71,44 @@ def authority_secret(wanted: Wanted, name: str, now_s: float) -> Manifest:
         .sign(key, hashes.SHA256())
     )
     certificate = _pem(made)
+    return {"tls.crt": certificate, "tls.key": _key_pem(key), "ca.crt": certificate}
+
+
+def next_authority(wanted: Wanted, authority: Body, now_s: float) -> dict[str, str]:
+    """What the CA's Secret shall hold: a new CA, and the one that it has as the one before."""
     return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": kept_metadata(wanted, name),
-        "type": "kubernetes.io/tls",
-        "stringData": {
-            "tls.crt": certificate, "tls.key": _key_pem(key), "ca.crt": certificate
-        },
-    }  # fmt: skip
+        **_new_authority(wanted, now_s),
+        PREVIOUS_CERTIFICATE: secret_text(authority, "tls.crt"),
+        PREVIOUS_KEY: secret_text(authority, "tls.key"),
+    }
 
 
-def leaf_secret(wanted: Wanted, name: str, authority: Body, now_s: float) -> Manifest:
-    """A Secret with a new certificate for the members, signed by the CA of another Secret."""
-    (issuer, *_) = x509.load_pem_x509_certificates(secret_text(authority, "tls.crt").encode())
-    signer = serialization.load_pem_private_key(
-        secret_text(authority, "tls.key").encode(), password=None
-    )
-    assert isinstance(signer, _Key), "made above"
+def signer_of(authority: Body, named: str) -> Signer | None:
+    """The CA of this SHA-256 in a CA's Secret, the newest or the one before; None for neither."""
+    for certificate, key in (("tls.crt", "tls.key"), (PREVIOUS_CERTIFICATE, PREVIOUS_KEY)):
+        (held, *_) = certificates_in(secret_text(authority, certificate)) or (None,)
+        if held is None or fingerprint(held) != named:
+            continue
+        loaded = serialization.load_pem_private_key(secret_text(authority, key).encode(), None)
+        # A person may have put a CA of RSA there.
+        if isinstance(loaded, _Key):
+            return Signer(held, loaded)
+    return None
+
+
+def trusted_text(named: Sequence[str], *secrets: Body) -> str | None:
+    """These CAs, by SHA-256, as PEM in this order; None if one is in none of the Secrets."""
+    places = ("ca.crt", "tls.crt", PREVIOUS_CERTIFICATE)
+    texts = [secret_text(body, place) for body in secrets for place in places]
+    held = {fingerprint(each): each for text in texts for each in certificates_in(text)}
+    if not held.keys() >= set(named):
+        return None
+    return "".join(_pem(held[each]) for each in named)
+
+
+def leaf_secret(wanted: Wanted, name: str, signer: Signer, trusted: str, now_s: float) -> Manifest:
+    """A Secret with a new certificate for the members; `trusted` are the CAs that they trust."""
+    issuer = signer.certificate
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, wanted.server_name)])
     names: list[x509.GeneralName] = [x509.DNSName(each) for each in dns_names(wanted)]
@@ -70,28 +121,23 @@ def leaf_secret(wanted: Wanted, name: str, authority: Body, now_s: float) -> Man
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()),
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()),  # type: ignore[arg-type]
             critical=False,
         )
-        .sign(signer, hashes.SHA256())
+        .sign(signer.key, hashes.SHA256())
     )
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": metadata(wanted, name),
         "type": "kubernetes.io/tls",
-        "stringData": {
-            "tls.crt": _pem(made),
-            "tls.key": _key_pem(key),
-            "ca.crt": secret_text(authority, "ca.crt") or _pem(issuer),
-        },
+        "stringData": {"tls.crt": _pem(made), "tls.key": _key_pem(key), "ca.crt": trusted},
     }
 
 
-def data_of(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """`stringData` as `data`: what a replaced Secret holds, and nothing of before."""
-    held: Mapping[str, str] = manifest["stringData"]
-    return {key: base64.b64encode(value.encode()).decode() for key, value in held.items()}
+def data_of(texts: Mapping[str, str]) -> dict[str, str]:
+    """`stringData` as `data`."""
+    return {key: base64.b64encode(value.encode()).decode() for key, value in texts.items()}
 
 
 def _builder(

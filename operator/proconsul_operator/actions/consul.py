@@ -291,6 +291,11 @@ class Servers:
             writer.transport.abort()
         return hashlib.sha256(shown).hexdigest()
 
+    async def trusts(self, host: str) -> tuple[str, ...]:
+        """SHA-256, in hex, of the CAs that it trusts, in the order of its file."""
+        document = await self.ask(host, "/v1/proconsul/tls", answers.TlsLocal)
+        return tuple(document.authorities)
+
 
 def session() -> aiohttp.ClientSession:
     """The connections to all servers. Close it."""

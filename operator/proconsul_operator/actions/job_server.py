@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from proconsul_operator.actions.authorities import lenient
 from proconsul_operator.actions.job_orders import JobError
 
 SILENCE_S: Final = 60
@@ -121,4 +122,4 @@ class JobServer:
     def _tls(self) -> ssl.SSLContext | None:
         if self.ca_file is None or not self.url.startswith("https:"):
             return None
-        return ssl.create_default_context(cafile=str(self.ca_file))
+        return lenient(ssl.create_default_context(cafile=str(self.ca_file)))

@@ -10,9 +10,9 @@ import base64
 import secrets
 import ssl
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiohttp
 
@@ -30,6 +30,7 @@ from proconsul_operator.actions.kube import KubeGateway
 from proconsul_operator.actions.memory import Key, Memory
 from proconsul_operator.actions.reading import (
     Body,
+    authority_of,
     gossip_of,
     guard_of,
     job_of,
@@ -66,6 +67,7 @@ from proconsul_operator.specs.wanted import Manifest, Wanted
 
 GOSSIP_KEY_BYTES: Final = 32
 _TOKEN_SELF: Final = "/v1/acl/token/self"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +127,7 @@ class Observer:
             recovery=recovery_of(found.named.get(Ref("ConfigMap", wanted.recovery))),
             gossip=gossip_of(found.named.get(Ref("Secret", wanted.gossip_secret))),
             tls=tls_of(found.named.get(Ref("Secret", wanted.tls_secret))),
-            authority=tls_of(found.named.get(Ref("Secret", authority_secret(wanted)))),
+            authority=authority_of(found.named.get(Ref("Secret", authority_secret(wanted)))),
             acl_token_stored=bool(token),
             acl_bootstrapped=await self._acl(wanted, servers, hosts, leader),
             jobs=jobs_of(found.jobs, found.job_pods),
@@ -180,8 +182,10 @@ class Observer:
         servers: Servers,
         hosts: Mapping[str, str],
     ) -> tuple[Pod, ...]:
-        told, shown = await asyncio.gather(
-            servers.locals(hosts), self._certificates(key, wanted, servers, hosts)
+        told, shown, trusts = await asyncio.gather(
+            servers.locals(hosts),
+            self._of_tls(wanted, servers.certificate, hosts),
+            self._of_tls(wanted, servers.trusts, hosts),
         )
         made = []
         for body in found.pods:
@@ -195,22 +199,31 @@ class Observer:
                 since_s = self.memory.silent_since(key, uid, self.now_s())
                 local = Unknown(why=str(answer), since_s=since_s)
             zone = await self.facts.zone(body["spec"].get("nodeName", ""))
-            made.append(pod_of(body, local, zone=zone, certificate=shown.get(name, "")))
+            made.append(
+                pod_of(
+                    body,
+                    local,
+                    zone=zone,
+                    certificate=shown.get(name, ""),
+                    trusts=trusts.get(name, ()),
+                )
+            )
         return tuple(sorted(made, key=lambda pod: pod.ordinal))
 
-    async def _certificates(
-        self, key: Key, wanted: Wanted, servers: Servers, hosts: Mapping[str, str]
-    ) -> dict[str, str | Unknown]:
+    async def _of_tls(
+        self, wanted: Wanted, ask: Callable[[str], Awaitable[_T]], hosts: Mapping[str, str]
+    ) -> dict[str, _T | Unknown]:
         if not wanted.has_tls:
             return {}
-        shown = await asyncio.gather(*(self._certificate(servers, each) for each in hosts.values()))
-        return dict(zip(hosts, shown, strict=True))
 
-    async def _certificate(self, servers: Servers, host: str) -> str | Unknown:
-        try:
-            return await servers.certificate(host)
-        except ConsulError as error:
-            return Unknown(why=str(error), since_s=self.now_s())
+        async def told(host: str) -> _T | Unknown:
+            try:
+                return await ask(host)
+            except ConsulError as error:
+                return Unknown(why=str(error), since_s=self.now_s())
+
+        answers = await asyncio.gather(*map(told, hosts.values()))
+        return dict(zip(hosts, answers, strict=True))
 
     async def _leader(
         self,

@@ -17,6 +17,7 @@ from proconsul_operator.actions.job_orders import result_of
 from proconsul_operator.api.group import LEFT
 from proconsul_operator.api.values import size_bytes, unix_s
 from proconsul_operator.plans.observe import (
+    Authority,
     GossipSecret,
     Guard,
     Job,
@@ -35,6 +36,8 @@ Body = Mapping[str, Any]
 
 ZONE: Final = "topology.kubernetes.io/zone"
 REVISION: Final = "controller-revision-hash"
+PREVIOUS_CERTIFICATE: Final = "previous.crt"  # in the CA's Secret, while it changes
+PREVIOUS_KEY: Final = "previous.key"
 
 
 def ordinal_of(name: str) -> int:
@@ -72,7 +75,14 @@ def stateful_set_of(body: Body | None) -> StatefulSet | None:
     )
 
 
-def pod_of(body: Body, local: Local | Unknown, *, zone: str, certificate: str | Unknown) -> Pod:
+def pod_of(
+    body: Body,
+    local: Local | Unknown,
+    *,
+    zone: str,
+    certificate: str | Unknown,
+    trusts: tuple[str, ...] | Unknown,
+) -> Pod:
     """A member's pod, and what its server said."""
     meta, status = body["metadata"], body.get("status", {})
     ready, scheduled = condition(body, "Ready"), condition(body, "PodScheduled")
@@ -97,6 +107,7 @@ def pod_of(body: Body, local: Local | Unknown, *, zone: str, certificate: str | 
         annotations=meta.get("annotations", {}),
         labels=meta.get("labels", {}),
         certificate=certificate,
+        trusts=trusts,
     )
 
 
@@ -201,6 +212,22 @@ def tls_of(body: Body | None) -> TlsSecret | None:
         issuer=next((fingerprint(each) for each in authorities if _signed(each, leaf)), ""),
         resource_version=body["metadata"]["resourceVersion"],
         changed_s=_changed_s(body),
+    )
+
+
+def authority_of(body: Body | None) -> Authority | None:
+    """The CA's Secret; None if there is no CA in it."""
+    if body is None:
+        return None
+    shown = certificates_in(secret_text(body, "tls.crt"))
+    if not shown:
+        return None
+    before = certificates_in(secret_text(body, PREVIOUS_CERTIFICATE))
+    return Authority(
+        fingerprint=fingerprint(shown[0]),
+        not_after_s=shown[0].not_valid_after_utc.timestamp(),
+        previous=fingerprint(before[0]) if before else "",
+        resource_version=body["metadata"]["resourceVersion"],
     )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 import botocore.httpsession
 import msgspec
 
+from proconsul_operator.actions.authorities import lenient
 from proconsul_operator.actions.http_store import HttpStore
 from proconsul_operator.actions.objectstore import FolderStore, ObjectStore, StoreError
 from proconsul_operator.actions.s3_store import Bucket, S3Store
@@ -92,7 +93,7 @@ def _require(url: str, start: str) -> None:
 def _http(url: str, places: Places) -> HttpStore:
     tls = None
     if places.ca_file.exists():
-        tls = ssl.create_default_context()
+        tls = lenient(ssl.create_default_context())
         tls.load_verify_locations(cafile=places.ca_file)
     return HttpStore(url, authorization=places.authorization, tls=tls)
 

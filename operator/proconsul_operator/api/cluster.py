@@ -234,6 +234,10 @@ class TlsStatus(Part, frozen=True, kw_only=True):
 
     not_after: Annotated[Time | None, Meta(description="When it ends.")] = None
     fingerprint: Annotated[Text, Meta(description="SHA-256 of it.")] = ""
+    rotation: Annotated[
+        Text,
+        Meta(description="The value of the annotation for a new CA that was last carried out."),
+    ] = ""
 
 
 class LastSnapshot(Part, frozen=True, kw_only=True):

@@ -137,8 +137,8 @@ REASONS: Final[Mapping[ClusterCondition, Mapping[Truth, frozenset[str]]]] = {
         _T: frozenset(
             {
                 "Bootstrap", "RollingUpdate", "ScaleUp", "ScaleIn", "Hibernation", "VolumeResize",
-                "GossipRotation", "CertificateRenewal", "MemberReplacement", "Recovery", "Restore",
-                "Deletion", "ConfigCheck",
+                "GossipRotation", "CertificateRenewal", "AuthorityRotation", "MemberReplacement",
+                "Recovery", "Restore", "Deletion", "ConfigCheck",
             }
         ),
         _F: frozenset({"Idle"}),

@@ -15,6 +15,7 @@ FINALIZER: Final = "proconsul.io/operator"
 PAUSED: Final = "proconsul.io/paused"
 ROLL_NOW: Final = "proconsul.io/roll-now"
 ROTATE_GOSSIP: Final = "proconsul.io/rotate-gossip"
+ROTATE_CA: Final = "proconsul.io/rotate-ca"
 ALLOW_VERSION: Final = "proconsul.io/allow-version"
 FORCE_DELETE: Final = "proconsul.io/force-delete"
 SKIP_SNAPSHOT: Final = "proconsul.io/skip-snapshot"  # before a sleep and before an upgrade

@@ -157,17 +157,49 @@ class StoreGossipKeys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueAuthority:
-    """Make the operator's own CA, if it is not there; `trust` keeps an older one beside it."""
+    """Make the operator's own CA, if it is not there."""
 
     secret: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IssueCertificate:
-    """A leaf from the own CA into a Secret; create it, or replace this version of it."""
+class RotateAuthority:
+    """Make a new CA; the one that is there stays beside it as the one before."""
+
+    secret: str
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetAuthority:
+    """Drop the CA before, and its key."""
+
+    secret: str
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustAuthorities:
+    """Put these CAs, by SHA-256, into the members' Secret; its certificate stays."""
 
     secret: str
     authority: str
+    authorities: tuple[str, ...]
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueCertificate:
+    """A leaf into the members' Secret; create it, or replace this version of it.
+
+    `authority` is the CA's Secret, `signer` the SHA-256 of one of the CAs in it; `authorities`:
+    whom the members are to trust.
+    """
+
+    secret: str
+    authority: str
+    signer: str
+    authorities: tuple[str, ...]
     resource_version: str = ""
 
 
@@ -263,6 +295,7 @@ Action = (
     Apply | CreateIfAbsent | DeletePod | DeleteVolume | LabelVolume | LabelPods | SetReplicas
     | OrphanStatefulSet | ResizeVolume | TransferLeader | Decommission | Recommission | RemovePeer
     | KeyringInstall | KeyringUse | KeyringRemove | StoreGossipKeys | IssueAuthority
+    | RotateAuthority | ForgetAuthority | TrustAuthorities
     | IssueCertificate | BootstrapAcl | StartJob | PutSnapshot | ResetGuard | RecordStatus
     | RecordRestore | Lock | SetFinalizer | DeleteObject | Wait | Nothing
 )  # fmt: skip

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from proconsul_operator.api.group import PAUSED
 from proconsul_operator.plans import (
+    certificates,
     change,
     create,
     deletion,
@@ -60,6 +61,7 @@ RULES: tuple[Rule, ...] = (
     deletion.note_finalizer,
     create.foreign_objects,
     create.secrets,
+    certificates.renew,
     create.make_guard,
     create.apply_children,
     create.drop_children,
@@ -79,7 +81,7 @@ RULES: tuple[Rule, ...] = (
     change.await_prepared,
     volumes.grow,
     rotation.gossip,
-    rotation.certificates,
+    certificates.change_authority,
 )
 """By precedence."""
 

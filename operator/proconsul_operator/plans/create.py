@@ -22,7 +22,7 @@ from proconsul_operator.plans.actions import (
 )
 from proconsul_operator.plans.change import is_withheld
 from proconsul_operator.plans.drift import is_foreign, needs_apply, ref_of
-from proconsul_operator.plans.observe import Leader, Local, Observed
+from proconsul_operator.plans.observe import Authority, Leader, Local, Observed
 from proconsul_operator.plans.quorum import majority
 from proconsul_operator.plans.steps import Step
 from proconsul_operator.specs.children import children
@@ -131,13 +131,26 @@ def _certificates(observed: Observed) -> Decision | None:
             why="TLS needs a CA",
         )
     if observed.tls is None:
+        held = observed.authority
         return Decision(
             step=Step.MAKE_CERTIFICATE,
-            action=IssueCertificate(secret=wanted.tls_secret, authority=authority_secret(wanted)),
+            action=IssueCertificate(
+                secret=wanted.tls_secret,
+                authority=authority_secret(wanted),
+                signer=_signer(observed, held),
+                authorities=tuple(filter(None, (held.fingerprint, held.previous))),
+            ),
             target=wanted.tls_secret,
             why="the servers need a certificate",
         )
     return None
+
+
+def _signer(observed: Observed, authority: Authority) -> str:
+    """The newest CA, unless a member that runs does not trust it yet."""
+    trusted = [pod.trusts for pod in observed.pods if isinstance(pod.trusts, tuple) and pod.trusts]
+    strange = any(authority.fingerprint not in each for each in trusted)
+    return authority.previous if authority.previous and strange else authority.fingerprint
 
 
 def _await_secret(name: str) -> Decision:

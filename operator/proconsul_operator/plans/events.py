@@ -42,6 +42,8 @@ _TOLD = {
     Step.REMOVE_MEMBER: "MemberRemoved",
     Step.FORGET_KEY: "GossipKeyRotated",
     Step.RENEW_CERTIFICATE: "CertificateRenewed",
+    Step.CHANGE_CERTIFICATE: "CertificateRenewed",
+    Step.FORGET_AUTHORITY: "AuthorityRotated",
     Step.ORPHAN_SET: "PVCResized",
     Step.TAKE_LOCK: "RestoreStarted",
     Step.FINISH_RESTORE: "RestoreSucceeded",

@@ -10,7 +10,14 @@ from proconsul_operator.api.values import duration_s, unix_s
 from proconsul_operator.plans.actions import Decision
 from proconsul_operator.plans.change import refusal
 from proconsul_operator.plans.cluster import paused_by
-from proconsul_operator.plans.observe import Keyring, Leader, Observed, Pod, Unknown
+from proconsul_operator.plans.observe import (
+    Keyring,
+    Leader,
+    Observed,
+    Pod,
+    TlsSecret,
+    Unknown,
+)
 from proconsul_operator.plans.quorum import Quorum, Verdict, judge
 from proconsul_operator.plans.rollout import is_outdated, stuck_pod
 from proconsul_operator.plans.steps import STEPS, Operation, Step
@@ -187,17 +194,37 @@ def _tls(observed: Observed) -> Finding:
     held = observed.tls
     if held is None:
         return _finding(kind, _F, "SecretMissing", f"Secret {observed.wanted.tls_secret}")
-    served = [(pod.name, pod.certificate) for pod in observed.pods if not pod.terminating]
-    other = [name for name, each in served if isinstance(each, str) and each != held.fingerprint]
-    if other:
-        message = f"{', '.join(other)} serves another certificate than the Secret's"
-        return _finding(kind, _F, "MismatchBetweenMembers", message)
+    mismatch = _tls_mismatch(observed, held)
+    if mismatch:
+        return _finding(kind, _F, "MismatchBetweenMembers", mismatch)
     if observed.now_s > held.not_after_s - duration_s(tls.renew_before):
         return _finding(kind, _F, "Expiring", f"it ends in less than {tls.renew_before}")
-    silent = [name for name, each in served if isinstance(each, Unknown)]
+    silent = [
+        pod.name
+        for pod in observed.pods
+        if isinstance(pod.certificate, Unknown) or isinstance(pod.trusts, Unknown)
+    ]
     if silent:
         return _finding(kind, _U, "OperatorCannotReach", f"{', '.join(silent)} does not answer")
     return _finding(kind, _T, "AllValid")
+
+
+def _tls_mismatch(observed: Observed, held: TlsSecret) -> str:
+    """Who has not taken what the Secret holds; "" if all have."""
+    stay = [pod for pod in observed.pods if not pod.terminating]
+    other = [
+        pod.name
+        for pod in stay
+        if isinstance(pod.certificate, str) and pod.certificate != held.fingerprint
+    ]
+    if other:
+        return f"{', '.join(other)} serves another certificate than the Secret's"
+    strange = [
+        pod.name
+        for pod in stay
+        if isinstance(pod.trusts, tuple) and set(pod.trusts) != set(held.authorities)
+    ]
+    return f"{', '.join(strange)} trusts other CAs than the Secret's" if strange else ""
 
 
 def _gossip(observed: Observed) -> Finding:

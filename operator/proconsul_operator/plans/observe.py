@@ -137,6 +137,7 @@ class Pod:
     """A pod, and what its server said.
 
     `stopped`: its container waits or has ended. `certificate`: the SHA-256 that it serves.
+    `trusts`: those of the CAs that it trusts, in the order of its file.
     """
 
     name: str
@@ -157,6 +158,7 @@ class Pod:
     annotations: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     certificate: str | Unknown = ""
+    trusts: tuple[str, ...] | Unknown = ()
 
     @property
     def id(self) -> str:
@@ -276,6 +278,16 @@ class TlsSecret:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """The operator's own CA: its SHA-256, its end, and the SHA-256 of the one before, if any."""
+
+    fingerprint: str
+    not_after_s: float
+    previous: str = ""
+    resource_version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GossipSecret:
     """The keys, the primary one first."""
 
@@ -309,7 +321,7 @@ class Observed:
     recovery: Recovery | None = None
     gossip: GossipSecret | None = None
     tls: TlsSecret | None = None
-    authority: TlsSecret | None = None  # the operator's own CA
+    authority: Authority | None = None  # the operator's own CA
     acl_token_stored: bool = False
     acl_bootstrapped: bool | Unknown = False
     jobs: tuple[Job, ...] = ()

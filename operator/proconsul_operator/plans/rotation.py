@@ -1,6 +1,6 @@
-"""A new gossip key, and a new certificate before the old one ends.
+"""A new gossip key, while the cluster works.
 
-The gossip key goes round in four moves, each seen everywhere before the next: the Secret has old
+The key goes round in four moves, each seen everywhere before the next: the Secret has old
 and new, all have the new one, all use it, none has the old one. Which of two keys is the old one is
 told by the fingerprint in the status, which is written before the first move and changes after the
 last. No key is taken away while anybody is missing: who comes back with the old one alone would be
@@ -17,7 +17,6 @@ from proconsul_operator.api.values import duration_s, unix_s
 from proconsul_operator.plans.actions import (
     LOOK_LATER_S,
     Decision,
-    IssueCertificate,
     KeyringInstall,
     KeyringRemove,
     KeyringUse,
@@ -25,7 +24,6 @@ from proconsul_operator.plans.actions import (
     StoreGossipKeys,
     wait,
 )
-from proconsul_operator.plans.create import authority_secret, has_own_authority
 from proconsul_operator.plans.observe import GossipSecret, Keyring, Leader, Observed
 from proconsul_operator.plans.safety import unwell_pods
 from proconsul_operator.plans.steps import Step
@@ -127,22 +125,3 @@ def _store(
 ) -> Decision:
     action = StoreGossipKeys(keys=keys, resource_version=secret.resource_version)
     return Decision(step=step, action=action, target=observed.wanted.gossip_secret, why=why)
-
-
-def certificates(observed: Observed) -> Decision | None:
-    """A leaf of the own CA is renewed before it ends; members load it by themselves."""
-    held, tls = observed.tls, observed.spec.tls
-    if held is None or tls is None or not has_own_authority(observed.wanted):
-        return None
-    if observed.now_s < held.not_after_s - duration_s(tls.renew_before):
-        return None
-    return Decision(
-        step=Step.RENEW_CERTIFICATE,
-        action=IssueCertificate(
-            secret=observed.wanted.tls_secret,
-            authority=authority_secret(observed.wanted),
-            resource_version=held.resource_version,
-        ),
-        target=observed.wanted.tls_secret,
-        why=f"it ends in less than {tls.renew_before}",
-    )

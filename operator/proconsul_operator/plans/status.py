@@ -293,10 +293,13 @@ def _gossip(observed: Observed) -> GossipStatus | None:
 
 
 def _tls(observed: Observed) -> TlsStatus | None:
+    held = observed.status.tls
     if observed.tls is None:
-        return None
+        return held
     return TlsStatus(
-        not_after=time_text(observed.tls.not_after_s), fingerprint=observed.tls.fingerprint
+        not_after=time_text(observed.tls.not_after_s),
+        fingerprint=observed.tls.fingerprint,
+        rotation="" if held is None else held.rotation,
     )
 
 

@@ -22,6 +22,7 @@ class Operation(StrEnum):
     VOLUME_RESIZE = "VolumeResize"
     GOSSIP_ROTATION = "GossipRotation"
     CERTIFICATE_RENEWAL = "CertificateRenewal"
+    AUTHORITY_ROTATION = "AuthorityRotation"
     MEMBER_REPLACEMENT = "MemberReplacement"
     RECOVERY = "Recovery"
     RESTORE = "Restore"
@@ -106,6 +107,15 @@ class Step(StrEnum):
     NOTE_ROTATION = "NoteRotation"
     AWAIT_KEYRING = "AwaitKeyring"
     RENEW_CERTIFICATE = "RenewCertificate"
+
+    ADD_AUTHORITY = "AddAuthority"
+    NOTE_AUTHORITY = "NoteAuthority"
+    TRUST_BOTH = "TrustBoth"
+    AWAIT_TRUST = "AwaitTrust"
+    CHANGE_CERTIFICATE = "ChangeCertificate"
+    AWAIT_CERTIFICATE = "AwaitCertificate"
+    TRUST_NEW = "TrustNew"
+    FORGET_AUTHORITY = "ForgetAuthority"
 
     NOTE_FINALIZER = "NoteFinalizer"
     FINAL_SNAPSHOT = "FinalSnapshot"
@@ -209,6 +219,11 @@ STEPS: Final[dict[Step, Row]] = {
         waits="AwaitKeyring",
     ),
     **_rows(_O.CERTIFICATE_RENEWAL, acts="RenewCertificate"),
+    **_rows(
+        _O.AUTHORITY_ROTATION,
+        acts="AddAuthority NoteAuthority TrustBoth ChangeCertificate TrustNew ForgetAuthority",
+        waits="AwaitTrust AwaitCertificate",
+    ),
     **_rows(
         _O.DELETION,
         acts="NoteFinalizer FinalSnapshot SkipPrestop DropSet DeleteVolume DeleteKept LetGo",

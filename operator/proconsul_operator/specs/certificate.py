@@ -8,6 +8,7 @@ from typing import Final
 from proconsul_operator.specs.labels import metadata
 from proconsul_operator.specs.wanted import Manifest, Wanted
 
+LEAF_DAYS: Final = 90  # of one that the operator signs itself
 CLUSTER_DOMAIN: Final = "cluster.local"
 ADDRESSES: Final = ("127.0.0.1", "::1")
 

@@ -1,6 +1,8 @@
 """The Secret with the gossip keys, the primary one first.
 
-`key` is what a pod is started with; `keys` holds all of them, one a line, while they are rotated.
+`keys` holds all of them, one a line, while they are rotated, and is what a server starts with that
+finds it; `key` is the primary one, for who knows one key only (a Secret that others made may have
+no more than that).
 The Secret outlives the cluster, as the volumes do: what is in a volume is read with these keys.
 """
 

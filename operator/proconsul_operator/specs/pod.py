@@ -181,6 +181,8 @@ def _mounts(wanted: Wanted) -> list[Any]:
         _read_only("recovery"),
         {"name": "tmp", "mountPath": "/tmp"},
     ]
+    if wanted.gossip_secret:
+        made.append(_read_only("gossip"))
     if wanted.has_tls:
         made.append(_read_only("tls"))
     if wanted.spec.extra_config_secret_ref is not None:
@@ -202,6 +204,8 @@ def _volumes(wanted: Wanted) -> list[Any]:
         {"name": "recovery", "configMap": {"name": wanted.recovery, "optional": True}},
         {"name": "tmp", "emptyDir": {}},
     ]
+    if wanted.gossip_secret:
+        made.append(_secret("gossip", wanted.gossip_secret))
     if wanted.has_tls:
         made.append(_secret("tls", wanted.tls_secret))
     extra = wanted.spec.extra_config_secret_ref

@@ -3,6 +3,7 @@
 - `GET startz`, `livez`, `readyz`: 200, or 503 with the reason, as JSON (api/probes.py). They are
   served without data on a port of their own, too (`ports { probe = N }`).
 - `GET raft/local`: its own raft, whatever the others are (model/raft_local.py).
+- `GET tls`: the certificate that it uses, and whom it trusts (model/tls_local.py).
 - `PUT decommission`: this server leaves the cluster for good, and its process ends. Started again
   it is idle and not ready (`Decommissioned`). 409 if there is no other voter. Once is as good as
   often.
@@ -33,6 +34,11 @@ async def probe(api: Api, request: Request) -> Reply:
 async def raft_local(api: Api, request: Request) -> Reply:
     """`GET /v1/proconsul/raft/local`."""
     return Reply(to_json(_server(api).raft_local()))
+
+
+async def tls_local(api: Api, request: Request) -> Reply:
+    """`GET /v1/proconsul/tls`."""
+    return Reply(to_json(_server(api).tls_local()))
 
 
 async def decommission(api: Api, request: Request) -> Reply:

@@ -13,6 +13,7 @@ from proconsul.local.state import Source
 from proconsul.model.catalog import NodeService, ServiceDefinition
 from proconsul.model.health import CheckType, HealthCheck
 from proconsul.model.raft_local import RaftLocal
+from proconsul.model.tls_local import TlsLocal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +134,9 @@ class OwnServer(Protocol):
 
     def raft_local(self) -> RaftLocal:
         """Its own raft."""
+
+    def tls_local(self) -> TlsLocal:
+        """Its own certificate, and whom it trusts."""
 
     async def decommission(self) -> None:
         """Leave the cluster and take no part any more. Raises RpcError."""

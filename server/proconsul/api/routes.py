@@ -89,6 +89,7 @@ SERVED: list[Route[ApiHandler]] = [
     Route("/v1/proconsul/livez", ("GET",), own_server.probe),
     Route("/v1/proconsul/readyz", ("GET",), own_server.probe),
     Route("/v1/proconsul/raft/local", ("GET",), own_server.raft_local),
+    Route("/v1/proconsul/tls", ("GET",), own_server.tls_local),
     Route("/v1/proconsul/decommission", ("PUT", "DELETE"), own_server.decommission),
     Route("/v1/session/create", ("PUT",), session.create),
     Route("/v1/session/destroy/", ("PUT",), session.destroy),

@@ -279,8 +279,8 @@ _LIMITS = Group(
 
 OWN = frozenset(
     {
-        "addresses.probe", "auto_reload_config", "drain_time", "kubernetes", "ports.probe",
-        "recovery_file",
+        "addresses.probe", "auto_reload_config", "drain_time", "encrypt_keys_file", "kubernetes",
+        "ports.probe", "recovery_file", "tls_check_interval",
     }
 )  # fmt: skip
 
@@ -310,13 +310,13 @@ ROOT = Group(
                 advertise_addr_wan_ipv4 advertise_addr_wan_ipv6 ae_interval alt_domain bind_addr
                 ca_file ca_path cert_file check_deregister_interval_min check_reap_interval
                 check_update_interval client_addr data_dir datacenter default_query_time
-                discovery_max_stale domain drain_time encrypt key_file log_file log_level
-                log_rotate_duration max_query_time node_id node_name pid_file primary_datacenter
-                primary_gateways_interval raft_snapshot_interval reconnect_timeout
-                reconnect_timeout_wan recovery_file retry_interval retry_interval_wan revision
-                segment serf_lan serf_wan server_name session_ttl_min sync_coordinate_interval_min
-                syslog_facility tls_cipher_suites tls_min_version ui_content_path ui_dir version
-                version_prerelease""",
+                discovery_max_stale domain drain_time encrypt encrypt_keys_file key_file log_file
+                log_level log_rotate_duration max_query_time node_id node_name pid_file
+                primary_datacenter primary_gateways_interval raft_snapshot_interval
+                reconnect_timeout reconnect_timeout_wan recovery_file retry_interval
+                retry_interval_wan revision segment serf_lan serf_wan server_name session_ttl_min
+                sync_coordinate_interval_min syslog_facility tls_check_interval tls_cipher_suites
+                tls_min_version ui_content_path ui_dir version version_prerelease""",
             boolean="""acl_enable_key_list_policy auto_reload_config bootstrap
                 disable_anonymous_signature
                 disable_coordinates disable_host_node_id disable_http_unprintable_char_filter

@@ -342,6 +342,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     leave_drain_time_s: float
     drain_time_s: float
     recovery_file: str
+    encrypt_keys_file: str
+    tls_check_interval_s: float
     kubernetes: Kubernetes
     rpc_hold_timeout_s: float
     rpc_protocol: int

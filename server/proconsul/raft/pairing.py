@@ -14,9 +14,19 @@ import msgpack
 
 from proconsul.raft import codec
 from proconsul.raft.codec import CodecError
-from proconsul.raft.messages import Lost, Peer, PreVote, PreVoteReply, Reply, Request, Token
+from proconsul.raft.messages import (
+    Lost,
+    Peer,
+    PreVote,
+    PreVoteReply,
+    Reply,
+    Request,
+    ServerAddress,
+    Token,
+)
 
 REPLY_BYTES_MAX = 256 * 1024  # waiting to be read on one connection; a reply has about 100
+ADDRESS_BYTES_MAX = 300  # of a name of DNS (253) and a port
 UNEXPECTED_COMMAND = b"unexpected command"  # how raft 1.7 recognizes a peer without pre-vote
 
 
@@ -54,6 +64,7 @@ class Asking:
         self._asked: deque[_Asked] = deque()
         self._unpacker = codec.unpacker(REPLY_BYTES_MAX)
         self._error: bytes | None = None  # the first half of a reply whose second is to come
+        self.peer_address = ServerAddress("")  # where the peer says that it is, if it does
 
     def __len__(self) -> int:
         """How many wait for their reply."""
@@ -109,9 +120,15 @@ class Asking:
             # Its copy of the log would be counted as that of the server which was meant.
             raise WrongServerError(f"server {sender!r} answers in place of {self._peer_id!r}")
         reply = codec.decode_reply(codec.kind_of(request), body, request.token)
+        if sender and self._peer_id:
+            self._note_address(body.get(b"Addr"))
         if isinstance(request, PreVote):
             self._pre_votes.are_known = True
         return reply
+
+    def _note_address(self, address: object) -> None:
+        if isinstance(address, bytes) and len(address) <= ADDRESS_BYTES_MAX:
+            self.peer_address = ServerAddress(address.decode(errors="replace"))
 
     def end(self, *, closed_by_peer: bool) -> list[Reply | Lost]:
         """The connection is over: what becomes of those that had no reply, in their order."""

@@ -5,13 +5,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any
 
-from proconsul.config.schema import LoadedConfig
+from proconsul.config.schema import Config, LoadedConfig
 from proconsul.local.token_bucket import TokenBucket
 from proconsul.runtime import agent_settings
 from proconsul.runtime.agent_tokens import AgentTokens
 from proconsul.runtime.local_agent import LocalAgent
 from proconsul.runtime.logs import logger
 from proconsul.runtime.server_world import ServerWorld
+from proconsul.runtime.tls_watch import Take, TlsFiles, TlsWatch, tls_files
 
 log = logger("")
 
@@ -38,6 +39,7 @@ class AgentLife(ABC):
         self._leaves = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._reloading = asyncio.Lock()
+        self.tls_watch = TlsWatch(lambda: tls_files(self.config.tls), self._prepared_tls)
 
     # ---------------------------------------------------------------- start
 
@@ -47,7 +49,11 @@ class AgentLife(ABC):
         Raises ProconsulError or OSError with a text that says what to do.
         """
         async with self._reloading:  # a reload waits for the end of the start
+            # Before they are loaded: what changes meanwhile is then seen.
+            self.tls_watch.loaded = await self._tls_files(self.config)
             await self._start()
+        if self.config.tls_check_interval_s > 0:
+            self._run(self.tls_watch.run(self.config.tls_check_interval_s))
 
     @abstractmethod
     async def _start(self) -> None:
@@ -82,8 +88,18 @@ class AgentLife(ABC):
         Raises ConfigError, TlsError or OSError with nothing changed.
         """
         async with self._reloading:
-            await self._reload(await asyncio.to_thread(self._read_config))
+            read = await asyncio.to_thread(self._read_config)
+            files = await self._tls_files(read.config)
+            await self._reload(read)
+            self.tls_watch.loaded = files
             log.info("configuration reloaded")
+
+    @abstractmethod
+    def _prepared_tls(self) -> Take:
+        """Contexts of the certificates as they are now. Raises TlsError."""
+
+    async def _tls_files(self, config: Config) -> TlsFiles:
+        return await asyncio.to_thread(tls_files, config.tls)
 
     def _tell_reload(self, read: LoadedConfig, kept: Collection[str]) -> None:
         for warning in read.warnings:

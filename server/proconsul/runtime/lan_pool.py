@@ -72,7 +72,7 @@ class LanPool:
             tags=tags,
             gossip=gossip_settings(config),
             settings=serf_settings(config),
-            ring=load_ring(files, config.encrypt),
+            ring=load_ring(files, config.encrypt, config.encrypt_keys_file),
             admission=LanAdmission(
                 config.node_name, node_id, config.datacenter, cluster.serf_lan_allowed_cidrs
             ),

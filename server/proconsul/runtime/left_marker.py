@@ -10,6 +10,7 @@ The file holds one line: `left`, or `rejoin <folder>` once it was cleared, until
 import os.path
 from typing import Final
 
+from proconsul.errors import ProconsulError
 from proconsul.runtime.data_dir import DataDir
 from proconsul.runtime.disk import Disk
 from proconsul.runtime.own_files import exists, remove_file, replace_file
@@ -20,6 +21,10 @@ LEFT: Final = "left"
 REJOIN: Final = "rejoin"
 
 
+class LeftMarkerError(ProconsulError):
+    """This server cannot join again as it is configured; the text says what to do."""
+
+
 class LeftMarker:
     """Of one data directory. Calls block, and raise OSError."""
 
@@ -28,10 +33,11 @@ class LeftMarker:
         self._disk = disk
         self._path = os.path.join(data.root, LEFT)
 
-    def begin(self) -> Idle | None:
+    def begin(self, fixed_id: str) -> Idle | None:
         """At each start, before anything is opened: rejoin if that was allowed.
 
-        Why this server takes no part, if it does not.
+        Why this server takes no part, if it does not. `fixed_id` is what the configuration wants,
+        "" for nothing. Raises LeftMarkerError, OSError.
         """
         if not exists(self._disk, self._path):
             return None
@@ -43,6 +49,13 @@ class LeftMarker:
                 DECOMMISSIONED,
                 "this server was decommissioned: DELETE /v1/proconsul/decommission has it join "
                 "again, as another one",
+            )
+        if fixed_id:
+            # With its old ID and an empty log it could vote twice in a term: nobody has said that
+            # the others took the old one out.
+            raise LeftMarkerError(
+                f"this server was decommissioned and may join again with a new ID, and its "
+                f"configuration has a fixed one, {fixed_id}: take node_id out of it"
             )
         become_another(self._data, self._disk, backup)
         remove_file(self._disk, self._path)

@@ -1,5 +1,7 @@
 """This server's disk at the start: what is to be done to it before raft, in the right order.
 
+0. It is locked: what follows moves folders that another process may be using, one of a pod that
+   was force-deleted and has not ended, for example.
 1. A recovery of a new epoch moves the data aside, or keeps a copy of them.
 2. A server that was decommissioned and may join again becomes another one.
 3. Its ID is read, or made.
@@ -7,7 +9,9 @@
    give the log other members.
 """
 
+import os.path
 import time
+from typing import Final
 
 from proconsul.config.schema import Config
 from proconsul.raft.messages import Peer, Server
@@ -15,8 +19,15 @@ from proconsul.runtime.data_dir import DataDir
 from proconsul.runtime.disk import RealDisk
 from proconsul.runtime.left_marker import LeftMarker
 from proconsul.runtime.peers_recovery import recover_from_peers_file
-from proconsul.runtime.recovery_file import applied_epoch, begin_recovery, reform
+from proconsul.runtime.recovery_file import (
+    applied_epoch,
+    begin_recovery,
+    objection_to_founding,
+    reform,
+)
 from proconsul.runtime.storage import Storage, open_storage
+
+LOCK_NAME: Final = "LOCK"
 
 
 class OwnDisk:
@@ -27,10 +38,12 @@ class OwnDisk:
         self._data = data
         self._disk = RealDisk()
         data.prepare()
+        self._lock = self._disk.lock(os.path.join(data.root, LOCK_NAME))  # to the process's end
         self._recovery = begin_recovery(data, self._disk, config)
         self.marker = LeftMarker(data, self._disk)
-        self.idle = self.marker.begin()  # why this server takes no part
+        self.idle = self.marker.begin(config.node_id)  # why this server takes no part
         self.node_id = data.load_node_id(config.node_id)
+        self.objection = objection_to_founding(data, self._disk)  # "": it may found a cluster
 
     @property
     def recovery_epoch(self) -> int:

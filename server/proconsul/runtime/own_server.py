@@ -14,8 +14,10 @@ from proconsul.api.probes import JUDGES, Health, Verdict
 from proconsul.config.schema import Config
 from proconsul.errors import RpcError
 from proconsul.model.raft_local import RaftLocal, RaftLocalConfiguration, RaftLocalServer
+from proconsul.model.tls_local import TlsLocal
 from proconsul.raft.messages import AppendEntries, Index, Input, Suffrage
 from proconsul.runtime.raft_driver import RaftDriver
+from proconsul.runtime.tls_watch import TlsFiles
 from proconsul.store.cluster_marks import marks
 from proconsul.store.state import State
 
@@ -74,10 +76,11 @@ class OwnServer:
         end: Callable[[bool], None],
         marker: Marker,
         recovery_epoch: int,
+        tls: Callable[[], TlsFiles],
     ) -> None:
         """`end` ends the process, and leaves the cluster before if that is True.
 
-        `recovery_epoch` is the last that the disk has seen.
+        `recovery_epoch` is the last that the disk has seen; `tls` is what is in use.
         """
         self._config = config
         self._node_id = node_id
@@ -88,6 +91,7 @@ class OwnServer:
         self._end = end
         self._marker = marker
         self._recovery_epoch = recovery_epoch
+        self._tls = tls
         self.idle: Idle | None = None
         self.started = False
 
@@ -152,6 +156,11 @@ class OwnServer:
             recovery_epoch=self._recovery_epoch,
             decommissioned=self.is_decommissioned,
         )
+
+    def tls_local(self) -> TlsLocal:
+        """The document."""
+        held = self._tls()
+        return TlsLocal(certificate=held.certificate, authorities=list(held.authorities))
 
     @property
     def is_decommissioned(self) -> bool:

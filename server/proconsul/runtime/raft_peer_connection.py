@@ -1,5 +1,9 @@
 """Requests to one server over one connection: pipelined, in order, dialled when there is work.
 
+Each reply may say where the server is. One that is somewhere else has been started anew: a
+connection to where it lived before leads to nobody, and nobody says so if its machine is gone, so
+it is closed.
+
 When anything goes wrong all requests of the connection are lost, in their order, and those that
 waited for room behind them, too: a follower would only refuse entries behind a gap. After a dial
 that failed the next requests are lost at once for a while, which grows. Another server that answers
@@ -8,12 +12,12 @@ in place of the one that was meant is as good as none.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from proconsul.raft import codec
 from proconsul.raft.codec import CodecError
-from proconsul.raft.messages import Lost, Message, PreVote, Reply, Request, Server
+from proconsul.raft.messages import Lost, Message, PreVote, Reply, Request, Server, ServerAddress
 from proconsul.raft.pairing import Asking, PreVotes, WrongServerError
 from proconsul.runtime.logs import logger
 from proconsul.runtime.rpc_streams import SocketStream
@@ -41,6 +45,13 @@ class ClosedByPeerError(ConnectionError):
         super().__init__("closed by the other side")
 
 
+class MovedError(ConnectionError):
+    """The server was started anew at another address."""
+
+    def __init__(self) -> None:
+        super().__init__("the server was started anew elsewhere")
+
+
 class IdleError(Exception):
     """Nothing was asked for so long that the connection is not kept."""
 
@@ -54,11 +65,14 @@ class PeerConnection:
         dialer: ServerDialer,
         deliver: Callable[[Message], None],
         limits: ConnectionLimits,
+        said: Callable[[ServerAddress, str], None],
     ) -> None:
+        """`said` hears from replies where the server says that it is, and where it was reached."""
         self.server = server  # its address changes with the configuration
         self._dialer = dialer
         self._deliver = deliver
         self._limits = limits
+        self._said = said
         self._loop = asyncio.get_running_loop()
         self._queue: deque[Request] = deque()
         self._wake = asyncio.Event()
@@ -66,6 +80,8 @@ class PeerConnection:
         self._asking = Asking(server.id, self._pre_votes)
         self._task: asyncio.Task[None] | None = None
         self._is_open = False
+        self._address = ""  # where the connection leads, or has led
+        self._moved = asyncio.Event()  # while it was open
         self._failures = 0
         self._dial_again_s = 0.0  # on the loop's clock
         self._used_s = 0.0
@@ -80,6 +96,12 @@ class PeerConnection:
         self._wake.set()
         if self._task is None:
             self._task = self._loop.create_task(self._run())
+
+    def moved(self, addresses: Collection[str]) -> None:
+        """The server was started anew, and answers there: close what leads elsewhere."""
+        self._dial_again_s = 0.0
+        if self._is_open and self._address not in addresses:
+            self._moved.set()
 
     async def stop(self) -> None:
         """Close; no outcome is delivered any more."""
@@ -108,7 +130,7 @@ class PeerConnection:
             log.debug("connection to %s: %s", self.server.id, failure)
         is_wrong = isinstance(failure, WrongServerError)
         if is_wrong:
-            self._dialer.misled(self.server)
+            self._dialer.misled(self.server, self._address)
         if is_wrong or not self._is_open:
             pause_s = self._limits.backoff_first_s * (1 << min(self._failures, 16))
             self._dial_again_s = self._loop.time() + min(pause_s, self._limits.backoff_max_s)
@@ -122,7 +144,9 @@ class PeerConnection:
         return outcomes
 
     async def _connect_and_talk(self) -> None:
-        stream = await self._dialer.open(self.server)
+        reached = await self._dialer.reach(self.server)
+        stream, self._address = reached.stream, reached.address
+        self._moved.clear()
         self._is_open = True
         self._used_s = self._loop.time()
         try:
@@ -130,6 +154,8 @@ class PeerConnection:
                 group.create_task(self._write(stream))
                 group.create_task(self._read(stream))
                 group.create_task(self._watch())
+                await self._moved.wait()
+                raise MovedError
         finally:
             stream.abort()
 
@@ -159,6 +185,8 @@ class PeerConnection:
             for outcome in self._asking.feed(data):
                 self._failures = 0  # it is who was meant, as far as it says
                 self._deliver(outcome)
+            if self._asking.peer_address:
+                self._said(self._asking.peer_address, self._address)
             if self._queue:
                 self._wake.set()
 

@@ -8,8 +8,9 @@ asked. Nothing is decided here about raft.
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 
 from proconsul.raft.effects import Send
 from proconsul.raft.messages import (
@@ -18,9 +19,12 @@ from proconsul.raft.messages import (
     InstallSnapshot,
     LeaderGone,
     Peer,
+    PreVote,
     Reply,
     Request,
+    RequestVote,
     Server,
+    ServerAddress,
     ServerId,
     Token,
 )
@@ -102,15 +106,21 @@ class _Lanes:
         deliver: Callable[[Input], None],
         source: SnapshotSource,
         limits: TransportLimits,
+        said: Callable[[ServerAddress, str], None],
     ) -> None:
-        self.entries = PeerConnection(server, dialer, deliver, limits.entries)
-        self.heartbeats = PeerConnection(server, dialer, deliver, limits.heartbeats)
-        self.votes = PeerConnection(server, dialer, deliver, limits.votes)
+        self.entries = PeerConnection(server, dialer, deliver, limits.entries, said)
+        self.heartbeats = PeerConnection(server, dialer, deliver, limits.heartbeats, said)
+        self.votes = PeerConnection(server, dialer, deliver, limits.votes, said)
         self.snapshots = SnapshotSender(server, dialer.open, deliver, source, limits.snapshot_s)
 
     def all(self) -> tuple[PeerConnection | SnapshotSender, ...]:
         """The four of them."""
         return self.entries, self.heartbeats, self.votes, self.snapshots
+
+    def moved(self, addresses: Collection[str]) -> None:
+        """The server was started anew, and answers there."""
+        for lane in (self.entries, self.heartbeats, self.votes):
+            lane.moved(addresses)
 
     def send(self, request: Request) -> None:
         """On the lane where it belongs."""
@@ -160,7 +170,8 @@ class RaftTransport:
         server = send.to
         lanes = self._lanes.get(server.id)
         if lanes is None:
-            lanes = _Lanes(server, self._dialer, self._step, self._source, self._limits)
+            said = partial(self._said, server.id)
+            lanes = _Lanes(server, self._dialer, self._step, self._source, self._limits, said)
             self._lanes[server.id] = lanes
         for lane in lanes.all():
             lane.server = server
@@ -197,7 +208,14 @@ class RaftTransport:
         return token
 
     def take(self, request: Request) -> None:
-        """A whole request came in."""
+        """A whole request came in; who sent it says in it where it is."""
+        match request:
+            case AppendEntries(leader=sender) | InstallSnapshot(leader=sender):
+                self._said(sender.id, sender.address)
+            case PreVote(candidate=sender) | RequestVote(candidate=sender):
+                self._said(sender.id, sender.address)
+            case _:
+                pass
         self._step(request)
 
     def close(self, token: Token) -> None:
@@ -213,6 +231,13 @@ class RaftTransport:
         if conversation is self._leader_conversation and self._leader is not None:
             self._leader_conversation = None
             self._step(LeaderGone(leader=self._leader))
+
+    def _said(self, server_id: ServerId, address: ServerAddress, reached: str = "") -> None:
+        """A server says where it is, in a reply from the address where it was `reached`."""
+        if not server_id or not address or not self._dialer.heard(server_id, address):
+            return
+        if (lanes := self._lanes.get(server_id)) is not None:
+            lanes.moved((address, reached))
 
     def _step(self, message: Input) -> None:
         if not self._stopped:

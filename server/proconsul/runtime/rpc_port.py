@@ -5,6 +5,7 @@ connections of other servers to the transport.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any, Protocol
 
 from proconsul.config.schema import Config
@@ -90,6 +91,10 @@ class RpcPort:
         """Take another certificate and other limits. Raises TlsError with nothing changed."""
         self._server.reload_tls(self._tls(config))
         self._server.reload_limits(_limits(config))
+
+    def prepared_tls(self, config: Config) -> Callable[[], None]:
+        """Takes another certificate when it is called. Raises TlsError now."""
+        return partial(self._server.reload_tls, self._tls(config))
 
     async def stop(self, grace_s: float) -> None:
         """Accept nothing more, and end what is open."""

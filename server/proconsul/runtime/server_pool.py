@@ -118,13 +118,26 @@ class ServerPool:
         ]
         return [self._me, *others]
 
-    async def addresses(self, server_id: ServerId, stored_address: ServerAddress) -> list[str]:
+    def addresses(self, server_id: ServerId, stored_address: ServerAddress) -> list[str]:
         """Where a server may be, `host:port` of its RPC port, the best first."""
-        return await self._whereabouts.addresses(server_id, stored_address)
+        return self._whereabouts.addresses(server_id, stored_address)
 
     def unreachable(self) -> None:
         """Nobody answered where a server should be: look for it at the join addresses."""
         self._whereabouts.unreachable()
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether a server is looked for."""
+        return self._whereabouts.is_looking
+
+    def news(self) -> asyncio.Event:
+        """Set as soon as `addresses` may have another answer, or the search is over."""
+        return self._whereabouts.news()
+
+    def heard(self, server_id: ServerId, address: ServerAddress) -> None:
+        """That server itself says that it is there."""
+        self._whereabouts.heard(server_id, address)
 
     async def raft_peers(self, server: ServerMember) -> list[str]:
         """The addresses in a server's raft configuration. Raises RpcError if it does not tell."""
@@ -137,6 +150,7 @@ class ServerPool:
     def changed(self) -> None:
         """A member came, went or moved."""
         self._hurry.set()
+        self._whereabouts.changed()
 
     # ------------------------------------------------------------ what others call
 

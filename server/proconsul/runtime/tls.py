@@ -91,7 +91,7 @@ def https_context(tls: Tls) -> ssl.SSLContext:
     for key, path in (("cert_file", tls.cert_file), ("key_file", tls.key_file)):
         if not path:
             raise TlsError(f"{key} is not set: an HTTPS listener needs cert_file and key_file")
-    context = _server_context(tls, _authorities(tls))
+    context = _server_context(tls, authorities_of(tls))
     context.set_alpn_protocols([HTTP_PROTOCOL])
     if tls.verify_incoming or tls.verify_incoming_https:
         context.verify_mode = ssl.CERT_REQUIRED
@@ -100,7 +100,7 @@ def https_context(tls: Tls) -> ssl.SSLContext:
 
 def rpc_incoming(tls: Tls, *, datacenter: str, domain: str) -> RpcTls:
     """For the RPC port. TlsError if a file is missing, broken or mismatched."""
-    authorities = _authorities(tls)
+    authorities = authorities_of(tls)
     verify = tls.verify_incoming or tls.verify_incoming_rpc
     if not _has_certificate(tls):
         return RpcTls(verify_incoming=verify)
@@ -126,7 +126,7 @@ def rpc_incoming(tls: Tls, *, datacenter: str, domain: str) -> RpcTls:
 
 def rpc_outgoing(tls: Tls, *, datacenter: str, domain: str) -> ClientTls | None:
     """For dialling servers of a datacenter; None: in the clear. TlsError as above."""
-    authorities = _authorities(tls)
+    authorities = authorities_of(tls)
     if not tls.verify_outgoing:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -221,8 +221,8 @@ def _no_password() -> str:
 # ---------------------------------------------------------------- authorities
 
 
-def _authorities(tls: Tls) -> list[str]:
-    """The certificates of `ca_file`, or else of all files under `ca_path`, in PEM."""
+def authorities_of(tls: Tls) -> list[str]:
+    """The certificates of `ca_file`, or else of all files under `ca_path`, in PEM. TlsError."""
     if tls.ca_file:
         return _certificates_in(Path(tls.ca_file))
     if not tls.ca_path:

@@ -21,6 +21,7 @@ from proconsul.api.probes import (
 )
 from proconsul.errors import RpcError
 from proconsul.model.raft_local import RaftLocal
+from proconsul.model.tls_local import TlsLocal
 from server_tests.api.agent_desk import desk
 
 FOLLOWER = Health(
@@ -112,6 +113,9 @@ class Dull:
     def raft_local(self) -> RaftLocal:
         raise AssertionError("that is no probe")
 
+    def tls_local(self) -> TlsLocal:
+        return TlsLocal(certificate="ab", authorities=["cd"])
+
     async def decommission(self) -> None:
         raise AssertionError("that is no probe")
 
@@ -139,6 +143,7 @@ def test_the_port_of_the_probes_answers_them_as_json(name: str) -> None:
         "/",
         "/v1/proconsul/",
         "/v1/proconsul/raft/local",
+        "/v1/proconsul/tls",
         "/v1/kv/?recurse",
         "/readyz",
         "/v1/agent/self",
@@ -188,9 +193,17 @@ async def test_a_server_is_taken_out_and_let_in_over_the_api(tmp_path: Path) -> 
 
 async def test_a_client_agent_has_none_of_these(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
-        for path in ("readyz", "raft/local"):
+        for path in ("readyz", "raft/local", "tls"):
             answer = await at.ask("GET", f"/v1/proconsul/{path}")
             assert answer == (404, "this agent is no server")
+
+
+async def test_the_certificate_in_use_is_told_by_its_fingerprint(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        at.api.own_server = Dull(Verdict(True, "OK", ""))
+        status, body = await at.ask("GET", "/v1/proconsul/tls")
+        assert status == 200
+        assert json.loads(body) == {"Certificate": "ab", "Authorities": ["cd"]}
 
 
 async def test_the_api_answers_probes_with_their_status(tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
 """SIGHUP: what the files say now is what holds, or nothing changes."""
 
+import hashlib
 import json
+import socket
+import ssl
 from pathlib import Path
 
 from server_tests.lifecycle.server import Server, until
 from server_tests.loopback import address
+from server_tests.runtime.certificates import SERVER, Authority
 
 WEB = """
 service { name = "web" port = 80 tags = ["one"] check { ttl = "1h" } }
@@ -99,3 +103,37 @@ def test_changed_files_are_taken_without_a_signal_where_it_is_asked_for(tmp_path
         file.write_text("auto_reload_config = true\n" + WEB)
         server.wait_for_line("the configuration's files have changed")
         until(lambda: set(server.get("/v1/agent/services")) == {"web"})
+
+
+def shown(host: str) -> str:
+    """SHA-256 of the certificate at the HTTPS port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection((host, 8501), timeout=30) as plain,
+        context.wrap_socket(plain) as encrypted,
+    ):
+        return hashlib.sha256(encrypted.getpeercert(binary_form=True) or b"").hexdigest()
+
+
+def test_new_certificates_are_in_use_without_a_signal_where_that_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    old, new = Authority(tmp_path, "old"), Authority(tmp_path, "new")
+    pair = old.pair("server", SERVER)
+    host = address(64)
+    settings = f"""
+ports {{ https = 8501 }} tls_check_interval = "100ms" verify_outgoing = true
+ca_file = "{old.ca_file}" cert_file = "{pair.cert_file}" key_file = "{pair.key_file}"
+"""
+    with Server(host, tmp_path, f"-hcl={settings}") as server:
+        before = server.get("/v1/proconsul/tls")
+        assert shown(host) == before["Certificate"]
+        with Path(old.ca_file).open("a") as file:
+            file.write(Path(new.ca_file).read_text())
+        until(lambda: len(server.get("/v1/proconsul/tls")["Authorities"]) == 2)
+        assert shown(host) == before["Certificate"]
+        new.pair("server", SERVER)
+        until(lambda: shown(host) != before["Certificate"])
+        until(lambda: server.get("/v1/proconsul/tls")["Certificate"] == shown(host))
+        assert server.get("/v1/status/leader")

@@ -27,6 +27,7 @@ from proconsul.raft.messages import (
     VoteReply,
 )
 from proconsul.raft.pairing import (
+    ADDRESS_BYTES_MAX,
     REPLY_BYTES_MAX,
     Answering,
     Asking,
@@ -150,6 +151,19 @@ def test_the_deadline_is_that_of_the_oldest_request() -> None:
 
 
 # Who answers.
+
+
+def test_a_signed_reply_tells_where_its_server_is_and_another_one_nothing() -> None:
+    plain = codec.encode_reply(answer_to(append(1)))
+    here = ServerAddress("1.2.3.4:8300")
+    connection = asking(append(1), append(2), append(3))
+    list(connection.feed(plain))
+    assert connection.peer_address == ""
+    list(connection.feed(Signature(Peer(ServerId("them"), here)).sign(plain)))
+    assert connection.peer_address == here
+    too_long = ServerAddress("x" * (ADDRESS_BYTES_MAX + 1))
+    list(connection.feed(Signature(Peer(ServerId("them"), too_long)).sign(plain)))
+    assert connection.peer_address == here
 
 
 @pytest.mark.parametrize("request_", [append(1), vote(1), pre_vote(1)])

@@ -27,6 +27,7 @@ from proconsul.rpc.first_byte import Service
 from proconsul.runtime.raft_snapshot_sending import SnapshotBody
 from proconsul.runtime.raft_transport import LIMITS, RaftTransport, raft_dial
 from proconsul.runtime.rpc_opening import opened_on
+from proconsul.runtime.server_lookup import StoredAddresses
 from proconsul.runtime.tls import NO_TLS, ClientTls, RpcTls
 from server_tests.loopback import address
 from server_tests.raft.harness import SETTINGS, Machine, State, members, peer
@@ -193,7 +194,7 @@ async def _cut(data: bytes) -> AsyncGenerator[bytes, None]:
         yield data[offset : offset + PIECE_BYTES]
 
 
-class Town:
+class Town(StoredAddresses):
     """All of them, and where they live. Their configuration has addresses that lead nowhere."""
 
     def __init__(self, *names: str) -> None:
@@ -208,13 +209,10 @@ class Town:
         """What the checkers look at."""
         return [member.machine.node for member in self.members.values()]
 
-    async def addresses(self, server_id: ServerId, stored_address: ServerAddress) -> list[str]:
+    def addresses(self, server_id: ServerId, stored_address: ServerAddress) -> list[str]:
         """By ID; nobody listens at the first."""
         assert stored_address == f"{server_id}:8300"
         return [f"{HOST}:1", f"{HOST}:{self.members[server_id].port}"]
-
-    def unreachable(self) -> None:
-        """There are no other addresses."""
 
     async def until(self, holds: Callable[[], bool], patience_s: float = 60.0) -> None:
         """Let time pass until something is so."""

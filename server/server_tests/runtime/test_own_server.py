@@ -21,6 +21,7 @@ from proconsul.raft.messages import (
     Token,
 )
 from proconsul.runtime.own_server import DECOMMISSIONED, CommitHeard, Idle, OwnServer
+from proconsul.runtime.tls_watch import TlsFiles
 from server_tests.runtime.driver_world import ME, Life, World, begin
 from server_tests.runtime.test_rpc_port import MACHINE
 from server_tests.sim.disk import SimDisk
@@ -67,6 +68,7 @@ def own(
         end=ended.append if ended is not None else lambda _: None,
         marker=marker or Marker(),
         recovery_epoch=3,
+        tls=lambda: TlsFiles(certificate="ab", authorities=("cd", "ef")),
     )
     server.started = True
     return server
@@ -132,6 +134,13 @@ async def test_who_is_idle_says_why_and_is_alive() -> None:
         False,
     )
     assert (local.cluster_id, local.leader_id, local.last_contact_ms) == ("", "", -1)
+    await life.stop()
+
+
+async def test_it_tells_the_certificate_that_it_uses_and_whom_it_trusts() -> None:
+    life = Life(World(SimDisk(random.Random(1).randrange)))
+    told = own(life, CommitHeard(nobody)).tls_local()
+    assert (told.certificate, told.authorities) == ("ab", ["cd", "ef"])
     await life.stop()
 
 

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from msgspec.structs import replace
+
 from proconsul.raft import codec
 from proconsul.raft.effects import Send
 from proconsul.raft.messages import (
@@ -25,6 +27,7 @@ from proconsul.raft.messages import (
     Token,
 )
 from proconsul.raft.pairing import Signature
+from proconsul.runtime.server_lookup import StoredAddresses
 from server_tests.runtime.raft_desk import HOST, ME, RaftDesk, raft_desk
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -148,14 +151,14 @@ def who_signs(server_id: str) -> Talk:
     return talk
 
 
-class Rumours:
+class Rumours(StoredAddresses):
     """A look-up whose first idea is wrong, and which finds out when it is told."""
 
     def __init__(self, first: str, found: str) -> None:
         self._known = [first]
         self._found = found
 
-    async def addresses(self, server_id: ServerId, stored_address: ServerAddress) -> list[str]:
+    def addresses(self, server_id: ServerId, stored_address: ServerAddress) -> list[str]:
         return self._known
 
     def unreachable(self) -> None:
@@ -175,6 +178,81 @@ async def test_a_server_in_whose_place_another_answers_is_looked_for_elsewhere()
             ask(desk, wrong, empty(4))
             accepted = AppendReply(token=Token(4), term=Term(3), accepted=True)
             assert await hear(desk, 1) == [accepted]
+
+
+class Sought(StoredAddresses):
+    """A look-up that knows one place, and believes what servers say of themselves."""
+
+    def __init__(self, first: str) -> None:
+        self.known = [first]
+
+    def addresses(self, server_id: ServerId, stored_address: ServerAddress) -> list[str]:
+        return self.known
+
+    def heard(self, server_id: ServerId, address: ServerAddress) -> None:
+        self.known = [address, *self.known]
+
+
+async def says_where_it_is(desk: RaftDesk, candidate: Peer) -> None:
+    """A server asks for a pre-vote, and waits for no answer."""
+    asked = replace(pre_vote(0), candidate=candidate)
+    _, writer = await asyncio.open_connection(HOST, desk.port)
+    writer.write(b"\x01" + codec.encode_request(asked))
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_connections_to_where_a_server_lived_end_when_it_asks_from_elsewhere() -> None:
+    """Nobody answers at the old place, and nobody resets: its machine is gone."""
+    async with (
+        peer(silence) as old,
+        peer(who_signs("them")) as new,
+        raft_desk(lookup=Sought(old.address)) as desk,
+    ):
+        ask(desk, old, empty(1), heartbeat(2), vote(3))
+        await asyncio.sleep(0.1)
+        assert desk.inbox.empty()
+        began_s = asyncio.get_running_loop().time()
+        await says_where_it_is(desk, Peer(old.id, new.address))
+        heard = await hear(desk, 4)
+        assert isinstance(heard[0], PreVote)
+        assert sorted(heard[1:], key=str) == lost(1, 2, 3)
+        ask(desk, old, heartbeat(4))
+        accepted = AppendReply(token=Token(4), term=Term(3), accepted=True)
+        assert await hear(desk, 1) == [accepted]
+        assert asyncio.get_running_loop().time() - began_s < 0.1
+
+
+async def test_connections_to_where_a_server_lived_end_when_it_answers_from_elsewhere() -> None:
+    async with peer(silence) as old, peer(who_signs("them")) as new:
+        lookup = Sought(old.address)
+        async with raft_desk(lookup=lookup) as desk:
+            ask(desk, old, empty(1), vote(2))
+            await asyncio.sleep(0.1)
+            lookup.known = [new.address]
+            began_s = asyncio.get_running_loop().time()
+            ask(desk, old, heartbeat(3))  # it has no connection yet
+            accepted = AppendReply(token=Token(3), term=Term(3), accepted=True)
+            assert await hear(desk, 1) == [accepted]
+            assert sorted(await hear(desk, 2), key=str) == lost(1, 2)
+            assert asyncio.get_running_loop().time() - began_s < 0.1
+
+
+async def test_who_is_reached_at_another_address_than_it_says_keeps_its_connections() -> None:
+    connections: list[int] = []
+
+    async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(1)
+        await who_signs("them")(reader, writer)
+
+    async with peer(counted) as server, raft_desk() as desk:
+        for token in (1, 2, 3):
+            ask(desk, server, empty(token), heartbeat(token + 10))
+            assert all(isinstance(one, AppendReply) for one in await hear(desk, 2))
+        await says_where_it_is(desk, Peer(server.id, ServerAddress(f"{HOST}:8300")))
+        ask(desk, server, empty(4), heartbeat(14))  # it said so before
+        await hear(desk, 3)
+        assert len(connections) == 2
 
 
 def old_server(connections: list[list[int]]) -> Talk:

@@ -11,13 +11,14 @@ from proconsul.config.schema import Config
 from proconsul.raft.messages import Configuration, Server
 from proconsul.runtime.data_dir import DataDir
 from proconsul.runtime.disk import Disk
-from proconsul.runtime.left_marker import LeftMarker
+from proconsul.runtime.left_marker import LeftMarker, LeftMarkerError
 from proconsul.runtime.own_files import exists
 from proconsul.runtime.own_server import DECOMMISSIONED
 from proconsul.runtime.recovery_file import (
     RecoveryFileError,
     applied_epoch,
     begin_recovery,
+    objection_to_founding,
     parse_recovery,
     reform,
 )
@@ -142,6 +143,50 @@ async def test_a_fixed_id_in_the_configuration_stands_in_the_way_and_nothing_is_
     assert contents(world.disk, DATA.root) == before
 
 
+@pytest.mark.parametrize("node_id", [b"", b"\xff\xfe", b"s1"])
+async def test_whose_id_cannot_be_read_is_not_taken_for_another(node_id: bytes) -> None:
+    world = await disk_of_a_member(text_of("Reform", voter=ME.id))
+    world.disk.remove(NODE_ID)
+    put_file(world.disk, NODE_ID, node_id)
+    before = contents(world.disk, DATA.root)
+    with pytest.raises(RecoveryFileError, match="holds no UUID"):
+        start(world)
+    assert contents(world.disk, DATA.root) == before
+
+
+async def test_a_survivor_that_was_to_be_another_one_takes_its_log_with_it_nowhere() -> None:
+    """It had its copy when it crashed; and the file changed under the same epoch."""
+    world = await disk_of_a_member(text_of("Reform", voter=ME.id))
+    log = contents(world.disk, DATA.snapshots)
+    assert begin_recovery(DATA, world.disk, CONFIG) is not None
+    world.disk.crash(Lands.NONE)
+    world.disk.remove(FILE)
+    put_file(world.disk, FILE, text_of("Reform", voter=OTHER))
+
+    def require(here: World) -> None:
+        second = f"{BACKUP}.2"
+        assert here.disk.names(DATA.root) == [
+            "applied_epoch",
+            "raft.epoch-4.bak",
+            "raft.epoch-4.bak.2",
+        ]
+        kept = contents(here.disk, second)
+        assert kept == {path.replace(DATA.snapshots, second): log[path] for path in log}
+
+    assert at_every_call(world, require, never_the_id_without_its_log) > 5
+
+
+async def test_who_stepped_aside_for_a_survivor_founds_nothing_until_a_new_beginning() -> None:
+    world = await disk_of_a_member(text_of("Reform", voter=OTHER))
+    assert objection_to_founding(DATA, world.disk) == ""
+    start(world)
+    assert OTHER in objection_to_founding(DATA, world.disk)
+    world.disk.remove(FILE)
+    put_file(world.disk, FILE, text_of("Rebootstrap", epoch=5))
+    start(world)
+    assert objection_to_founding(DATA, world.disk) == ""
+
+
 # ---------------------------------------------------------------- who survives
 
 
@@ -156,6 +201,7 @@ async def test_wherever_a_crash_comes_the_survivor_goes_on_alone_with_all_it_had
         assert kept == {path.replace(DATA.snapshots, BACKUP): log[path] for path in log}
         assert here.disk.read(NODE_ID) == ME.id.encode()
         assert applied_epoch(DATA, here.disk) == 4
+        assert objection_to_founding(DATA, here.disk) == ""
         storage = copy.deepcopy(here).open()
         assert storage.snapshot.configuration == ALONE
         assert storage.snapshot.index == storage.wal.last_index == last_index
@@ -215,7 +261,21 @@ async def test_without_a_file_nothing_happens() -> None:
         b'{"epoch": 4, "mode": "reform"}',
         b'{"epoch": 4, "mode": "Reform"}',
         b'{"epoch": 4, "mode": "Reform", "voter": "s1"}',
+        # Other ways to write an ID: the server itself would not be meant by them.
+        *(
+            json.dumps({"epoch": 4, "mode": "Reform", "voter": voter}).encode()
+            for voter in (f"urn:uuid:{ME.id}", f"{{{ME.id}}}", ME.id.replace("-", ""), f" {ME.id}")
+        ),
+        b'{"epoch": 4, "mode": "Reform", "voter": {"a": 1}}',
+        # A folder's name must be made of it.
+        b'{"epoch": 1' + b"0" * 300 + b', "mode": "Rebootstrap"}',
+        b'{"epoch": 9223372036854775808, "mode": "Rebootstrap"}',
+        b'{"epoch": ' + b"9" * 5000 + b', "mode": "Rebootstrap"}',
+        b"[" * 100_000,
+        b'\xff\xfe{"epoch": 4',
+        b" " * (1 << 20) + text_of("Rebootstrap"),
     ],
+    ids=lambda text: repr(text[:60]),
 )
 async def test_a_file_with_a_mistake_ends_the_start_and_changes_nothing(text: bytes) -> None:
     world = await disk_of_a_member(text)
@@ -230,10 +290,11 @@ def test_what_is_not_known_in_the_file_is_left_to_those_who_know_it() -> None:
     assert (recovery.epoch, recovery.mode, recovery.voter) == (1, "Rebootstrap", "")
 
 
-def test_a_damaged_epoch_is_not_taken_for_none() -> None:
+@pytest.mark.parametrize("text", [b"four", b"", b"4 joins", b"4 leads x", b"9" * 40, b"\xd9\xa4"])
+def test_a_damaged_epoch_is_not_taken_for_none(text: bytes) -> None:
     disk = SimDisk(random.Random(1).randrange)
     disk.make_dirs(DATA.root)
-    put_file(disk, f"{DATA.root}/applied_epoch", b"four")
+    put_file(disk, f"{DATA.root}/applied_epoch", text)
     with pytest.raises(RecoveryFileError, match="which is no epoch"):
         applied_epoch(DATA, disk)
 
@@ -251,7 +312,7 @@ async def test_with_the_marker_a_server_is_idle_and_its_data_stay() -> None:
     world.disk.crash(Lands.NONE)
     before = contents(world.disk, DATA.root)
     for _ in range(2):
-        idle = marker_of(world.disk).begin()
+        idle = marker_of(world.disk).begin("")
         assert idle is not None
         assert idle.reason == DECOMMISSIONED
     assert contents(world.disk, DATA.root) == before
@@ -259,9 +320,9 @@ async def test_with_the_marker_a_server_is_idle_and_its_data_stay() -> None:
 
 async def test_without_a_marker_there_is_nothing_to_clear() -> None:
     world = await disk_of_a_member(b"")
-    assert marker_of(world.disk).begin() is None
+    assert marker_of(world.disk).begin("") is None
     assert not marker_of(world.disk).clear(ME.id)
-    assert marker_of(world.disk).begin() is None
+    assert marker_of(world.disk).begin("") is None
 
 
 async def test_wherever_a_crash_comes_who_may_rejoin_is_another_server() -> None:
@@ -273,11 +334,11 @@ async def test_wherever_a_crash_comes_who_may_rejoin_is_another_server() -> None
         here = copy.deepcopy(world)
         here.disk.calls_left = calls
         try:
-            assert marker_of(here.disk).begin() is None
+            assert marker_of(here.disk).begin("") is None
         except PowerLostError:
             here.disk.crash(Lands.SOME)
             never_the_id_without_its_log(here)
-            assert marker_of(here.disk).begin() is None
+            assert marker_of(here.disk).begin("") is None
         else:
             assert calls > 5
             return
@@ -286,3 +347,13 @@ async def test_wherever_a_crash_comes_who_may_rejoin_is_another_server() -> None
         assert here.disk.names(DATA.root) == [backup]
         kept = contents(here.disk, f"{DATA.root}/{backup}")
         assert [kept[path.replace("/raft/", f"/{backup}/")] for path in log] == list(log.values())
+
+
+async def test_who_may_rejoin_needs_an_id_that_is_free_to_be_another() -> None:
+    world = await disk_of_a_member(b"")
+    marker_of(world.disk).put()
+    marker_of(world.disk).clear(ME.id)
+    before = contents(world.disk, DATA.root)
+    with pytest.raises(LeftMarkerError, match="take node_id out of it"):
+        marker_of(world.disk).begin(ME.id)
+    assert contents(world.disk, DATA.root) == before

@@ -9,6 +9,7 @@ import pytest
 from proconsul.errors import RpcError
 from proconsul.leader.pool import Status
 from proconsul.raft.messages import ServerAddress, ServerId
+from proconsul.runtime.whereabouts import SAID_MAX
 from server_tests.loopback import address
 from server_tests.runtime.pool_town import (
     HOST,
@@ -24,8 +25,11 @@ SETTLED_S = 20.0  # far longer than anything takes that would happen at all
 
 
 async def where(resident: Resident, other: Resident, stored: str = "") -> list[str]:
+    """As it is known when all that were asked have answered."""
+    while resident.pool.is_looking:
+        await resident.pool.news().wait()
     address = ServerAddress(stored or other.address)
-    return await resident.pool.addresses(ServerId(other.me.node_id), address)
+    return resident.pool.addresses(ServerId(other.me.node_id), address)
 
 
 # ---------------------------------------------------------------- meeting
@@ -108,6 +112,55 @@ async def test_who_comes_back_elsewhere_is_found_by_name_before_gossip_knows() -
         assert await where(a, back, stored=b.address) == [b.address]
         a.pool.unreachable()
         assert await where(a, back, stored=b.address) == [back.address, b.address]
+
+
+async def test_who_is_found_can_be_dialled_while_others_are_still_asked() -> None:
+    async with town() as here:
+        here.names["servers"] = [address(124), address(125)]
+        a = await here.settle("a", joins=joining(retry=["servers"]), address=address(122))
+        port = a.me.rpc_port
+        back = await here.settle("b", address=address(124), port=port)
+        silent = await asyncio.start_server(never_answers, address(125), port)
+        a.pool.unreachable()
+        began_s = asyncio.get_running_loop().time()
+        news = a.pool.news()
+        await news.wait()
+        found = a.pool.addresses(ServerId(back.me.node_id), ServerAddress(NOWHERE))
+        assert found == [back.address, NOWHERE]
+        assert asyncio.get_running_loop().time() - began_s < 0.5
+        assert a.pool.is_looking
+        await a.pool.news().wait()  # the search is over
+        assert not a.pool.is_looking
+        silent.close()
+
+
+async def never_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+    writer.close()
+
+
+async def test_a_server_is_where_it_says_itself_before_anybody_asked() -> None:
+    async with town() as here:
+        a = await here.start("a")
+        b = await here.start("b", a.address)
+        await until(lambda: a.sees("a", "b"))
+        news = a.pool.news()
+        for there in ("10.0.0.7:8300", "10.0.0.8:8300"):  # it moved twice
+            a.pool.heard(ServerId(b.me.node_id), ServerAddress(there))
+        assert news.is_set()
+        assert await where(a, b) == ["10.0.0.8:8300", b.address]
+        a.pool.heard(ServerId(b.me.node_id), ServerAddress(b.address))
+        assert await where(a, b) == [b.address]
+
+
+async def test_where_servers_say_that_they_are_is_remembered_of_so_many_and_no_more() -> None:
+    async with town() as here:
+        a = await here.start("a")
+        for number in range(SAID_MAX + 1):
+            a.pool.heard(ServerId(f"s{number}"), ServerAddress("10.0.0.7:8300"))
+        stored = ServerAddress(NOWHERE)
+        assert a.pool.addresses(ServerId("s0"), stored) == [stored]
+        assert a.pool.addresses(ServerId("s1"), stored) == ["10.0.0.7:8300", stored]
 
 
 async def test_whoever_has_taken_the_old_address_is_not_mistaken_for_who_was_there() -> None:
