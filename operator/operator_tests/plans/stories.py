@@ -10,6 +10,7 @@ from typing import Any
 
 from operator_tests.plans.operator import Operator
 from operator_tests.plans.world import BAD_KEY, BROKEN, NAME, UID, World
+from proconsul_operator.api.conditions import ClusterCondition, condition_of
 from proconsul_operator.api.group import FINALIZER, REPLACE_MEMBER, RESTORE_LOCK
 from proconsul_operator.api.restore import ProconsulRestore
 from proconsul_operator.api.schedule import ProconsulSnapshotSchedule
@@ -103,6 +104,28 @@ def is_whole(world: World, count: int) -> bool:
         and not world.configuration.learners
         and bool(world.leader_id)
     )
+
+
+def well(**spec: Any) -> tuple[World, Operator]:
+    """A cluster as it is asked for, before anything happens to it."""
+    world = World(**spec)
+    operator = Operator(world)
+    operator.settle()
+    operator.steps.clear()
+    operator.events.clear()
+    return world, operator
+
+
+def reasons(operator: Operator) -> list[str]:
+    """Of the Events since it was well."""
+    return [event.reason for event in operator.events]
+
+
+def reason(world: World, kind: ClusterCondition) -> str:
+    """Of a condition, as it stands in the status."""
+    condition = condition_of(world.cluster.status.conditions, kind)
+    assert condition is not None
+    return condition.reason
 
 
 def _edit(**spec: Any) -> Callable[[World], None]:

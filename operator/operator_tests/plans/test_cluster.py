@@ -4,40 +4,17 @@ A case begins with a cluster that is well, lets one thing happen, and names the 
 """
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from operator_tests.plans.operator import Operator
-from operator_tests.plans.stories import archived, is_whole, restore
+from operator_tests.plans.stories import archived, is_whole, reason, reasons, restore, well
 from operator_tests.plans.world import BROKEN, NAME, World
 from proconsul_operator.api.conditions import ClusterCondition, condition_of, holds
 from proconsul_operator.plans.actions import DeletePod, TransferLeader
 from proconsul_operator.plans.cluster import plan
 from proconsul_operator.plans.observe import Ref
 from proconsul_operator.plans.steps import Step
-
-
-def well(**spec: Any) -> tuple[World, Operator]:
-    """A cluster as it is asked for."""
-    world = World(**spec)
-    operator = Operator(world)
-    operator.settle()
-    operator.steps.clear()
-    operator.events.clear()
-    return world, operator
-
-
-def reasons(operator: Operator) -> list[str]:
-    """Of the Events since it was well."""
-    return [event.reason for event in operator.events]
-
-
-def reason(world: World, kind: ClusterCondition) -> str:
-    """Of a condition, as it stands in the status."""
-    condition = condition_of(world.cluster.status.conditions, kind)
-    assert condition is not None
-    return condition.reason
 
 
 def test_creation_makes_what_pods_mount_before_it_makes_pods() -> None:

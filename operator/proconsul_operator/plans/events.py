@@ -106,8 +106,10 @@ def _turns(held: ClusterStatus, new: ClusterStatus) -> Iterator[Event]:
         before, after = condition_of(held.conditions, kind), condition_of(new.conditions, kind)
         if before is None or after is None or before.status is Truth.UNKNOWN:
             continue
-        hibernates = after.reason == "Hibernated"
-        if after.status is status and before.status is not status and not hibernates:
+        # A first quorum is Bootstrapped: it was never lost.
+        first = kind is _C.QUORATE and not held.leadership
+        silent = first or after.reason == "Hibernated"
+        if after.status is status and before.status is not status and not silent:
             yield Event(reason=reason, message=after.message or reason, warning=warning)
 
 
