@@ -381,7 +381,9 @@ def test_a_ca_that_does_not_say_what_its_key_is_for_is_good_enough(authority: Au
     with pytest.raises(ssl.SSLError, match="Hostname mismatch"):
         shake_hands(server, ClientTls(context, "mail.test"))
     context.verify_flags |= ssl.VERIFY_X509_STRICT
-    with pytest.raises(ssl.SSLError, match=r"include key usage extension|Missing Authority Key Identifier"):
+    with pytest.raises(
+        ssl.SSLError, match=r"include key usage extension|Missing Authority Key Identifier"
+    ):
         shake_hands(server, ClientTls(context, "web.test"))
 
 
