@@ -1,10 +1,11 @@
 """Of three servers one moves, then the one that leads vanishes: the other two elect, and it lasts.
 
-Each round a follower vanishes with its machine (its address takes packets and answers none, and
-nobody is sent a reset) and comes back under its name at another address. As soon as it answers, the
-leader vanishes in the same way. Who is elected of the two that are left must not step down again
-for want of a majority. Then the third comes back elsewhere, too. Names lead to the new addresses
-`NAMES_LATE_S` after the start, as where a name server has a cache.
+Each round the leader hands over to one of the others, and the third vanishes with its machine (its
+address takes packets and answers none, and nobody is sent a reset) and comes back under its name at
+another address. As soon as it answers, the new leader vanishes in the same way. Who is elected of
+the two that are left must not step down again for want of a majority, also if it has led before and
+has connections to where the other one was. Then the third comes back elsewhere, too. Names lead to
+the new addresses `NAMES_LATE_S` after the start, as where a name server has a cache.
 
     python -m server_tests.cluster.moved_members ROUNDS [RAFT_MULTIPLIER [PROGRAM ...]]
 
@@ -124,8 +125,12 @@ class MovingPods(Pods):
 
     def round(self) -> tuple[float, int]:
         """Seconds until the two that were left took a write, and how often one stepped down."""
-        leader = self.leader()
-        moving, rest = self.followers()
+        rest = self.leader()  # who has led has connections that it takes up when it leads again
+        leader, moving = self.followers()
+        leader_id = leader.get("/v1/agent/self")["Config"]["NodeID"]
+        rest.put(f"/v1/operator/raft/transfer-leader?id={leader_id}", method="POST")
+        self.until(lambda: leader.leads, "leadership was handed over")
+        self.until_all_follow()
         self.vanish(moving)
         self.come_back(moving)
         before = self.stepped_down()
