@@ -4,6 +4,8 @@ That nobody is ever shown a certificate or a message that it cannot trust or rea
 worlds themselves, at every tick (certificates_world.py, world.py).
 """
 
+from typing import Any
+
 import pytest
 
 from operator_tests.plans.certificates_world import DAY_S, LEAF_S
@@ -12,7 +14,7 @@ from operator_tests.plans.stories import is_whole
 from operator_tests.plans.world import World
 from proconsul_operator.plans.steps import STEPS, Operation, Step
 
-SPEC = {"tls": {}, "gossip": {}}
+SPEC: dict[str, Any] = {"tls": {}, "gossip": {}}
 NEW_KEY = [
     Step.ADD_KEY, Step.NOTE_ROTATION, Step.INSTALL_KEY, Step.PREFER_KEY, Step.USE_KEY,
     Step.REMOVE_KEY, Step.FORGET_KEY,
