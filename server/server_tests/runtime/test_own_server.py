@@ -56,6 +56,7 @@ def own(
     heard: CommitHeard,
     marker: Marker | None = None,
     ended: list[bool] | None = None,
+    removal: str = "",
 ) -> OwnServer:
     server = OwnServer(
         CONFIG,
@@ -67,6 +68,7 @@ def own(
         end=ended.append if ended is not None else lambda _: None,
         marker=marker or Marker(),
         recovery_epoch=3,
+        removal=lambda: removal,
     )
     server.started = True
     return server
@@ -133,6 +135,20 @@ async def test_who_is_idle_says_why_and_is_alive() -> None:
     )
     assert (local.cluster_id, local.leader_id, local.last_contact_ms) == ("", "", -1)
     await life.stop()
+
+
+async def test_who_was_removed_says_so_unless_it_leads_or_hears_who_does() -> None:
+    life = await begin(World(SimDisk(random.Random(1).randrange)))
+    server = own(life, CommitHeard(nobody), removal="it is none of us")
+    assert server.probe("readyz").ok
+    assert server.raft_local().removed
+    await life.stop()
+    alone = Life(World(SimDisk(random.Random(1).randrange)))
+    server = own(alone, CommitHeard(nobody), removal="it is none of us")
+    verdict = server.probe("readyz")
+    assert (verdict.reason, verdict.message) == ("Removed", "it is none of us")
+    assert server.probe("livez").ok
+    await alone.stop()
 
 
 async def test_the_only_voter_cannot_be_spared() -> None:
