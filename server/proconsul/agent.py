@@ -36,6 +36,7 @@ from proconsul.runtime.logs import logger, set_level
 from proconsul.runtime.own_calls import OwnCalls
 from proconsul.runtime.own_disk import OwnDisk
 from proconsul.runtime.own_local_agent import own_local_agent
+from proconsul.runtime.own_membership import OwnMembership
 from proconsul.runtime.own_server import CommitHeard, OwnServer
 from proconsul.runtime.pool_events import connected
 from proconsul.runtime.probe_port import ProbePort
@@ -109,6 +110,8 @@ class Agent(AgentLife):
         except BaseException:
             await self.stop()
             raise
+        self._run(self.membership.run())
+        self._run(self.disk.old_backups.run(self.own.is_a_sound_voter))
         self._run(self.snapshots.run())
         self._run(self.process.keep_telemetry())
         self._run(self.metrics.watch_disk(self.config.data_dir))
@@ -186,6 +189,13 @@ class Agent(AgentLife):
             limits=LIMITS,
         )
         self.driver.connect(self.transport, self.exchange)
+        self.membership = OwnMembership(
+            me.id,
+            self.driver.servers,
+            lambda: self.driver.node.leader is not None,
+            self.pool.members,
+            lambda server: self.pool.raft_configuration(server, self._agent_token()),
+        )
         self.own = OwnServer(
             self.config,
             self.node_id,
@@ -197,6 +207,7 @@ class Agent(AgentLife):
             marker=self.disk.marker,
             recovery_epoch=self.disk.recovery_epoch,
             tls=lambda: self.tls_watch.loaded,
+            removal=lambda: self.membership.removal,
         )
 
     def _build_context(self) -> None:

@@ -61,6 +61,7 @@ class Health:
     leader_known: bool
     contact_age_s: float | None  # since the leader was heard; None for never
     election_timeout_s: float
+    removal: str  # the cluster says that this server is none of its members; "" if not
     lag_entries: int  # committed, as far as is known, and not applied here
 
 
@@ -90,7 +91,7 @@ def readiness(health: Health) -> Verdict:
         return Verdict(False, "Draining", "this server is about to end")
     objection = _of_a_leader(health) if health.leads else _of_a_follower(health)
     if objection is not None:
-        return objection
+        return Verdict(False, "Removed", health.removal) if health.removal else objection
     if health.lag_entries >= LAG_ENTRIES_MAX:
         return Verdict(
             False, "FarBehind", f"{health.lag_entries} committed entries are not applied yet"

@@ -29,16 +29,18 @@ class Guard:
     bootstrapped: bool
 
 
-def guard_of(entries: Mapping[str, str]) -> Guard:
+def guard_of(entries: object) -> Guard:
     """The guard in these entries; one that says nothing is of a cluster that is yet to be founded.
 
     Raises GuardError.
     """
+    if not isinstance(entries, Mapping):
+        raise GuardError("its entries are none")
     word = entries.get(BOOTSTRAPPED, "false")
     if word not in ("true", "false"):
         raise GuardError(f"{BOOTSTRAPPED} is {word!r}: it must be true or false")
     cluster_id = entries.get(CLUSTER_ID, "")
-    if cluster_id and NAME.fullmatch(cluster_id) is None:
+    if not isinstance(cluster_id, str) or (cluster_id and NAME.fullmatch(cluster_id) is None):
         raise GuardError(f"{CLUSTER_ID} must be 1 to 64 letters, digits and hyphens")
     return Guard(cluster_id, word == "true")
 

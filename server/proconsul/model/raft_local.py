@@ -21,6 +21,7 @@ JSON, with these names:
 | `Configuration` | `Index`, and `Servers`: `ID`, `Address`, `Voter` each |
 | `RecoveryEpoch` | the last that its disk has seen (runtime/recovery_file.py); 0 for none |
 | `Decommissioned` | whether its `left` marker is there |
+| `Removed` | whether its leader's cluster says that it is no member, while it hears no leader |
 """
 
 from msgspec import field
@@ -69,3 +70,4 @@ class RaftLocal(GoStruct, frozen=True, kw_only=True):
     configuration: RaftLocalConfiguration
     recovery_epoch: int
     decommissioned: bool
+    removed: bool

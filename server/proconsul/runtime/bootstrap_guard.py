@@ -93,6 +93,15 @@ class BootstrapGuard:
         if self._guard is None:
             return await self._try_to_read()
         own = self._cluster_id()
+        if is_foreign(self._guard, own):
+            # It could not be read at the start. To end now could take a whole cluster down for a
+            # ConfigMap that is wrong; the next start refuses.
+            self._tell(
+                f"the data of this server belong to cluster {own}, and ConfigMap {self._name} "
+                f"says that this is cluster {self._guard.cluster_id}: one of them is wrong. This "
+                "server will not take part once it is started again"
+            )
+            return True
         if not (self.leads and own) or self._guard == Guard(own, bootstrapped=True):
             return True
         return await self._try_to_mark(own)
@@ -108,12 +117,6 @@ class BootstrapGuard:
     async def _try_to_mark(self, own: str) -> bool:
         """Say that the cluster was founded, in place of just what was read."""
         assert self._guard is not None, "it is read before it is marked"
-        if is_foreign(self._guard, own):
-            self._tell(
-                f"the bootstrap guard is not marked: it is of cluster {self._guard.cluster_id}, "
-                f"and this is {own}: configmap={self._name}"
-            )
-            return False
         change = {
             "metadata": {"resourceVersion": self._version},
             "data": entries_of(Guard(own, bootstrapped=True)),
@@ -129,8 +132,13 @@ class BootstrapGuard:
 
     def _take(self, found: Mapping[str, Any]) -> None:
         """Raises GuardError."""
+        metadata = found.get("metadata")
+        version = metadata.get("resourceVersion") if isinstance(metadata, Mapping) else None
+        if not isinstance(version, str) or not version:
+            # Without one a mark would go over what somebody else has written meanwhile.
+            raise GuardError("it has no resourceVersion")
         self._guard = guard_of(found.get("data") or {})
-        self._version = str((found.get("metadata") or {}).get("resourceVersion", ""))
+        self._version = version
         self._told = ""
 
     def _tell(self, text: str) -> None:

@@ -1,14 +1,19 @@
 """The few calls of the Kubernetes API that a server makes for itself: plain HTTPS, and a token.
 
 Token and CA are files that Kubernetes renews in place, so they are read anew for each call. Calls
-run in a thread, have a deadline, and are never made on the way of a request.
+run in a thread, have a deadline, and are never made on the way of a request. An answer is judged
+as a stranger's would be: a proxy between may send anything.
 """
 
 import asyncio
 import http.client
 import json
 import os
+import socket
+import ssl
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -17,6 +22,8 @@ from proconsul.errors import ProconsulError
 from proconsul.runtime.tls import client_context
 
 CALL_S = 3.0  # of each wait for the network: an end of the process waits for a call, too
+DEADLINE_S = 10.0  # of a whole call: who sends a byte now and then would never be waited for
+TOLD_CHARS_MAX = 300  # of what a refusal says, for the log
 ANSWER_BYTES_MAX = 4 * 1024 * 1024  # an object of Kubernetes has 1.5 MiB at most
 MERGE_PATCH = "application/merge-patch+json"
 
@@ -36,8 +43,11 @@ class KubeSettingsError(ProconsulError):
 class KubeApi:
     """The objects of one namespace, as this pod's service account may see them."""
 
-    def __init__(self, url: str, credentials: str, namespace: str) -> None:
+    def __init__(
+        self, url: str, credentials: str, namespace: str, deadline_s: float = DEADLINE_S
+    ) -> None:
         """`credentials` is the folder with `token` and `ca.crt`."""
+        self._deadline_s = deadline_s
         self._url = urlsplit(url)
         self._credentials = credentials
         self._namespace = namespace
@@ -66,7 +76,7 @@ class KubeApi:
             raise KubeError(what, status, _told(status, answer))
         try:
             found = json.loads(answer)
-        except ValueError as failure:
+        except (ValueError, RecursionError) as failure:
             raise KubeError(what, status, f"the answer is no JSON: {failure}") from failure
         if not isinstance(found, dict):
             raise KubeError(what, status, "the answer is no object")
@@ -82,32 +92,60 @@ class KubeApi:
         if change is not None:
             body = json.dumps(change).encode()
             headers["Content-Type"] = MERGE_PATCH
-        connection = self._connection()
+        connection, sock = self._connection()
+        is_late = threading.Event()
+        deadline = threading.Timer(self._deadline_s, _hang_up, (sock, is_late))
+        deadline.daemon = True
+        deadline.start()
         try:
+            sock.do_handshake()
             connection.request(verb, path, body, headers)
-            response = connection.getresponse()
-            answer = response.read(ANSWER_BYTES_MAX + 1)
-            if len(answer) > ANSWER_BYTES_MAX:
-                raise http.client.HTTPException(
-                    f"the answer has more than {ANSWER_BYTES_MAX} bytes"
-                )
-            return response.status, answer
+            found = _answer(connection)
+        except (OSError, http.client.HTTPException):
+            if not is_late.is_set():
+                raise
+        else:
+            if not is_late.is_set():  # a body that was cut off is no error of http.client's
+                return found
         finally:
+            deadline.cancel()
             connection.close()
+        raise TimeoutError(f"no whole answer in {self._deadline_s:g} s")
 
-    def _connection(self) -> http.client.HTTPSConnection:
+    def _connection(self) -> tuple[http.client.HTTPSConnection, ssl.SSLSocket]:
+        """One that has not shaken hands yet: that may be hung up on, too."""
+        host, port = self._url.hostname or "", self._url.port or 443
         context = client_context(os.path.join(self._credentials, "ca.crt"))
-        return http.client.HTTPSConnection(
-            self._url.hostname or "", self._url.port or 443, timeout=CALL_S, context=context
+        connection = http.client.HTTPSConnection(host, port, context=context)
+        raw = socket.create_connection((host, port), CALL_S)
+        connection.sock = sock = context.wrap_socket(
+            raw, server_hostname=host, do_handshake_on_connect=False
         )
+        return connection, sock
+
+
+def _answer(connection: http.client.HTTPSConnection) -> tuple[int, bytes]:
+    response = connection.getresponse()
+    answer = response.read(ANSWER_BYTES_MAX + 1)
+    if len(answer) > ANSWER_BYTES_MAX:
+        raise http.client.HTTPException(f"the answer has more than {ANSWER_BYTES_MAX} bytes")
+    return response.status, answer
+
+
+def _hang_up(sock: ssl.SSLSocket, is_late: threading.Event) -> None:
+    is_late.set()
+    with suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not TLS's own: a thread is in it
 
 
 def _told(status: int, answer: bytes) -> str:
     """What an answer that is no success says: a Status of Kubernetes, if it is one."""
     try:
-        message = json.loads(answer)["message"]
-    except (ValueError, KeyError, TypeError):
+        message = str(json.loads(answer)["message"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         message = ""
+    if len(message) > TOLD_CHARS_MAX:
+        message = f"{message[:TOLD_CHARS_MAX]}..."
     return f"{status} {message}".strip()
 
 

@@ -18,6 +18,7 @@ from proconsul.raft.messages import Peer, Server
 from proconsul.runtime.data_dir import DataDir
 from proconsul.runtime.disk import RealDisk
 from proconsul.runtime.left_marker import LeftMarker
+from proconsul.runtime.old_backups import OldBackups, born_ns
 from proconsul.runtime.peers_recovery import recover_from_peers_file
 from proconsul.runtime.recovery_file import (
     applied_epoch,
@@ -41,6 +42,7 @@ class OwnDisk:
         self._lock = self._disk.lock(os.path.join(data.root, LOCK_NAME))  # to the process's end
         self._recovery = begin_recovery(data, self._disk, config)
         self.marker = LeftMarker(data, self._disk)
+        self.old_backups = OldBackups(data, self._disk, born_ns)
         self.idle = self.marker.begin(config.node_id)  # why this server takes no part
         self.node_id = data.load_node_id(config.node_id)
         self.objection = objection_to_founding(data, self._disk)  # "": it may found a cluster

@@ -77,10 +77,12 @@ class OwnServer:
         marker: Marker,
         recovery_epoch: int,
         tls: Callable[[], TlsFiles],
+        removal: Callable[[], str],
     ) -> None:
         """`end` ends the process, and leaves the cluster before if that is True.
 
-        `recovery_epoch` is the last that the disk has seen; `tls` is what is in use.
+        `recovery_epoch` is the last that the disk has seen; `tls` is what is in use; `removal` is
+        what the cluster says if this server is none of its members, else "".
         """
         self._config = config
         self._node_id = node_id
@@ -92,6 +94,7 @@ class OwnServer:
         self._marker = marker
         self._recovery_epoch = recovery_epoch
         self._tls = tls
+        self._removal = removal
         self.idle: Idle | None = None
         self.started = False
 
@@ -114,8 +117,13 @@ class OwnServer:
             leader_known=node.leader is not None,
             contact_age_s=driver.contact_age_s,
             election_timeout_s=self._config.raft.election_timeout_s,
+            removal=self._removal(),
             lag_entries=max(self._leader_commit_index - node.applied_index, 0),
         )
+
+    def is_a_sound_voter(self) -> bool:
+        """Whether it is ready, and votes: the cluster counts on the data that it has."""
+        return self.probe("readyz").ok and self.raft_local().voter
 
     @property
     def _leader_commit_index(self) -> int:
@@ -155,6 +163,7 @@ class OwnServer:
             configuration=RaftLocalConfiguration(index=node.configuration_index, servers=servers),
             recovery_epoch=self._recovery_epoch,
             decommissioned=self.is_decommissioned,
+            removed=bool(self._removal()),
         )
 
     def tls_local(self) -> TlsLocal:

@@ -14,6 +14,7 @@ from proconsul.errors import RpcError
 from proconsul.leader.bootstrap import rpc_address
 from proconsul.leader.pool import LanMember, PoolMember, ServerMember, Status
 from proconsul.model.founding import FoundReply, FoundRequest, IdentifyReply, IdentifyRequest
+from proconsul.model.operator import RaftConfigurationResponse
 from proconsul.model.query import DCSpecificRequest
 from proconsul.raft.messages import ServerAddress, ServerId
 from proconsul.runtime.founding import Founding, Raft
@@ -146,6 +147,19 @@ class ServerPool:
             rpc_address(server), "Status.Peers", request, list[str]
         )
         return peers or []
+
+    async def raft_configuration(
+        self, server: ServerMember, token: str
+    ) -> RaftConfigurationResponse:
+        """The members as that server's leader knows them. Raises RpcError if it does not tell."""
+        request = DCSpecificRequest(datacenter=self._me.datacenter, token=token)
+        told: RaftConfigurationResponse = await self._call(
+            rpc_address(server),
+            "Operator.RaftGetConfiguration",
+            request,
+            RaftConfigurationResponse,
+        )
+        return told
 
     def changed(self) -> None:
         """A member came, went or moved."""

@@ -35,6 +35,7 @@ FOLLOWER = Health(
     leader_known=True,
     contact_age_s=0.1,
     election_timeout_s=5.0,
+    removal="",
     lag_entries=0,
 )
 LEADER = replace(FOLLOWER, leads=True, has_quorum=True, contact_age_s=0.0)
@@ -51,6 +52,9 @@ def test_who_knows_a_leader_and_keeps_up_is_ready(health: Health) -> None:
         (replace(FOLLOWER, started=False), "Starting"),
         (replace(FOLLOWER, leader_known=False), "NoLeader"),
         (replace(FOLLOWER, contact_age_s=None), "LostContact"),
+        (replace(FOLLOWER, leader_known=False, removal="it is out"), "Removed"),
+        (replace(FOLLOWER, contact_age_s=10.0, removal="it is out"), "Removed"),
+        (replace(FOLLOWER, draining=True, removal="it is out"), "Draining"),
         (replace(FOLLOWER, contact_age_s=10.0), "LostContact"),
         (replace(FOLLOWER, lag_entries=LAG_ENTRIES_MAX), "FarBehind"),
         (replace(FOLLOWER, draining=True), "Draining"),
@@ -84,6 +88,7 @@ def test_liveness_knows_neither_leader_nor_quorum_nor_lag() -> None:
                 contact_age_s=contact_age_s,
                 lag_entries=10**9,
                 idle_reason="Decommissioned",
+                removal="it is out",
             )
             assert liveness(health).ok
             assert startup(health).ok

@@ -34,6 +34,14 @@ def test_an_id_that_could_be_no_mark_of_a_cluster_is_refused(name: str) -> None:
     assert guard_of({"clusterID": "x" * 64}).cluster_id == "x" * 64
 
 
+@pytest.mark.parametrize(
+    "entries", [[], "text", 7, {"clusterID": 7}, {"clusterID": ["c"]}, {"bootstrapped": True}]
+)
+def test_what_is_no_guard_at_all_is_refused_as_well(entries: object) -> None:
+    with pytest.raises(GuardError):
+        guard_of(entries)
+
+
 def test_only_who_knows_that_nothing_was_founded_may_found() -> None:
     assert objection_to_founding(Guard("c", bootstrapped=False)) == ""
     assert "could not be read" in objection_to_founding(None)

@@ -138,6 +138,51 @@ async def test_a_guard_that_somebody_changed_meanwhile_is_read_anew_before_it_is
     assert data_of(objects) == {"clusterID": OTHER, "bootstrapped": "false"}
 
 
+async def test_a_guard_of_another_cluster_that_is_read_late_is_told_and_ends_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    objects = with_guard(clusterID=OTHER, bootstrapped="true")
+    objects.failures = [KubeError("GET", 0, "timed out")] * 2
+    guard = BootstrapGuard(objects, "guard", State(OWN))
+    assert await guard.begin() is None
+    async with at_work(guard):
+        await asyncio.sleep(120)
+    told = [one.message for one in caplog.records if "one of them is wrong" in one.message]
+    assert len(told) == 1
+    assert data_of(objects)["bootstrapped"] == "true"
+
+
+class Strange(Objects):
+    """An API that answers with an object of its own making."""
+
+    def __init__(self, **answer: object) -> None:
+        super().__init__()
+        self._answer = answer
+
+    async def read(self, kind: str, name: str) -> dict[str, object]:
+        return self._answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"metadata": {"resourceVersion": "1"}, "data": ["bootstrapped"]},
+        {"metadata": {"resourceVersion": "1"}, "data": {"clusterID": 7}},
+        {"metadata": [], "data": {"bootstrapped": "false"}},
+        {"metadata": {"resourceVersion": 1}, "data": {"bootstrapped": "false"}},
+        {"data": {"bootstrapped": "false"}},
+    ],
+)
+async def test_an_answer_that_is_no_guard_lets_nobody_found_and_stops_nothing(
+    answer: dict[str, object],
+) -> None:
+    guard = BootstrapGuard(Strange(**answer), "guard", State())
+    assert await guard.begin() is None
+    async with at_work(guard):
+        await asyncio.sleep(120)
+        assert "could not be read" in guard.objection()
+
+
 @pytest.mark.parametrize("status", [0, 403, 409, 500])
 async def test_a_mark_that_fails_is_tried_again(status: int) -> None:
     objects = with_guard()

@@ -1,11 +1,17 @@
 """The few calls of the Kubernetes API, over real TLS."""
 
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from proconsul.config.schema import Kubernetes
 from proconsul.runtime.kube_api import (
+    DEADLINE_S,
     KubeApi,
     KubeError,
     KubeSettingsError,
@@ -14,6 +20,7 @@ from proconsul.runtime.kube_api import (
     own_pod,
 )
 from server_tests.loopback import address
+from server_tests.runtime.certificates import Authority
 from server_tests.runtime.kube_world import Cluster, kubernetes
 
 pytestmark = pytest.mark.real_clock
@@ -75,6 +82,96 @@ async def test_an_api_that_is_not_there_is_an_error_like_any_other(tmp_path: Pat
         await api.read("configmaps", "guard")
     with pytest.raises(KubeError, match="No such file"):
         await KubeApi(cluster.url, str(tmp_path / "nowhere"), "infra").read("configmaps", "guard")
+
+
+@contextmanager
+def answering(
+    folder: Path, pieces: Callable[[], Iterator[bytes]], deadline_s: float
+) -> Iterator[KubeApi]:
+    """A port with the right certificate that answers each connection with these pieces."""
+    authority = Authority(folder, "kubernetes", address=HOST)
+    pair = authority.pair("apiserver")
+    (folder / "ca.crt").write_bytes(Path(authority.ca_file).read_bytes())
+    (folder / "token").write_text("token-1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.cert_file, pair.key_file)
+
+    def serve(listener: socket.socket) -> None:
+        raw, _ = listener.accept()
+        with suppress(OSError), context.wrap_socket(raw, server_side=True) as connection:
+            connection.recv(65536)
+            for piece in pieces():
+                connection.sendall(piece)
+
+    with socket.create_server((HOST, 0)) as listener:
+        serving = threading.Thread(target=serve, args=(listener,), daemon=True)
+        serving.start()
+        port = listener.getsockname()[1]
+        yield KubeApi(f"https://{HOST}:{port}", str(folder), "infra", deadline_s)
+        serving.join(30)
+        assert not serving.is_alive()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+def slowly(beginning: bytes) -> Callable[[], Iterator[bytes]]:
+    """Then a byte now and then, for ever."""
+
+    def pieces() -> Iterator[bytes]:
+        yield beginning
+        never = threading.Event()
+        while not never.wait(0.05):
+            yield b" "
+
+    return pieces
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"",
+        HEAD + b"X-Slow: ",
+        HEAD + b"Content-Length: 4000000\r\n\r\n{",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nfffff\r\n{",
+        HEAD + b"\r\n{",
+    ],
+    ids=["status", "head", "body", "chunk", "body without an end"],
+)
+async def test_an_api_that_sends_a_byte_now_and_then_is_waited_for_so_long(
+    tmp_path: Path, beginning: bytes
+) -> None:
+    with (
+        answering(tmp_path, slowly(beginning), 0.5) as api,
+        pytest.raises(KubeError, match=r"no whole answer in 0\.5 s"),
+    ):
+        await api.read("configmaps", "guard")
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "told"),
+    [
+        (b"HTTP/1.1 200 OK", b"[" * 100_000, "no JSON"),
+        (b"HTTP/1.1 200 OK", b"[]", "no object"),
+        (b"HTTP/1.1 200 OK", b"\xff\xfe", "no JSON"),
+        (b"HTTP/1.1 403 Forbidden", b"[" * 100_000, "403$"),
+        (b"HTTP/1.1 403 Forbidden", b'{"message": {"a": 1}}', "403 {'a': 1}"),
+        (b"HTTP/1.1 500 No", b'{"message": "' + b"x" * 100_000 + b'"}', r"x\.\.\.$"),
+        (b"HTTP/1.1 302 Found\r\nLocation: https://127.0.0.1/", b"{}", "302$"),
+        (b"\x00\x01\x02", b"", "GET configmaps/guard: "),
+    ],
+    ids=lambda value: repr(value[:24]),
+)
+async def test_an_answer_that_no_api_gives_is_an_error_like_any_other(
+    tmp_path: Path, head: bytes, body: bytes, told: str
+) -> None:
+    answer = head + f"\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    with (
+        answering(tmp_path, lambda: iter([answer]), DEADLINE_S) as api,
+        pytest.raises(KubeError, match=told) as failed,
+    ):
+        await api.read("configmaps", "guard")
+    assert len(str(failed.value)) < 500
 
 
 def settings(credentials: Path, **given: str) -> Kubernetes:

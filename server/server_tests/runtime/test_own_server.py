@@ -57,6 +57,7 @@ def own(
     heard: CommitHeard,
     marker: Marker | None = None,
     ended: list[bool] | None = None,
+    removal: str = "",
 ) -> OwnServer:
     server = OwnServer(
         CONFIG,
@@ -69,6 +70,7 @@ def own(
         marker=marker or Marker(),
         recovery_epoch=3,
         tls=lambda: TlsFiles(certificate="ab", authorities=("cd", "ef")),
+        removal=lambda: removal,
     )
     server.started = True
     return server
@@ -142,6 +144,20 @@ async def test_it_tells_the_certificate_that_it_uses_and_whom_it_trusts() -> Non
     told = own(life, CommitHeard(nobody)).tls_local()
     assert (told.certificate, told.authorities) == ("ab", ["cd", "ef"])
     await life.stop()
+
+
+async def test_who_was_removed_says_so_unless_it_leads_or_hears_who_does() -> None:
+    life = await begin(World(SimDisk(random.Random(1).randrange)))
+    server = own(life, CommitHeard(nobody), removal="it is none of us")
+    assert server.probe("readyz").ok
+    assert server.raft_local().removed
+    await life.stop()
+    alone = Life(World(SimDisk(random.Random(1).randrange)))
+    server = own(alone, CommitHeard(nobody), removal="it is none of us")
+    verdict = server.probe("readyz")
+    assert (verdict.reason, verdict.message) == ("Removed", "it is none of us")
+    assert server.probe("livez").ok
+    await alone.stop()
 
 
 async def test_the_only_voter_cannot_be_spared() -> None:
