@@ -39,6 +39,7 @@ MANIFESTS = Path(__file__).parents[2] / "manifests"
 START_S = 60.0
 CALL_S = 20.0
 HOST = 230
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 TOKEN = "token-of-the-tests"
 _POLICY = {
     "apiVersion": "audit.k8s.io/v1",
@@ -85,6 +86,31 @@ class BareKubernetes:
             if error.code in (404, 409, 429):
                 return None
             raise AssertionError(f"{method} {path}: {error.code} {error.read()[:500]!r}") from error
+
+    def define(self, group: str, kind: str, plural: str) -> None:
+        """A kind of somebody else's, in which anything may stand; served when it returns."""
+        schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        version = {"name": "v1", "served": True, "storage": True}
+        body = {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": f"{plural}.{group}"},
+            "spec": {
+                "group": group,
+                "scope": "Namespaced",
+                "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
+                "versions": [{**version, "schema": {"openAPIV3Schema": schema}}],
+            },
+        }
+        self.call("POST", DEFINITIONS, body)
+        self.await_served(f"/apis/{group}/v1/{plural}")
+
+    def await_served(self, path: str) -> None:
+        """Until a list of the kind is answered."""
+        deadline_s = time.monotonic() + START_S
+        while self.call("GET", path) is None:
+            assert time.monotonic() < deadline_s, f"{path} is not served"
+            time.sleep(0.2)  # noqa: TID251 - another process is waited for
 
 
 def _unchecked() -> ssl.SSLContext:
@@ -194,21 +220,15 @@ def _await(made: BareKubernetes, folder: Path) -> None:
 
 def _define(made: BareKubernetes) -> None:
     """The definitions of our kinds, as they are in the tree."""
-    root = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     names = []
     for path in sorted((MANIFESTS / "crds").glob("*.yaml")):
         for body in yaml.safe_load_all(path.read_text()):
             names.append(body["metadata"]["name"])
-            where = f"{root}/{names[-1]}?fieldManager=tests&force=true"
+            where = f"{DEFINITIONS}/{names[-1]}?fieldManager=tests&force=true"
             made.call("PATCH", where, body, "apply-patch+yaml")
-    deadline_s = time.monotonic() + START_S
-    while time.monotonic() < deadline_s and not all(_served(made, name) for name in names):
-        time.sleep(0.2)  # noqa: TID251 - another process is waited for
-
-
-def _served(made: BareKubernetes, name: str) -> bool:
-    plural, _, group = name.partition(".")
-    return made.call("GET", f"/apis/{group}/v1alpha1/{plural}") is not None
+    for name in names:
+        plural, _, group = name.partition(".")
+        made.await_served(f"/apis/{group}/v1alpha1/{plural}")
 
 
 def main(command: Sequence[str]) -> int:

@@ -14,7 +14,7 @@ from proconsul_operator.api.places import Destination, Pvc
 from proconsul_operator.api.values import unix_s
 from server_tests.process import ServerProcess
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 def test_a_cluster_is_made_watched_mended_and_told_of(
@@ -60,7 +60,7 @@ def test_a_killed_operator_goes_on_where_it_was(bench: Bench) -> None:
     for step in ("MakeSecrets", "MakeAuthority", "MakeCertificate", "MakeGuard", "ApplyChildren"):
         bench.start(f"after-{step}=exit")
         assert bench.process is not None
-        assert bench.process.wait(60) == KILLED, bench.log().read_text()
+        assert bench.process.wait(240) == KILLED, bench.log().read_text()
         for kind, name in (
             ("Secret", "c-gossip"),
             ("Secret", "c-ca"),

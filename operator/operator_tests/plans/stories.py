@@ -318,7 +318,7 @@ STORIES: dict[str, Story] = {
     "create with everything": Story(
         {"tls": {}, "gossip": {}, "acl": {"enabled": True}},
         None,
-        lambda w: is_whole(w, 3) and w.acl,
+        lambda w: is_whole(w, 3) and w.acl is True,
     ),
     "create from a snapshot": Story(
         {"bootstrap": {"fromSnapshot": {"snapshotRef": {"name": "nightly-1"}}}},

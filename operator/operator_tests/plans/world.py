@@ -147,7 +147,7 @@ class World:
         self.voter_changes: list[tuple[int, int]] = []
         self.surgery = False  # a recovery runs: its pods go together, and that is asked for
         self.token = False
-        self.acl = False
+        self.acl: bool | None = False  # None: the servers have no access control
         self.expandable: bool | None = True
         self._serial = 0
         self.certificates = Certificates(self.serial)

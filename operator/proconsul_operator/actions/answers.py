@@ -127,6 +127,16 @@ class TlsLocal(_Document, frozen=True, kw_only=True):
     authorities: list[str]
 
 
+MANAGEMENT_POLICY: Final = "00000000-0000-0000-0000-000000000001"  # Consul's global-management
+
+
+class FirstToken(_Document, frozen=True, kw_only=True):
+    """`PUT /v1/acl/bootstrap`."""
+
+    accessor_id: str = msgspec.field(name="AccessorID")
+    secret_id: str = msgspec.field(name="SecretID")
+
+
 class Cleared(_Document, frozen=True, kw_only=True):
     """`DELETE /v1/proconsul/decommission`: there was a marker."""
 

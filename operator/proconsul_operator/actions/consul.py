@@ -93,12 +93,14 @@ class Servers:
         body: Mapping[str, Any] | None = None,
         timeout_s: float = CALL_S,
         also: frozenset[int] = frozenset(),
+        token: str = "",
     ) -> bytes:
-        """The body of a 200, or of a status in `also`.
+        """The body of a 200, or of a status in `also`. `token` goes in the place of the usual one.
 
         Raises UnreachableError without an answer, RefusedError for any other status.
         """
-        headers = {"X-Consul-Token": self._access.token} if self._access.token else {}
+        secret = token or self._access.token
+        headers = {"X-Consul-Token": secret} if secret else {}
         extra: dict[str, Any] = {}
         if self._access.tls is not None:
             extra = {"ssl": self._access.tls, "server_hostname": self._access.server_name}
@@ -263,9 +265,29 @@ class Servers:
         await self.call(host, method, path, body={"Key": key}, timeout_s=LEAVE_S)
 
     async def bootstrap_acl(self, host: str, token: str) -> None:
-        """`token` becomes the first one."""
+        """`token` becomes the first one.
+
+        A Consul before 1.11 makes up a secret of its own: then ours is made with that one, which
+        goes. A crash in between leaves nobody who knows it; Consul's way out is its reset file.
+        """
         body = {"BootstrapSecret": token}
-        await self.call(host, "PUT", "/v1/acl/bootstrap", body=body, timeout_s=LEAVE_S)
+        content = await self.call(host, "PUT", "/v1/acl/bootstrap", body=body, timeout_s=LEAVE_S)
+        try:
+            made = msgspec.json.decode(content, type=answers.FirstToken)
+        except msgspec.DecodeError as error:
+            raise UnreachableError(f"{host}/v1/acl/bootstrap: {error}") from error
+        if made.secret_id == token:
+            return
+        ours = {
+            "SecretID": token,
+            "Description": "Bootstrap Token of the operator",
+            "Policies": [{"ID": answers.MANAGEMENT_POLICY}],
+        }
+        await self.call(
+            host, "PUT", "/v1/acl/token", body=ours, timeout_s=LEAVE_S, token=made.secret_id
+        )
+        path = f"/v1/acl/token/{quote(made.accessor_id, safe='')}"
+        await self.call(host, "DELETE", path, timeout_s=LEAVE_S, token=token)
 
     async def certificate(self, host: str) -> str:
         """SHA-256, in hex, of the certificate that the server at `host` shows; unverified.

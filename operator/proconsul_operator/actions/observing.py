@@ -66,6 +66,8 @@ from proconsul_operator.specs.labels import CLUSTER, selector
 from proconsul_operator.specs.wanted import Manifest, Wanted
 
 GOSSIP_KEY_BYTES: Final = 32
+NOT_IMPLEMENTED: Final = 501
+_REFUSALS: Final[dict[int, bool | None]] = {403: False, NOT_IMPLEMENTED: None}
 _TOKEN_SELF: Final = "/v1/acl/token/self"
 _T = TypeVar("_T")
 
@@ -261,7 +263,7 @@ class Observer:
         servers: Servers,
         hosts: Mapping[str, str],
         leader: Leader | Unknown,
-    ) -> bool | Unknown:
+    ) -> bool | Unknown | None:
         if not wanted.spec.acl.enabled:
             return False
         if isinstance(leader, Unknown):
@@ -269,9 +271,8 @@ class Observer:
         try:
             await servers.call(hosts[leader.name], "GET", _TOKEN_SELF)
         except RefusedError as refusal:
-            if refusal.status == 403:
-                return False
-            return Unknown(why=str(refusal), since_s=self.now_s())
+            unknown = Unknown(why=str(refusal), since_s=self.now_s())
+            return _REFUSALS.get(refusal.status, unknown)
         except ConsulError as error:
             return Unknown(why=str(error), since_s=self.now_s())
         return True

@@ -149,7 +149,7 @@ REASONS: Final[Mapping[ClusterCondition, Mapping[Truth, frozenset[str]]]] = {
             {
                 "RolloutStuck", "ScaleBlocked", "VersionSkewRefused", "ConfigInvalid",
                 "ForeignObject", "ImmutableField", "ClusterIDMismatch", "SnapshotFailed",
-                "SnapshotMissing",
+                "SnapshotMissing", "ACLNotEnforced",
             }
         ),
         _F: frozenset({"Healthy"}),

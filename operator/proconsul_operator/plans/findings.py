@@ -120,6 +120,10 @@ def _degraded(observed: Observed, decision: Decision) -> Finding:
     refused = refusal(observed)
     if refused is not None:
         return _finding(kind, _T, refused.reason, refused.message)
+    if observed.spec.acl.enabled and observed.acl_bootstrapped is None:
+        # Whoever asks for it and hears nothing believes that it is there.
+        message = "acl.enabled: these servers do not enforce access control, all may do everything"
+        return _finding(kind, _T, "ACLNotEnforced", message)
     stuck = stuck_pod(observed)
     if stuck is not None:
         return _finding(kind, _T, "RolloutStuck", f"{stuck.name} does not become ready")

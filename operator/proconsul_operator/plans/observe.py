@@ -323,7 +323,7 @@ class Observed:
     tls: TlsSecret | None = None
     authority: Authority | None = None  # the operator's own CA
     acl_token_stored: bool = False
-    acl_bootstrapped: bool | Unknown = False
+    acl_bootstrapped: bool | Unknown | None = False  # None: these servers have no access control
     jobs: tuple[Job, ...] = ()
     snapshots: tuple[ProconsulSnapshot, ...] = ()
     schedules: tuple[ProconsulSnapshotSchedule, ...] = ()
