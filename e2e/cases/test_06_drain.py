@@ -26,22 +26,25 @@ class Drain:
         self.node = story.servers.pods()[pod]["spec"]["nodeName"]
         self._uid = _uid(story, pod)
         self._story = story
-        self._process: subprocess.Popen[str] | None = None
+        self._log = story.folder / f"drain-{self.node}.log"
+        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Drain":
         selector = f"--pod-selector=app.kubernetes.io/instance={self._story.servers.name},{LABELS}"
         timeout = f"--timeout={limit('drained'):.0f}s"
-        command = (PROGRAM, "drain", self.node, "--ignore-daemonsets", selector, timeout)
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        flags = ("--ignore-daemonsets", "--delete-emptydir-data", selector, timeout)
+        self._story.folder.mkdir(parents=True, exist_ok=True)
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                (PROGRAM, "drain", self.node, *flags), stdout=log, stderr=subprocess.STDOUT
+            )
         self._story.note(f"the node of {self.pod}, {self.node}, is drained")
         return self
 
     def __exit__(self, *failure: object) -> None:
         assert self._process is not None, "it was entered"
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
         self.uncordon()
 
     def uncordon(self) -> None:
