@@ -12,6 +12,7 @@ server has its name, stays as it is until somebody ends it.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Set as AbstractSet
 
 from proconsul.errors import ProconsulError
 from proconsul.leader.pool import PoolMember, ServerMember, Status
@@ -69,7 +70,7 @@ class OwnMembership:
         elif self._me not in members:
             self._tell(_REMOVED.format("by its own log"))
 
-    async def _ask_around(self, others: set[str]) -> RaftConfigurationResponse | None:
+    async def _ask_around(self, others: AbstractSet[str]) -> RaftConfigurationResponse | None:
         """What the first says that is of the same cluster: it shares a member with us."""
         alive = [
             one.server

@@ -39,6 +39,7 @@ def test_who_steps_aside_for_a_survivor_that_nobody_is_founds_no_cluster_of_its_
 ) -> None:
     file = tmp_path / "recovery.json"
     with Server(address(229), tmp_path, f'-hcl=recovery_file = "{file}"') as server:
+        old_id = ""
         if lost:
             assert server.end() == 0
             server.data.rename(tmp_path / "lost")
