@@ -291,6 +291,9 @@ class GossipDriver:
         return asked.result()
 
     def _hand_in(self, ask: Callable[[GossipEngine], Coroutine[Any, Any, T]]) -> Future[T]:
+        if self._runner is None:  # a server that takes no part has none
+            raise PoolEndedError
+
         async def in_thread() -> T:
             assert self._engine is not None, "made by the thread before anything else"
             return await ask(self._engine)

@@ -289,6 +289,14 @@ async def test_calls_after_the_end_are_refused_and_do_not_hang() -> None:
         assert a.statuses() == {"a": MemberStatus.ALIVE}
 
 
+async def test_calls_to_a_pool_that_never_started_are_refused_as_well() -> None:
+    """A server that takes no part has HTTP, and no gossip."""
+    a = PoolNode("a", A)
+    with pytest.raises(PoolEndedError, match="the gossip pool has been shut down"):
+        await a.driver.user_event("deploy", b"1")
+    await a.driver.stop()
+
+
 async def test_the_end_does_not_wait_for_who_waits() -> None:
     a = PoolNode("a", A)
     async with pool(a):

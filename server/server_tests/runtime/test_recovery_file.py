@@ -237,6 +237,24 @@ async def test_a_later_epoch_is_done_and_an_older_one_is_not() -> None:
         assert exists(world.disk, f"{DATA.root}/raft.epoch-{epoch}.bak") == (epoch != 3)
 
 
+async def test_who_stepped_aside_by_mistake_is_brought_back_by_hand_with_all_it_had() -> None:
+    world = await disk_of_a_member(text_of("Reform", voter=OTHER))
+    start(world)
+    put_file(world.disk, NODE_ID, b"77777777-2222-3333-4444-555555555555")  # its new ID
+    world.rebooted = True  # as if its state had been removed
+    world.disk.rename(BACKUP, DATA.snapshots)
+    world.disk.remove(NODE_ID)
+    put_file(world.disk, NODE_ID, ME.id.encode())
+    world.disk.remove(FILE)
+    put_file(world.disk, FILE, text_of("Reform", epoch=5, voter=ME.id))
+    storage = start(world)
+    assert storage is not None
+    assert storage.snapshot.configuration == ALONE
+    assert value_of(storage, "colour") == b"blue"
+    storage.close()
+    assert objection_to_founding(DATA, world.disk) == ""
+
+
 # ---------------------------------------------------------------- the file
 
 
