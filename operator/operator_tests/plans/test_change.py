@@ -124,6 +124,8 @@ def test_a_snapshot_is_there_before_the_template_changes() -> None:
     assert operator.steps[:2] == [Step.UPGRADE_SNAPSHOT, Step.APPLY_TEMPLATE]
     assert set(world.snapshots) == {f"{NAME}-upgrade-2"}
     assert tags(world) == {"1.1.0"}
+    ends = [each for each in reasons(operator) if each.startswith("RollingUpdate")]
+    assert ends == ["RollingUpdateStarted", "RollingUpdateDone"]
 
 
 def test_nothing_else_than_an_image_takes_one() -> None:

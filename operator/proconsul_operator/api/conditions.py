@@ -139,6 +139,7 @@ REASONS: Final[Mapping[ClusterCondition, Mapping[Truth, frozenset[str]]]] = {
                 "Bootstrap", "RollingUpdate", "ScaleUp", "ScaleIn", "Hibernation", "VolumeResize",
                 "GossipRotation", "CertificateRenewal", "AuthorityRotation", "MemberReplacement",
                 "Recovery", "Restore", "Deletion", "ConfigCheck",
+                "UpgradeSnapshot",
             }
         ),
         _F: frozenset({"Idle"}),

@@ -275,6 +275,7 @@ def _ephemeral(observed: Observed) -> Finding:
 _UNREADY: Final = {
     Operation.BOOTSTRAP: "Creating",
     Operation.CONFIG_CHECK: "ConfigCheck",
+    Operation.UPGRADE_SNAPSHOT: "RollingUpdate",
     Operation.ROLLING_UPDATE: "RollingUpdate",
     Operation.SCALE_UP: "Scaling",
     Operation.SCALE_IN: "Scaling",

@@ -126,6 +126,7 @@ _PHASES: Final = {
 }
 _BUSY: Final = {
     Kind.CONFIG_CHECK: Phase.UPDATING,
+    Kind.UPGRADE_SNAPSHOT: Phase.UPDATING,
     Kind.ROLLING_UPDATE: Phase.UPDATING,
     Kind.SCALE_UP: Phase.SCALING,
     Kind.SCALE_IN: Phase.SCALING,

@@ -15,6 +15,7 @@ class Operation(StrEnum):
     IDLE = "Idle"
     BOOTSTRAP = "Bootstrap"
     CONFIG_CHECK = "ConfigCheck"
+    UPGRADE_SNAPSHOT = "UpgradeSnapshot"
     ROLLING_UPDATE = "RollingUpdate"
     SCALE_UP = "ScaleUp"
     SCALE_IN = "ScaleIn"
@@ -197,11 +198,11 @@ STEPS: Final[dict[Step, Row]] = {
         waits="AwaitSecret AwaitFirstQuorum AwaitSeed SeedMissing",
     ),
     **_rows(_O.CONFIG_CHECK, acts="CheckConfig", waits="AwaitConfigCheck"),
+    **_rows(_O.UPGRADE_SNAPSHOT, acts="UpgradeSnapshot", waits="AwaitUpgradeSnapshot"),
     **_rows(
         _O.ROLLING_UPDATE,
-        acts="UpgradeSnapshot RollTransfer RollPod MendPod",
-        waits="AwaitUpgradeSnapshot AwaitRevision AwaitTurn AwaitApproval RolloutStuck "
-        "RestBetweenPods AwaitSafety",
+        acts="RollTransfer RollPod MendPod",
+        waits="AwaitRevision AwaitTurn AwaitApproval RolloutStuck RestBetweenPods AwaitSafety",
     ),
     **_rows(_O.SCALE_UP, acts="Recommission UnmarkVolume BringBack GrowSet", waits="AwaitJoin"),
     **_rows(
