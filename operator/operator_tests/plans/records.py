@@ -137,6 +137,7 @@ class ScheduleWorld:
     records: dict[str, ProconsulSnapshot] = field(default_factory=dict)
     unrecorded: list[Mapping[str, Any]] = field(default_factory=list)
     applied: str = ""
+    owner: str = ""  # of a CronJob that stands there already
     jobs: dict[str, Job] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
 
@@ -146,6 +147,7 @@ class ScheduleWorld:
             uid="cron",
             resource_version="1",
             manifest={},
+            controller_uid=self.owner or self.held.metadata.uid,
             applied=self.applied,
             untouched=True,
         )
@@ -154,7 +156,7 @@ class ScheduleWorld:
             now_s=START_S,
             schedule=self.held,
             wanted={"kind": "CronJob", "metadata": {"name": "nightly"}},
-            cron_job=child if self.applied else None,
+            cron_job=child if self.applied or self.owner else None,
             jobs=tuple(self.jobs.values()),
             records=tuple(self.records.values()),
             unrecorded=tuple(there),

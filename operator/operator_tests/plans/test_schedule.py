@@ -7,6 +7,7 @@ import pytest
 
 from operator_tests.plans.records import ScheduleWorld, record
 from operator_tests.plans.stories import schedule
+from proconsul_operator.api.conditions import ScheduleCondition, condition_of
 from proconsul_operator.api.schedule import ProconsulSnapshotSchedule
 from proconsul_operator.api.snapshot import ProconsulSnapshot, SnapshotStatus
 from proconsul_operator.api.values import plain
@@ -65,3 +66,16 @@ def test_old_records_go_but_never_the_newest_verified_one() -> None:
     assert set(world.records) == {"day-2", "day-4", "day-5", "day-7"}
     world.cycle()
     assert world.held.status.consecutive_failures == 1
+
+
+def test_a_cron_job_of_somebody_else_is_not_written_over() -> None:
+    world = ScheduleWorld(asked(run_now="monday"), owner="another-schedule-of-that-name")
+    for _ in range(3):
+        world.cycle()
+    assert (world.applied, world.steps, world.jobs) == ("", [], {})
+    ready = condition_of(world.held.status.conditions, ScheduleCondition.READY)
+    assert ready is not None
+    assert (ready.status, ready.reason) == ("False", "ForeignObject")
+    world.owner = ""
+    world.cycle()
+    assert world.steps == [Step.APPLY_CRON_JOB]

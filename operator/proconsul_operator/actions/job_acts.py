@@ -14,11 +14,16 @@ from proconsul_operator.api.snapshot import ProconsulSnapshot, SnapshotSpec
 from proconsul_operator.api.values import plain, read
 from proconsul_operator.plans import actions as a
 from proconsul_operator.plans.observe import Observed
+from proconsul_operator.specs.labels import CLUSTER
 from proconsul_operator.specs.wanted import Wanted
 
 
 class NoArchiveError(KubeError):
     """The record that a restore names is not there, or has no archive."""
+
+
+class ForeignError(KubeError):
+    """Somebody else's object stands where ours should. It is never written over."""
 
 
 def api_url(wanted: Wanted, service: str = "") -> str:
@@ -97,13 +102,17 @@ class JobActs:
 
     async def make(self, wanted: Wanted, name: str, pod: JobPod, *, schedule: str = "") -> None:
         """The Job, and before it the account that it runs as."""
-        for manifest in job_rights(wanted):
-            await self.gateway.apply(manifest)
+        await self.rights(wanted)
         await self.gateway.create_if_absent(job(wanted, name, pod, self.images, schedule=schedule))
 
     async def rights(self, wanted: Wanted) -> None:
-        """The account of Jobs, and what it may do."""
+        """The account of Jobs, and what it may do. Raises ForeignError for what is not ours."""
         for manifest in job_rights(wanted):
+            kind, name = manifest["kind"], manifest["metadata"]["name"]
+            held = await self.gateway.get(kind, wanted.namespace, name)
+            labels = {} if held is None else held["metadata"].get("labels", {})
+            if held is not None and labels.get(CLUSTER) != wanted.name:
+                raise ForeignError(f"{kind} {name} belongs to somebody else: remove or rename it")
             await self.gateway.apply(manifest)
 
     async def location(self, wanted: Wanted, source: Mapping[str, Any]) -> Location:

@@ -6,15 +6,17 @@ is what the kubelet reads from the termination message, and it is the same for g
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
 from proconsul_operator.api.places import Destination, Location
 from proconsul_operator.api.schedule import Retention
 from proconsul_operator.api.snapshot import Consistency, Verify
-from proconsul_operator.api.values import Part
+from proconsul_operator.api.values import Natural, Part, Word
 
+Moment = Annotated[str, Meta(pattern=r"^[0-9]{4}(-[0-9]{2}){2}T([0-9]{2}:){2}[0-9]{2}Z$")]
 ORDER: Final = "PROCONSUL_ORDER"
 RUN: Final = "PROCONSUL_RUN"
 TOKEN: Final = "CONSUL_HTTP_TOKEN"
@@ -58,6 +60,30 @@ class JobError(Exception):
         self.reason = reason
 
 
+class ResultError(Part, frozen=True, kw_only=True):
+    """Why there is no result."""
+
+    reason: Word = ""
+    message: str = ""
+
+
+class Result(Part, frozen=True, kw_only=True):
+    """What a result may hold. It goes into a status, and people can write one into a record."""
+
+    index: Natural = 0
+    term: Natural = 0
+    cluster_id: Word = ""
+    version: Word = ""
+    size_bytes: Natural = 0
+    sha256: Word = ""
+    location: Annotated[str, Meta(max_length=4096)] = ""
+    verified: bool = False
+    keys_checked: Natural = 0
+    started_at: Moment | None = None
+    completed_at: Moment | None = None
+    error: ResultError | None = None
+
+
 def failure(error: JobError) -> dict[str, Any]:
     """The result of a Job that failed."""
     return {"error": {"reason": error.reason, "message": str(error)[:MESSAGE_MAX]}}
@@ -79,4 +105,10 @@ def result_of(message: str) -> dict[str, Any] | None:
         found = msgspec.json.decode(message.encode())
     except msgspec.DecodeError:
         return None
-    return found if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        return None
+    try:
+        msgspec.convert(found, Result)
+    except msgspec.ValidationError as error:
+        return failure(JobError("ResultBroken", str(error)))
+    return found

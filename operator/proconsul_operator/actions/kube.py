@@ -153,6 +153,8 @@ class KubeGateway:
                     label_selector=labels or None, limit=PAGE, _continue=more or None,
                 )  # fmt: skip
             except AbsentError:
+                if more:
+                    raise BusyError(f"{kind}: the list changed while it was read") from None
                 return []
             api_version = KUBE_KINDS[kind].api_version
             found += [
@@ -356,7 +358,7 @@ _METHODS: Final = {
 def _told_apart(what: str, error: DynamicApiError) -> KubeError:
     status, said, causes = error.status, *_said(error.body)
     text = f"{what}: {status} {said}"
-    if status in (404, 410):
+    if status == 404:
         return AbsentError(text)
     if status == 409:
         fields = tuple(

@@ -7,14 +7,16 @@ when to look. Servers are called by their pods' addresses, and by no name that D
 
 import asyncio
 import base64
+import logging
 import secrets
 import ssl
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import aiohttp
+import msgspec
 
 from proconsul_operator.actions.consul import (
     Access,
@@ -42,6 +44,7 @@ from proconsul_operator.actions.reading import (
 )
 from proconsul_operator.actions.tls import trust_only
 from proconsul_operator.api.cluster import ProconsulCluster
+from proconsul_operator.api.group import RESTORE_LOCK
 from proconsul_operator.api.restore import ProconsulRestore, RestorePhase
 from proconsul_operator.api.schedule import ProconsulSnapshotSchedule
 from proconsul_operator.api.snapshot import ProconsulSnapshot
@@ -64,6 +67,9 @@ from proconsul_operator.specs import config_check
 from proconsul_operator.specs.children import children
 from proconsul_operator.specs.labels import CLUSTER, selector
 from proconsul_operator.specs.wanted import Manifest, Wanted
+
+_P = TypeVar("_P", bound=Part)
+log: Final = logging.getLogger(__name__)
 
 GOSSIP_KEY_BYTES: Final = 32
 NOT_IMPLEMENTED: Final = 501
@@ -135,7 +141,7 @@ class Observer:
             jobs=jobs_of(found.jobs, found.job_pods),
             snapshots=_read_all(ProconsulSnapshot, found.snapshots),
             schedules=_read_all(ProconsulSnapshotSchedule, found.schedules),
-            restore=next_restore(_read_all(ProconsulRestore, found.restores), cluster),
+            restore=next_restore(_restores(found.restores, cluster), cluster),
             may_roll=self.memory.may_roll(key),
             dns_address="" if address == "None" else address,
         )
@@ -385,7 +391,7 @@ def next_restore(
         for each in restores
         if each.spec.cluster_ref.name == cluster.metadata.name and each.spec.mode != "NewCluster"
     ]
-    lock = cluster.metadata.annotations.get("proconsul.io/restore", "")
+    lock = cluster.metadata.annotations.get(RESTORE_LOCK, "")
     owner = next((each for each in ours if lock and each.metadata.uid == lock), None)
     waiting = [
         each
@@ -404,6 +410,22 @@ def _fresh() -> Fresh:
     )
 
 
-def _read_all(kind: Any, bodies: list[Manifest]) -> tuple[Any, ...]:
-    made: list[Part] = [read(kind, body) for body in bodies]
+def _read_all(kind: type[_P], bodies: list[Manifest]) -> tuple[_P, ...]:
+    """Those that can be read: one of another version must not stop all clusters beside it."""
+    made = []
+    for body in bodies:
+        try:
+            made.append(read(kind, body))
+        except msgspec.ValidationError as error:
+            meta = body["metadata"]
+            log.warning("%s %s/%s: %s", kind.__name__, meta["namespace"], meta["name"], error)
     return tuple(made)
+
+
+def _restores(bodies: list[Manifest], cluster: ProconsulCluster) -> tuple[ProconsulRestore, ...]:
+    """Raises msgspec.ValidationError for the one that owns the cluster: it is not to be let go."""
+    lock = cluster.metadata.annotations.get(RESTORE_LOCK, "")
+    for body in bodies:
+        if lock and body["metadata"]["uid"] == lock:
+            read(ProconsulRestore, body)
+    return _read_all(ProconsulRestore, bodies)

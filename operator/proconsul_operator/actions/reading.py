@@ -6,10 +6,10 @@ mistake or another's, and an exception either way: the cycle fails and is seen, 
 
 import base64
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -160,18 +160,25 @@ def recovery_of(body: Body | None) -> Recovery | None:
     """None if there is none, or if it is not one of ours."""
     if body is None or RECOVERY_FILE not in body.get("data", {}):
         return None
-    order = json.loads(body["data"][RECOVERY_FILE])
+    try:
+        order = msgspec.json.decode(body["data"][RECOVERY_FILE], type=_Order)
+    except msgspec.DecodeError:
+        return None  # somebody wrote there: the epoch is known from the status and from the disks
     return Recovery(
-        epoch=order["epoch"],
-        mode=order["mode"],
-        voter=order.get("voter", ""),
-        restore_uid=order.get("restoreUID", ""),
+        epoch=order.epoch, mode=order.mode, voter=order.voter, restore_uid=order.restore_uid
     )
+
+
+class _Order(msgspec.Struct, frozen=True, kw_only=True):
+    epoch: int
+    mode: str
+    voter: str = ""
+    restore_uid: str = msgspec.field(name="restoreUID", default="")
 
 
 def secret_text(body: Body, key: str) -> str:
     """A value of a Secret as text; "" if it is not there."""
-    return base64.b64decode(body.get("data", {}).get(key, "")).decode()
+    return base64.b64decode(body.get("data", {}).get(key, "")).decode(errors="replace")
 
 
 def gossip_of(body: Body | None) -> GossipSecret | None:

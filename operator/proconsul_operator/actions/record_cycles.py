@@ -214,8 +214,10 @@ class ScheduleCycle:
     def _child(self, key: Key, body: Manifest) -> Child:
         applied, version = self.world.memory.applied.get((key, ref_of(body)), ("", ""))
         meta = body["metadata"]
+        owners = meta.get("ownerReferences", ())
         return Child(
             uid=meta["uid"],
+            controller_uid=next((each["uid"] for each in owners if each.get("controller")), ""),
             resource_version=meta["resourceVersion"],
             manifest=body,
             applied=applied,

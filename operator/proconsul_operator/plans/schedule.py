@@ -7,7 +7,7 @@ archives by the Job itself.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -34,6 +34,8 @@ from proconsul_operator.plans.steps import Step
 from proconsul_operator.specs.names import head
 from proconsul_operator.specs.wanted import Manifest
 
+FOREIGN: Final = "CronJob {name} belongs to somebody else: remove or rename it"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleObserved:
@@ -59,12 +61,26 @@ def plan(observed: ScheduleObserved) -> Decision:
     if schedule.metadata.deletion_timestamp is not None:
         return wait(Step.SCHEDULE_IDLE, "Kubernetes deletes it", seconds=LOOK_LATER_S)
     return (
-        _cron_job(observed)
+        _foreign(observed)
+        or _cron_job(observed)
         or _run_now(observed)
         or _record(observed)
         or _drop(observed)
         or wait(Step.SCHEDULE_IDLE, "", seconds=LOOK_LATER_S)
     )
+
+
+def is_foreign(observed: ScheduleObserved) -> bool:
+    """A CronJob of that name is somebody else's: it is never written over."""
+    held = observed.cron_job
+    return held is not None and held.controller_uid != observed.schedule.metadata.uid
+
+
+def _foreign(observed: ScheduleObserved) -> Decision | None:
+    if not is_foreign(observed):
+        return None
+    name = observed.wanted["metadata"]["name"]
+    return wait(Step.FOREIGN_OBJECT, FOREIGN.format(name=name), target=name, seconds=LOOK_LATER_S)
 
 
 def _cron_job(observed: ScheduleObserved) -> Decision | None:
@@ -181,8 +197,10 @@ def _run(record: ProconsulSnapshot) -> SuccessfulRun:
 def _findings(observed: ScheduleObserved, *, good: bool, failures: int) -> tuple[Finding, ...]:
     there = observed.cron_job is not None
     suspended = observed.schedule.spec.suspend
-    ready = Truth.TRUE if there and not suspended else Truth.FALSE
+    foreign = is_foreign(observed)
+    ready = Truth.TRUE if there and not suspended and not foreign else Truth.FALSE
     reason = "Suspended" if suspended else "Scheduled" if there else "Creating"
+    name = observed.wanted["metadata"]["name"]
     last = Truth.UNKNOWN
     if failures:
         last = Truth.FALSE
@@ -190,7 +208,12 @@ def _findings(observed: ScheduleObserved, *, good: bool, failures: int) -> tuple
         last = Truth.TRUE
     why = {Truth.TRUE: "Succeeded", Truth.FALSE: "Failed", Truth.UNKNOWN: "NoneYet"}[last]
     return (
-        Finding(type=ScheduleCondition.READY, status=ready, reason=reason),
+        Finding(
+            type=ScheduleCondition.READY,
+            status=ready,
+            reason="ForeignObject" if foreign else reason,
+            message=FOREIGN.format(name=name) if foreign else "",
+        ),
         Finding(
             type=ScheduleCondition.LAST_SNAPSHOT_SUCCEEDED,
             status=last,

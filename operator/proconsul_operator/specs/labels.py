@@ -65,8 +65,9 @@ def metadata(
         "name": name,
         "namespace": wanted.namespace,
         "labels": {**labels(wanted), **(extra or {})},
-        "ownerReferences": [owner(wanted)],
     }
+    if wanted.uid:  # a record outlives its cluster, and may have work to do after it
+        made["ownerReferences"] = [owner(wanted)]
     if annotations:
         made["annotations"] = dict(annotations)
     return made
