@@ -18,7 +18,7 @@ import pytest
 
 PEERS = (
     *("CONSUL_REAL", "SERF_REAL", "SERF_REAL_NEW", "SERF_REAL_NEWEST", "RAFT_PEER", "AGENT_JOIN"),
-    "KUBE_REAL",
+    *("KUBE_REAL", "PROMTOOL"),
 )
 
 

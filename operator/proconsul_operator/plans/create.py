@@ -37,6 +37,7 @@ OPTIONAL_KINDS = (
     "PodDisruptionBudget",
     "NetworkPolicy",
     "ServiceMonitor",
+    "PrometheusRule",
     "Service",
     "Certificate",
 )
