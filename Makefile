@@ -16,7 +16,7 @@ comma := ,
 stop = { echo 'make: $(1)' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: images e2e e2e-short kube-ready e2e-report crds manifests fuzz pool-test help setup run run3 fmt check test test-slow sim kill-test lin-test failover diff-test ci clean lock
+.PHONY: promtool promtool-path record images e2e e2e-short kube-ready e2e-report crds manifests fuzz pool-test help setup run run3 fmt check test test-slow sim kill-test lin-test failover diff-test ci clean lock
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -97,6 +97,23 @@ crds: setup  ## write manifests/crds from the operator's structs
 
 manifests: setup  ## render manifests/ from the charts, and the kinds into the operator's chart (needs helm)
 	$(BIN)/python -m operator_tests.charts.manifests
+
+PROMTOOL_VERSION := v0.316.0
+TOOLS ?= $(HOME)/.cache/proconsul/bin
+promtool:  ## build promtool, which tests the alert rules, into TOOLS (needs Go 1.26, 2 GB for a while, 5 minutes); prints its path
+	@[ -x $(TOOLS)/promtool-$(PROMTOOL_VERSION) ] || { \
+	  command -v go >/dev/null || $(call stop,there is no Go: install Go 1.26 or newer$(comma) or name a promtool of Prometheus 3.16 in PROMTOOL); \
+	  scratch=$$(mktemp -d); trap 'chmod -R u+w $$scratch; rm -rf $$scratch' EXIT; mkdir -p $(TOOLS); \
+	  GOMODCACHE=$$scratch/modules GOCACHE=$$scratch/cache GOBIN=$$scratch/bin CGO_ENABLED=0 \
+	    go install -trimpath -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool@$(PROMTOOL_VERSION) && \
+	  mv $$scratch/bin/promtool $(TOOLS)/promtool-$(PROMTOOL_VERSION); }
+	@echo $(TOOLS)/promtool-$(PROMTOOL_VERSION)
+
+promtool-path:  # where it is, or will be
+	@echo $(TOOLS)/promtool-$(PROMTOOL_VERSION)
+
+record: setup  ## record anew what servers export while things go wrong, for the tests of the alert rules (root, a quarter of an hour)
+	$(BIN)/python -m operator_tests.charts.record
 
 POOL_SECONDS ?= 600
 POOL_FLAGS ?=

@@ -2,8 +2,8 @@
 
 The charts are the only source, manifests/ is for those who use no helm: one object a file, without
 hooks, tests and helm's own labels, a kustomization for each folder, and install.yaml with the
-operator in one piece. The other way go the kinds: manifests/crds is made from the operator's
-structs, and the chart holds a copy, as a chart can read no file outside of itself.
+operator in one piece. The other way go the kinds, the alert rules and the dashboard: they are made
+from the operator's code, and the charts hold copies, as a chart can read no file outside of itself.
 
 The objects are written by this program and not by helm, so no version of helm changes a byte.
 """
@@ -27,7 +27,10 @@ from operator_tests.charts.helm import (
     hook_of,
     render,
 )
+from operator_tests.charts.readme import path_of, readme
 from operator_tests.pod_security import containers_of, pods_of
+from proconsul_operator.specs import dashboard
+from proconsul_operator.specs.alert_rules import BACKUP_MARKS, MARKS, operator_rules, server_rules
 
 MANIFESTS = ROOT / "manifests"
 CRDS = MANIFESTS / "crds"
@@ -168,18 +171,46 @@ def _text(manifest: Manifest) -> str:
     return text
 
 
-def copies() -> dict[str, str]:
-    """The kinds as the chart holds them, by their file's name."""
-    return {path.name: path.read_text(encoding="utf-8") for path in sorted(CRDS.glob("*.yaml"))}
+def copies() -> dict[Path, str]:
+    """What the charts hold that is made: kinds, alert rules, the dashboard, their READMEs."""
+    kinds = {
+        CHART_CRDS / path.name: path.read_text("utf-8") for path in sorted(CRDS.glob("*.yaml"))
+    }
+    return {
+        **kinds,
+        SERVERS / "files" / "rules" / "servers.yaml": _rules(server_rules(MARKS)),
+        SERVERS / "files" / "rules" / "backup.yaml": _rules(BACKUP_MARKS),
+        OPERATOR / "files" / "rules" / "operator.yaml": _rules(operator_rules()),
+        SERVERS / "files" / "dashboards" / dashboard.FILE: dashboard.text(),
+        **{path_of(chart): readme(chart) for chart in (SERVERS, OPERATOR)},
+    }
+
+
+MADE = "# Made by `make manifests` from the operator's alert_rules.py.\n"
+
+
+def _rules(group: Manifest) -> str:
+    return MADE + _text({"groups": [group]})
+
+
+def held() -> dict[Path, str]:
+    """The copies that are in the charts."""
+    return {
+        path: path.read_text(encoding="utf-8")
+        for chart in (SERVERS, OPERATOR)
+        for folder in ("crds", "rules", "dashboards")
+        for path in (*(chart / "files" / folder).glob("*"), path_of(chart))
+        if path.exists()
+    }
 
 
 def write(helm: str) -> int:
     """Write all, remove what is no longer rendered; answers how many files there are."""
-    CHART_CRDS.mkdir(parents=True, exist_ok=True)
-    for stale in CHART_CRDS.glob("*.yaml"):
+    for stale in held():
         stale.unlink()
-    for name, text in copies().items():
-        (CHART_CRDS / name).write_text(text, encoding="utf-8")
+    for path, text in copies().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     made = files(helm)
     for folder in FOLDERS:
         shutil.rmtree(MANIFESTS / folder, ignore_errors=True)

@@ -72,6 +72,16 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("agents with the servers' certificate",
      {"client": {"enabled": True}, "tls": {"enabled": True, "secretName": "a"}}, "tlsSecretName"),
     ("agents of the tag latest", {"client": {"image": {"tag": "latest"}}}, "tag"),
+    ("a snapshot without a destination", {"snapshot": {"enabled": True}}, "destination"),
+    ("two destinations of snapshots",
+     {"snapshot": {"destination": {"pvc": {"claimName": "a"}, "http": {"url": "http://a"}}}},
+     "destination"),
+    ("a destination of no kind", {"snapshot": {"destination": {"ftp": {}}}}, "ftp"),
+    ("a bucket without a name", {"snapshot": {"destination": {"s3": {}}}}, "bucket"),
+    ("a schedule in words", {"snapshot": {"schedule": "each night"}}, "schedule"),
+    ("another verification", {"snapshot": {"verify": "Perhaps"}}, "verify"),
+    ("an age of backups in words", {"monitoring": {"prometheusRule": {"backupAgeHours": "1d"}}},
+     "backupAgeHours"),
     ("no agent at all", {"client": {"maxUnavailable": 0}}, "maxUnavailable"),
 ]  # fmt: skip
 
@@ -84,6 +94,7 @@ BAD_OF_OPERATOR: list[tuple[str, dict[str, Any], str]] = [
     ("servers of the tag latest", {"serverImage": {"tag": "latest"}}, "tag"),
     ("another log level", {"log": {"level": "loud"}}, "level"),
     ("the port of health", {"metrics": {"port": 8080}}, "port"),
+    ("force as a word", {"uninstall": {"force": "yes"}}, "force"),
     ("another yes", {"crds": {"keep": "yes"}}, "keep"),
 ]
 

@@ -1,7 +1,10 @@
-"""How Prometheus finds the members."""
+"""How Prometheus finds the members, what it wakes for, and what Grafana shows."""
+
+import re
 
 from operator_tests.specs.clusters import WANTED, wanted
-from proconsul_operator.specs.monitoring import service_monitor
+from proconsul_operator.specs.children import children
+from proconsul_operator.specs.monitoring import prometheus_rule, service_monitor
 from proconsul_operator.specs.services import headless_service
 
 
@@ -24,3 +27,31 @@ def test_with_tls_the_server_is_verified_by_its_name() -> None:
     assert endpoint["scheme"] == "https"
     assert endpoint["tlsConfig"]["serverName"] == "server.east.consul"
     assert "insecureSkipVerify" not in endpoint["tlsConfig"]
+
+
+ALL_OF_IT = {"serviceMonitor": True, "prometheusRule": True, "dashboards": True}
+
+
+def names(**spec: object) -> set[tuple[str, str]]:
+    made = children(wanted(monitoring=ALL_OF_IT, **spec))
+    return {(each["kind"], each["metadata"]["name"]) for each in made}
+
+
+def test_rules_and_dashboard_are_made_where_they_are_asked_for() -> None:
+    asked = {("PrometheusRule", "consul"), ("ConfigMap", "consul-dashboards")}
+    assert asked <= names()
+    made = {(each["kind"], each["metadata"]["name"]) for each in children(wanted())}
+    assert not asked & made
+
+
+def test_who_hibernates_wakes_nobody() -> None:
+    assert "PrometheusRule" not in {kind for kind, _ in names(replicas=0)}
+
+
+def test_each_rule_is_about_this_cluster_only() -> None:
+    cluster = wanted()
+    (group,) = prometheus_rule(cluster)["spec"]["groups"]
+    for rule in group["rules"]:
+        asked = re.findall(r"\bconsul_\w+(\{[^}]*\})?", rule["expr"])
+        assert set(asked) == {'{namespace="infra",job="consul-headless"}'}, rule
+        assert (rule["labels"]["namespace"], rule["labels"]["cluster"]) == ("infra", "consul")

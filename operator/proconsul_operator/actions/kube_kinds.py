@@ -54,6 +54,7 @@ KUBE_KINDS: Final[dict[str, KubeKind]] = {
     "RoleBinding": KubeKind(_RBAC, "rolebindings"),
     "Certificate": KubeKind("cert-manager.io/v1", "certificates"),
     "ServiceMonitor": KubeKind("monitoring.coreos.com/v1", "servicemonitors"),
+    "PrometheusRule": KubeKind("monitoring.coreos.com/v1", "prometheusrules"),
     "Lease": KubeKind("coordination.k8s.io/v1", "leases"),
     "StorageClass": KubeKind("storage.k8s.io/v1", "storageclasses", namespaced=False),
     "Node": KubeKind("v1", "nodes", namespaced=False),

@@ -38,6 +38,7 @@ OPTIONAL_KINDS = (
     "PodDisruptionBudget",
     "NetworkPolicy",
     "ServiceMonitor",
+    "PrometheusRule",
     "Service",
     "Certificate",
 )

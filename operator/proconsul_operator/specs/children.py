@@ -6,7 +6,7 @@ Secrets, which are made once and never again; the recovery's ConfigMap.
 
 from proconsul_operator.specs.certificate import certificate
 from proconsul_operator.specs.configmaps import config_map
-from proconsul_operator.specs.monitoring import service_monitor
+from proconsul_operator.specs.monitoring import dashboards, prometheus_rule, service_monitor
 from proconsul_operator.specs.networkpolicy import network_policy
 from proconsul_operator.specs.poddisruptionbudget import pod_disruption_budget
 from proconsul_operator.specs.rbac import role, role_binding, service_account
@@ -32,4 +32,8 @@ def children(wanted: Wanted) -> tuple[Manifest, ...]:
         made.append(certificate(wanted))
     if spec.monitoring.service_monitor:
         made.append(service_monitor(wanted))
+    if spec.monitoring.prometheus_rule and spec.replicas:  # who hibernates is to wake nobody
+        made.append(prometheus_rule(wanted))
+    if spec.monitoring.dashboards:
+        made.append(dashboards(wanted))
     return tuple(made)

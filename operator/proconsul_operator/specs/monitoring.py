@@ -1,7 +1,9 @@
-"""How Prometheus finds the members: each of them by the headless Service."""
+"""What Prometheus and Grafana are given: each member by the headless Service, alerts, graphs."""
 
 from typing import Final
 
+from proconsul_operator.specs import dashboard
+from proconsul_operator.specs.alert_rules import Scraped, server_rules
 from proconsul_operator.specs.labels import SERVICE, metadata, selector
 from proconsul_operator.specs.services import HEADLESS
 from proconsul_operator.specs.wanted import Manifest, Wanted
@@ -33,4 +35,25 @@ def service_monitor(wanted: Wanted) -> Manifest:
             "namespaceSelector": {"matchNames": [wanted.namespace]},
             "endpoints": [endpoint],
         },
+    }
+
+
+def prometheus_rule(wanted: Wanted) -> Manifest:
+    """The alerts. How old the newest snapshot is, the operator's own rules tell."""
+    scraped = Scraped(namespace=wanted.namespace, job=wanted.headless, cluster=wanted.name)
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": metadata(wanted, wanted.name),
+        "spec": {"groups": [server_rules(scraped)]},
+    }
+
+
+def dashboards(wanted: Wanted) -> Manifest:
+    """Grafana's, which is the same for every cluster: one is chosen in it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata(wanted, f"{wanted.name}-dashboards", extra=dashboard.LABEL),
+        "data": {dashboard.FILE: dashboard.text()},
     }
