@@ -13,6 +13,7 @@ import pytest
 from e2e import operator
 from e2e.cases.story import RELEASE, Story
 from e2e.kubectl import Manifest, run
+from e2e.load.pod import SLOWLY
 from e2e.waits import limit, until
 
 SCHEDULE: Final = "minutely"
@@ -35,7 +36,7 @@ def test_servers_do_well_without_it_and_it_takes_up_where_it_left(story: Story) 
     story.store.install()
     story.install_operated()
     ids = servers.ids()
-    with story.watched() as watcher, story.load():
+    with story.watched() as watcher, story.load(SLOWLY):
         _away(story)
         _returns(story)
         _dies_with_the_leader(story)

@@ -33,6 +33,10 @@ class Rates:
     reads_per_s: float = 10.0  # each reader: consistent, default, and one stale a member
 
 
+SLOWLY = Rates(writes_per_s=30.0, counts_per_s=1.0, reads_per_s=3.0)
+"""Where the operator's steps are what is tested, and not how much the servers bear."""
+
+
 class LoadPod:
     """Started in the servers' namespace, beside them."""
 
