@@ -14,6 +14,7 @@ import pytest
 
 from e2e.cases.story import RELEASE, Story
 from e2e.kubectl import AnswerError, CommandError
+from e2e.load.pod import SLOWLY
 from e2e.operator import Custom
 from e2e.servers import Row
 from e2e.waits import limit, until
@@ -44,7 +45,7 @@ def test_a_survivor_goes_on_only_when_a_person_says_so(story: Story, run: str) -
     story.store.install()
     story.install_operated()
     (cluster_id,) = {raft["ClusterID"] for raft in servers.rafts().values()}
-    with story.watched(), story.load():
+    with story.watched(), story.load(SLOWLY):
         _load_for(5.0)
     survivor = next(name for name in servers.names if name != servers.leader())
     lost = [name for name in servers.names if name != survivor]

@@ -15,6 +15,7 @@ import pytest
 from e2e.cases.story import RELEASE, Story
 from e2e.kubectl import AnswerError
 from e2e.load.cut import after_cut, check_cut
+from e2e.load.pod import SLOWLY
 from e2e.waits import limit, until
 
 SCHEDULE = "minutely"
@@ -30,7 +31,7 @@ def test_a_cluster_without_any_disk_waits_for_its_snapshot(story: Story) -> None
     story.install_operated()
     (old_id,) = {raft["ClusterID"] for raft in servers.rafts().values()}
     session = _hold_a_lock(story)
-    with story.watched(), story.load() as load:
+    with story.watched(), story.load(SLOWLY) as load:
         _schedule(story, suspend=False)
         saved = _first_saved(story)
         _schedule(story, suspend=True)

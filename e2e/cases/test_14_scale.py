@@ -13,6 +13,7 @@ import pytest
 
 from e2e.cases.story import RELEASE, Story
 from e2e.kubectl import CommandError, run
+from e2e.load.pod import SLOWLY
 from e2e.waits import limit, until
 from proconsul_operator.plans.steps import STEPS, Operation, Step
 
@@ -52,7 +53,7 @@ def test_members_come_and_go_one_at_a_time(story: Story, run: str) -> None:
     if step != run:
         story.operator.fail_at(run)
     sets: list[list[int]] = []
-    with story.load():
+    with story.load(SLOWLY):
         for size in sizes:
             sets.append(_scale(story, size))
             if size == 3 and run == "undisturbed":

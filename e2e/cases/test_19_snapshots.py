@@ -16,7 +16,7 @@ from e2e import operator
 from e2e.cases.story import RELEASE, VALUES, Story
 from e2e.kubectl import Manifest
 from e2e.load.cut import Rows, check_cut
-from e2e.load.pod import Rates
+from e2e.load.pod import SLOWLY
 from e2e.operator import Custom
 from e2e.servers import Servers
 from e2e.waits import limit, until
@@ -24,7 +24,6 @@ from e2e.waits import limit, until
 SCHEDULE: Final = "kept"
 KEEP: Final = 3
 CLONE: Final = "clone"
-SLOWLY: Final = Rates(writes_per_s=40.0, reads_per_s=5.0)  # it is a long case
 
 
 @pytest.mark.case(minutes=14)

@@ -34,6 +34,10 @@ class Rates:
     member_ops_per_s: float = 0.0  # each: a writer and two readers at each member itself
 
 
+SLOWLY = Rates(writes_per_s=30.0, counts_per_s=1.0, reads_per_s=3.0)
+"""Where the operator's steps are what is tested, and not how much the servers bear."""
+
+
 class LoadPod:
     """Started in the servers' namespace, beside them."""
 

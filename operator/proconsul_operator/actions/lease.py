@@ -19,6 +19,8 @@ from proconsul_operator.specs.wanted import Manifest
 DURATION_S: Final = 15
 RENEW_S: Final = 10.0
 RETRY_S: Final = 2.0
+TRY_S: Final = 4.0
+"""For one attempt, two calls: one that hangs must leave time for others."""
 log: Final = logging.getLogger(__name__)
 
 
@@ -72,10 +74,13 @@ class Lease:
 
     async def _try_quietly(self) -> bool:
         try:
-            return await self.attempt()
+            async with asyncio.timeout(TRY_S):
+                return await self.attempt()
+        except TimeoutError:
+            log.warning("the Lease: no answer within %g s", TRY_S)
         except KubeError as error:
             log.warning("the Lease: %s", error)
-            return False
+        return False
 
     async def attempt(self) -> bool:
         """Take it or renew it; False if another holds it. Raises KubeError."""
