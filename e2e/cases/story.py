@@ -8,7 +8,7 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,6 +90,16 @@ class Story:
     def now_s(self) -> float:
         """Wall clock, as the timeline and the ledger count."""
         return time.time()
+
+    def rest_until(self, end_s: float, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """Until that wall clock; `meanwhile` is called at each look, and may fail the case."""
+
+        def left() -> str:
+            meanwhile()
+            left_s = end_s - self.now_s()
+            return "" if left_s <= 0 else f"{left_s:.0f} s are left"
+
+        until(left, "time passes", 2 * max(end_s - self.now_s(), 1.0))
 
     def note(self, what: str) -> float:
         """Something that the case does, for the timeline: when, wall clock."""

@@ -47,7 +47,7 @@ def test_a_leader_that_is_cut_off_promises_nothing_more(story: Story, run: str) 
             until(partial(_no_newer, story, term), "the majority elects", limit("newer_leader"))
             new = servers.leader()
             new_term = servers.raft(new)["Term"]
-            until(partial(_not_over, story, cut_s + CUT_S), "a minute is over", 2 * CUT_S)
+            story.rest_until(cut_s + CUT_S)
             # What it had taken and could not get to anybody: there must be some to be thrown away.
             tail = _uncommitted(story, old) if run != "from_everybody" else None
             healed_s = story.note("it is healed")
@@ -76,11 +76,6 @@ def _no_newer(story: Story, term: int) -> str:
     leader = story.servers.leader()
     newest = story.servers.raft(leader)["Term"]
     return "" if newest > term else f"{leader} leads term {newest}"
-
-
-def _not_over(story: Story, end_s: float) -> str:
-    left_s = end_s - story.now_s()
-    return "" if left_s <= 0 else f"{left_s:.0f} s are left"
 
 
 def _uncommitted(story: Story, pod: str) -> int:

@@ -45,8 +45,7 @@ def test_a_follower_that_is_cut_off_serves_old_reads_and_comes_back_by_a_snapsho
             )
             contacts = []
             for number in range(1, CONTACTS + 1):
-                end_s = cut_s + CUT_S * number / CONTACTS
-                until(partial(_not_over, story, end_s), "the cut goes on", 2 * CUT_S)
+                story.rest_until(cut_s + CUT_S * number / CONTACTS)
                 contacts.append(_last_contact_s(story, follower))
             alone, snapshot = servers.raft(follower), servers.raft(leader)["SnapshotIndex"]
             healed_s = story.note("it is healed")
@@ -77,11 +76,6 @@ def test_a_follower_that_is_cut_off_serves_old_reads_and_comes_back_by_a_snapsho
 
 def _ready(story: Story, pod: str) -> str:
     return f"{pod} is ready" if is_ready(story.servers.pods()[pod]) else ""
-
-
-def _not_over(story: Story, end_s: float) -> str:
-    left_s = end_s - story.now_s()
-    return "" if left_s <= 0 else f"{left_s:.0f} s are left"
 
 
 def _last_contact_s(story: Story, pod: str) -> float:

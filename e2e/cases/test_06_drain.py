@@ -57,9 +57,7 @@ class Drain:
         assert self._process is not None, "it was entered"
         code = self._process.poll()
         if code:
-            raise CommandError(
-                (f"kubectl drain {self.node}",), code, self._process.communicate()[0]
-            )
+            raise CommandError((f"kubectl drain {self.node}",), code, self._log.read_text())
         return code == 0
 
     def has_evicted(self) -> bool:
@@ -83,11 +81,7 @@ def test_two_drains_at_once_take_one_server_after_the_other(story: Story) -> Non
             until(partial(_nobody, one, two), "one drain is over", limit("drained"))
             first, second = (one, two) if one.is_over() else (two, one)
             held_s = story.now_s()
-            until(
-                partial(_held_back, story, second, held_s + HELD_BACK_S),
-                "the other drain waits",
-                2 * HELD_BACK_S,
-            )
+            story.rest_until(held_s + HELD_BACK_S, partial(_held_back, story, second))
             waits = _why_pending(story, first.pod)
             first.uncordon()
             until(
@@ -126,12 +120,10 @@ def _nobody(one: Drain, two: Drain) -> str:
     return "" if one.is_over() or two.is_over() else "both run"
 
 
-def _held_back(story: Story, drain: Drain, end_s: float) -> str:
-    """Until that time nothing may happen to its server."""
+def _held_back(story: Story, drain: Drain) -> None:
+    """As long as another is away nothing may happen to its server."""
     assert not drain.has_evicted(), f"{drain.pod} was evicted while another was away"
     assert is_ready(story.servers.pods()[drain.pod])
-    left_s = end_s - story.now_s()
-    return "" if left_s <= 0 else f"{left_s:.0f} s are left"
 
 
 def _why_pending(story: Story, pod: str) -> str:

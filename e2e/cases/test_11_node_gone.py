@@ -127,13 +127,10 @@ def _is_ready(story: Story, pod: str) -> str:
 
 def _keeps(story: Story, pod: str, claim: str) -> None:
     """For a while nothing may happen to its claim."""
-    end_s = story.now_s() + UNTOUCHED_S
 
-    def left() -> str:
+    def look() -> None:
         found = story.kubectl.get("persistentvolumeclaims", f"data-{pod}")["metadata"]
         assert found["uid"] == claim, "the claim is another one"
         assert "deletionTimestamp" not in found, "the claim is being deleted"
-        left_s = end_s - story.now_s()
-        return "" if left_s <= 0 else f"{left_s:.0f} s are left"
 
-    until(left, f"the claim of {pod} is let be", 2 * UNTOUCHED_S)
+    story.rest_until(story.now_s() + UNTOUCHED_S, look)

@@ -3,8 +3,10 @@
 - `startz`: the log is read and HTTP is up; nothing else is asked before that.
 - `livez`: the event loop answers, and the disk is not stuck. Never about a leader or a quorum: who
   restarts the survivors of a loss of quorum makes it worse.
-- `readyz`: requests may come here. A leader is known and was heard lately, or this server leads
-  and a majority agrees; and the state is not far behind.
+- `readyz`: requests may come here, and others may be stopped, for it counts. A leader is known and
+  was heard lately, or this server leads and a majority agrees; it votes; and the state is not far
+  behind. Who does not vote yet must not be counted by whoever stops one server at a time: the
+  voters would lose their majority.
 
 Pure: the facts are taken by runtime/own_server.py.
 """
@@ -58,6 +60,7 @@ class Health:
     disk_busy_s: float  # for how long a call of the disk's has not returned; 0: there is none
     leads: bool
     has_quorum: bool  # of the leader: a majority agreed lately
+    votes: bool  # by its own configuration
     leader_known: bool
     contact_age_s: float | None  # since the leader was heard; None for never
     election_timeout_s: float
@@ -115,6 +118,8 @@ def _of_a_follower(health: Health) -> Verdict | None:
         return Verdict(
             False, "LostContact", f"the leader was heard {age_s:.1f} s ago, {longest_s:g} s at most"
         )
+    if not health.votes:
+        return Verdict(False, "NotVoter", "this server has no vote: the leader gives it one soon")
     return None
 
 

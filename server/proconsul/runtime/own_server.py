@@ -114,6 +114,7 @@ class OwnServer:
             disk_busy_s=driver.writer.busy_s,
             leads=node.is_leader,
             has_quorum=driver.may_read_by_lease(),
+            votes=node.configuration.is_voter(driver.me.id),
             leader_known=node.leader is not None,
             contact_age_s=driver.contact_age_s,
             election_timeout_s=self._config.raft.election_timeout_s,

@@ -55,3 +55,25 @@ def test_a_server_without_a_leader_lives_and_is_not_ready(tmp_path: Path) -> Non
         told = server.get("/v1/proconsul/raft/local")
         assert (told["State"], told["LeaderID"], told["ClusterID"]) == ("Follower", "", "")
         assert (told["LastContactMs"], told["Configuration"]["Servers"]) == (-1, [])
+
+
+def test_a_server_that_joins_is_not_ready_before_it_votes(tmp_path: Path) -> None:
+    first, second = address(224), address(225)
+    flags = ("-hcl=ports { probe = 8558 }", '-hcl=autopilot { server_stabilization_time = "3s" }')
+    reasons = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+
+    def is_ready() -> bool:
+        status, told = probe(second, "readyz")
+        reasons.append(told["Reason"])
+        return status == 200
+
+    with Server(first, tmp_path / "first", "-node=n1", *flags) as leader:
+        until(lambda: probe(first, "readyz")[0] == 200)
+        joining = ("-node=n2", "-bootstrap-expect=0", f"-retry-join={first}", *flags)
+        with Server(second, tmp_path / "second", *joining) as server:
+            until(is_ready)
+            assert "NotVoter" in reasons
+            assert server.get("/v1/proconsul/raft/local")["Voter"]
+            assert len(leader.get("/v1/operator/raft/configuration")["Servers"]) == 2
