@@ -104,4 +104,4 @@ _REMOVED = (
 
 def _removed(told: RaftConfigurationResponse) -> str:
     leader = next((one.node or one.id for one in told.servers or () if one.leader), "the leader")
-    return _REMOVED.format(f"says {leader} (configuration {told.index})")
+    return _REMOVED.format(f"says {leader}")

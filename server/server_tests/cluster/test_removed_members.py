@@ -60,7 +60,7 @@ def test_who_is_taken_out_says_so_until_the_leader_takes_it_in_again(
     assert out.ask("GET", "/v1/proconsul/livez").status == 200
     # Behind a Service that looks at nobody's readiness: the age of what it says is told.
     leader.put("/v1/kv/later", b"1")
-    assert out.ask("GET", "/v1/kv/later?stale").headers["X-Consul-KnownLeader"] == "false"
+    assert out.ask("GET", "/v1/kv/later?stale").headers["X-Consul-Knownleader"] == "false"
 
     cluster.until(lambda: readiness(out)[1] == "OK", "it is taken in again")
     cluster.until(lambda: own_id in voters(leader), "and votes")

@@ -52,14 +52,14 @@ class Around:
             raise NoLeaderError
         members = self.says[server.node_id]
         servers = [RaftServer(id=id_, node=f"n-{id_}", leader=id_ == "s2") for id_ in members]
-        return RaftConfigurationResponse(servers=servers, index=7)
+        return RaftConfigurationResponse(servers=servers)
 
 
 async def test_who_was_taken_out_knows_by_whoever_knows_a_leader() -> None:
     around = Around("me", "s2", "s3")
     around.says["s3"] = ("s2", "s3")
     await around.membership.look()
-    assert "says n-s2 (configuration 7)" in around.membership.removal
+    assert "says n-s2: what it holds" in around.membership.removal
     assert "me" not in around.asked
 
 
