@@ -51,6 +51,11 @@ def test_an_apply_that_made_its_object_needs_to_create() -> None:
     assert told(status) == (("patch jobs/status.batch",), ())
 
 
+def test_what_is_asked_in_vain_where_rights_end_at_namespaces_is_not_missing() -> None:
+    lines = [call("get", "pods", "p"), call("patch", "pods", "p"), call("get", "nodes", "n", 403)]
+    assert told(lines, PODS) == ((), ())
+
+
 def test_what_is_passed_on_is_not_spare() -> None:
     found = compare(
         calls_by(ACCOUNT, events([call("get", "pods", "p")])),

@@ -82,6 +82,13 @@ class Bench:
 
         return asyncio.run(run())
 
+    def token(self, account: str) -> str:
+        """Of a ServiceAccount, as its pods have it."""
+        path = f"/api/v1/namespaces/{self.namespace}/serviceaccounts/{account}/token"
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        answer = self.kubernetes.call("POST", path, body)
+        return str(answer["status"]["token"])
+
     def get(self, kind: str, name: str, namespace: str = "") -> Any:
         """An object, or None."""
         return self.call(lambda gateway: gateway.get(kind, namespace or self.namespace, name))

@@ -22,11 +22,16 @@ from proconsul_operator.actions.acting import _ACTS, Actor, StaleError
 from proconsul_operator.actions.consul import ConsulError
 from proconsul_operator.actions.facts import Facts
 from proconsul_operator.actions.job_acts import JobActs
-from proconsul_operator.actions.job_pods import Images
+from proconsul_operator.actions.job_main import _record
+from proconsul_operator.actions.job_orders import SnapshotOrder
+from proconsul_operator.actions.job_pods import Images, job_rights
 from proconsul_operator.actions.kube import KubeError, KubeGateway
 from proconsul_operator.actions.memory import Memory
-from proconsul_operator.actions.observing import Observer, View
+from proconsul_operator.actions.observing import Observer, View, wanted_of
+from proconsul_operator.api.cluster import ClusterSpec, ProconsulCluster
 from proconsul_operator.api.group import API_VERSION, GROUP
+from proconsul_operator.api.places import Destination
+from proconsul_operator.api.values import Metadata, read
 from proconsul_operator.plans import actions as a
 from server_tests.loopback import address
 
@@ -67,10 +72,9 @@ class Rights:
         body = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT}}
         path = f"/api/v1/namespaces/{space}/serviceaccounts"
         post("POST", path, body)
-        token = post("POST", f"{path}/{ACCOUNT}/token", {
-            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {},
-        })["status"]["token"]  # fmt: skip
-        bench.kubeconfig = bench.kubernetes.as_user(token, bench.folder / "as-operator")
+        bench.kubeconfig = bench.kubernetes.as_user(
+            bench.token(ACCOUNT), bench.folder / "as-operator"
+        )
         roles = f"{RBAC}/namespaces/{space}/roles"
         post("POST", f"{RBAC}/clusterroles", _role("ClusterRole", space, self.rules))
         post("POST", roles, _role("Role", space, self.lease_rules))
@@ -283,6 +287,32 @@ def _end(bench: Bench) -> None:
         bench.kubernetes.call("DELETE", path, {"gracePeriodSeconds": 0})
     bench.until(lambda: bench.get("ProconsulCluster", "c") is None, "nothing is left of it")
     assert bench.end() == 0
+
+
+def test_a_snapshot_job_makes_its_record_with_the_rights_that_it_has(bench: Bench) -> None:
+    if bench.kubernetes.audit is None:
+        pytest.skip("somebody else's API server: where it writes its audit log is not known")
+    owner = Metadata(
+        name="c", namespace=bench.namespace, uid="0c9c0b3e-0f0a-4c8e-9d1b-2a3c4d5e6f70"
+    )
+    spec = read(ClusterSpec, {"storage": {"size": "1Gi"}})
+    made = job_rights(wanted_of(ProconsulCluster(metadata=owner, spec=spec), "1.0.0"))
+    for manifest in made:
+        bench.call(lambda gateway, body=manifest: gateway.apply(body))
+    token = bench.token("c-snapshot")
+    kubeconfig = bench.kubernetes.as_user(token, bench.folder / "as-job")
+    order = SnapshotOrder(
+        cluster="c", namespace=bench.namespace, url="http://c:8500", schedule="nightly",
+        destination=read(Destination, PLACE),
+    )  # fmt: skip
+    result = {"index": 7, "verified": True, "completedAt": "2026-01-02T03:04:05Z"}
+    asyncio.run(_record(order, "run", result, str(kubeconfig)))
+    (name,) = bench.names("ProconsulSnapshot")
+    assert bench.get("ProconsulSnapshot", name)["status"]["index"] == 7
+    (role,) = (each for each in made if each["kind"] == "Role")
+    log = bench.kubernetes.audit.read_text().splitlines()
+    calls = calls_by(f"system:serviceaccount:{bench.namespace}:c-snapshot", events(log))
+    assert compare(calls, rights_of(role["rules"])) == Comparison(missing=(), spare=())
 
 
 def test_without_it_a_strict_cluster_refuses_what_has_an_owner(

@@ -125,7 +125,7 @@ async def _record(order: SnapshotOrder, run: str, result: dict[str, Any], kubeco
     )
     gateway = await KubeGateway.open(kubeconfig, lambda _: None)
     try:
-        await gateway.create_if_absent(made)
+        await gateway.create_if_absent(made, to_apply=False)  # a Job may create, and no more
         held = read(ProconsulSnapshot, made)
         observed = snapshot.SnapshotObserved(
             now_s=job_ended_s(held), snapshot=held, cluster_exists=True, job=job_of_record(held)

@@ -196,8 +196,11 @@ class KubeGateway:
             force_conflicts="true" if force else None,
         )
 
-    async def create_if_absent(self, manifest: Manifest) -> bool:
-        """Make it; False if it is there already, however it is."""
+    async def create_if_absent(self, manifest: Manifest, *, to_apply: bool = True) -> bool:
+        """Make it; False if it is there already, however it is.
+
+        `to_apply`: later applies may take its fields away, for which it is patched once more.
+        """
         meta = manifest["metadata"]
         try:
             made = await self._call(
@@ -206,7 +209,8 @@ class KubeGateway:
             )  # fmt: skip
         except ConflictError:
             return False
-        await self._own_by_apply(made)
+        if to_apply:
+            await self._own_by_apply(made)
         return True
 
     async def _own_by_apply(self, made: Manifest) -> None:

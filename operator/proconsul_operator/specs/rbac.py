@@ -1,4 +1,4 @@
-"""What servers may do in Kubernetes: read and label their own pods, read and mark the guard.
+"""What servers may do in Kubernetes: label their own pods, read and mark the guard.
 
 Names, not kinds: a server cannot touch another pod or ConfigMap of its namespace.
 """
@@ -27,16 +27,19 @@ def role(wanted: Wanted) -> Manifest:
         "apiVersion": f"{_GROUP}/v1",
         "kind": "Role",
         "metadata": metadata(wanted, wanted.name),
-        "rules": [_rule("pods", pods), _rule("configmaps", [wanted.guard])],
+        "rules": [
+            _rule("pods", pods, "patch"),
+            _rule("configmaps", [wanted.guard], "get", "patch"),
+        ],
     }
 
 
-def _rule(resource: str, names: list[str]) -> Manifest:
+def _rule(resource: str, names: list[str], *verbs: str) -> Manifest:
     return {
         "apiGroups": [""],
         "resources": [resource],
         "resourceNames": names,
-        "verbs": ["get", "patch"],
+        "verbs": list(verbs),
     }
 
 
