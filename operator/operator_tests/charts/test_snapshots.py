@@ -1,10 +1,6 @@
 """Snapshots by the clock: the chart's CronJob is the operator's; in mode operator a schedule."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,8 +17,6 @@ from proconsul_operator.actions.job_pods import Images, cron_job
 from proconsul_operator.api.schedule import ProconsulSnapshotSchedule
 from proconsul_operator.api.schema import KINDS, root_schema
 from proconsul_operator.api.values import read
-from server_tests.loopback import address
-from server_tests.process import ServerProcess
 
 CASES = [case for case in names_of(SERVERS) if values_of(SERVERS, case).get("snapshot")]
 IMAGES = Images(
@@ -81,35 +75,3 @@ def test_there_is_none_unless_it_is_asked_for(helm: str) -> None:
 def test_without_a_rule_everything_is_kept(helm: str) -> None:
     chart = only(render(helm, SERVERS, values_of(SERVERS, "snapshot-volume")), "CronJob")
     assert pod_of(chart)[1].retention is None
-
-
-@pytest.mark.slow
-def test_the_program_carries_out_the_charts_order(helm: str, tmp_path: Path) -> None:
-    chart = only(render(helm, SERVERS, values_of(SERVERS, "snapshot-volume")), "CronJob")
-    job = chart["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
-    (text,) = [each["value"] for each in job["env"] if each["name"] == "PROCONSUL_ORDER"]
-    for folder in ("work", "volume"):
-        (tmp_path / folder).mkdir()
-    with ServerProcess(address(81), tmp_path / "data") as server:
-        done = subprocess.run(
-            [sys.executable, "-m", "proconsul_operator.cli", *job["args"]],
-            env={
-                **os.environ,
-                "PROCONSUL_ORDER": json.dumps(
-                    {**json.loads(text), "url": f"http://{server.address}:8500"}
-                ),
-                "PROCONSUL_RUN": "a-job",
-                "PROCONSUL_WORK": str(tmp_path / "work"),
-                "PROCONSUL_VOLUME": str(tmp_path / "volume"),
-                "PROCONSUL_TERMINATION_LOG": str(tmp_path / "told"),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=100,
-        )
-    told = json.loads((tmp_path / "told").read_text(encoding="utf-8"))
-    assert done.returncode == 0, told
-    assert told["location"].startswith("pvc://backups/consul-proconsul/"), told
-    kinds = sorted(path.suffix for path in (tmp_path / "volume").rglob("*") if path.is_file())
-    assert kinds == [".json", ".snap"]
