@@ -1,6 +1,7 @@
 """The Job that asks the server about a configuration."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
@@ -8,10 +9,12 @@ import pytest
 
 from operator_tests.pod_security import violations
 from operator_tests.specs.clusters import WANTED, wanted
+from proconsul.cli.main import main
 from proconsul_operator.api.group import CONFIG
 from proconsul_operator.specs.config_check import (
     COMPONENT,
     CONFIG_BYTES_MAX,
+    INVALID,
     checked_text,
     config_check,
     job_name,
@@ -67,7 +70,7 @@ def test_it_runs_where_servers_run_and_with_their_image() -> None:
 def test_only_the_servers_own_no_is_final() -> None:
     spec = config_check(wanted())["spec"]
     (rule,) = spec["podFailurePolicy"]["rules"]
-    assert (rule["action"], rule["onExitCodes"]["values"]) == ("FailJob", [1])
+    assert (rule["action"], rule["onExitCodes"]["values"]) == ("FailJob", [INVALID])
     assert spec["backoffLimit"] > 0
     assert spec["template"]["spec"]["containers"][0]["terminationMessagePolicy"] == (
         "FallbackToLogsOnError"
@@ -100,3 +103,21 @@ def test_its_pod_is_no_server_to_any_service_or_budget() -> None:
 def test_what_can_be_checked_fits_into_the_annotations_of_a_pod() -> None:
     assert CONFIG_BYTES_MAX < 256 * 1024
     assert len(checked_text(wanted()).encode()) < CONFIG_BYTES_MAX // 50
+
+
+@pytest.mark.parametrize("cluster", WANTED.values(), ids=WANTED)
+def test_our_own_configuration_is_one_that_the_server_takes(
+    cluster: Wanted, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "server.json"
+    file.write_text(checked_text(cluster))
+    assert main(["validate", str(file)]) == 0, capsys.readouterr()
+
+
+def test_a_key_that_is_none_ends_with_the_code_that_is_final_and_names_the_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "server.json"
+    file.write_text(checked_text(wanted(config={"no_such_key": 1})))
+    assert main(["validate", str(file)]) == INVALID
+    assert "invalid config key no_such_key" in capsys.readouterr().err
