@@ -298,7 +298,7 @@ def test_a_snapshot_job_makes_its_record_with_the_rights_that_it_has(bench: Benc
     spec = read(ClusterSpec, {"storage": {"size": "1Gi"}})
     made = job_rights(wanted_of(ProconsulCluster(metadata=owner, spec=spec), "1.0.0"))
     for manifest in made:
-        bench.call(lambda gateway, body=manifest: gateway.apply(body))
+        bench.call(methodcaller("apply", manifest))
     token = bench.token("c-snapshot")
     kubeconfig = bench.kubernetes.as_user(token, bench.folder / "as-job")
     order = SnapshotOrder(

@@ -14,13 +14,14 @@ import pytest
 
 from operator_tests.actions.test_kube import Bench, with_bench
 from proconsul_operator.actions.acting import Actor, StaleError
-from proconsul_operator.actions.consul import Access, Servers, session, trust
+from proconsul_operator.actions.consul import Access, Servers, session
 from proconsul_operator.actions.job_acts import JobActs
 from proconsul_operator.actions.job_pods import Images
 from proconsul_operator.actions.kube import ConflictError
 from proconsul_operator.actions.memory import Memory
 from proconsul_operator.actions.observing import View
 from proconsul_operator.actions.reading import authority_of, secret_text, tls_of
+from proconsul_operator.actions.tls import trust_only
 from proconsul_operator.api.cluster import ClusterSpec, ProconsulCluster
 from proconsul_operator.api.values import Metadata, read
 from proconsul_operator.plans import actions as a
@@ -118,7 +119,7 @@ async def taken(site: Site, host: str) -> None:
     """The server shows what is in the Secret, and trusts whom it names; a client verifies it."""
     held = await site.mount()
     trusted = secret_text(await site.secret(LEAF), "ca.crt")
-    secure = Access(port=8501, tls=trust([trusted]), server_name="server.dc1.consul")
+    secure = Access(port=8501, tls=trust_only([trusted]), server_name="server.dc1.consul")
     deadline_s = time.monotonic() + PATIENCE_S
     async with session() as connections:
         servers = Servers(connections, secure)

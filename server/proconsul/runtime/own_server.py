@@ -15,7 +15,14 @@ from proconsul.config.schema import Config
 from proconsul.errors import RpcError
 from proconsul.model.raft_local import RaftLocal, RaftLocalConfiguration, RaftLocalServer
 from proconsul.model.tls_local import TlsLocal
-from proconsul.raft.messages import AppendEntries, Index, Input, Suffrage
+from proconsul.raft.messages import (
+    AppendEntries,
+    Configuration,
+    Index,
+    Input,
+    ServerId,
+    Suffrage,
+)
 from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.runtime.tls_watch import TlsFiles
 from proconsul.store.cluster_marks import marks
@@ -114,7 +121,7 @@ class OwnServer:
             disk_busy_s=driver.writer.busy_s,
             leads=node.is_leader,
             has_quorum=driver.may_read_by_lease(),
-            votes=node.configuration.is_voter(driver.me.id),
+            votes=_votes(node.configuration, driver.me.id),
             leader_known=node.leader is not None,
             contact_age_s=driver.contact_age_s,
             election_timeout_s=self._config.raft.election_timeout_s,
@@ -160,7 +167,7 @@ class OwnServer:
             leader_id="" if leader is None else leader.id,
             leader_address="" if leader is None else leader.address,
             last_contact_ms=-1 if contact_s is None else round(contact_s * 1000),
-            voter=any(one.id == me.id and one.voter for one in servers),
+            voter=_votes(node.configuration, me.id),
             configuration=RaftLocalConfiguration(index=node.configuration_index, servers=servers),
             recovery_epoch=self._recovery_epoch,
             decommissioned=self.is_decommissioned,
@@ -201,3 +208,7 @@ class OwnServer:
             return False
         self._end(False)
         return True
+
+
+def _votes(configuration: Configuration, me: ServerId) -> bool:
+    return any(one.id == me and one.suffrage is Suffrage.VOTER for one in configuration.servers)
