@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import time
+from operator import methodcaller
 from typing import Any
 
 import pytest
