@@ -16,11 +16,7 @@ import pytest
 
 from operator_tests.actions.test_kube import Bench, with_bench
 from proconsul_operator.actions.acting import Actor, StaleError
-<<<<<<< HEAD
-from proconsul_operator.actions.consul import Access, Servers, session
-=======
-from proconsul_operator.actions.consul import Access, Servers, UnreachableError, session, trust
->>>>>>> wc
+from proconsul_operator.actions.consul import Access, Servers, UnreachableError, session
 from proconsul_operator.actions.job_acts import JobActs
 from proconsul_operator.actions.job_pods import Images
 from proconsul_operator.actions.kube import ConflictError

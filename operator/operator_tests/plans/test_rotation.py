@@ -14,11 +14,7 @@ from operator_tests.plans.stories import is_whole
 from operator_tests.plans.world import World
 from proconsul_operator.plans.steps import STEPS, Operation, Step
 
-<<<<<<< HEAD
 SPEC: dict[str, Any] = {"tls": {}, "gossip": {}}
-=======
-SPEC: dict[str, object] = {"tls": {}, "gossip": {}}
->>>>>>> wc
 NEW_KEY = [
     Step.ADD_KEY, Step.NOTE_ROTATION, Step.INSTALL_KEY, Step.PREFER_KEY, Step.USE_KEY,
     Step.REMOVE_KEY, Step.FORGET_KEY,
