@@ -128,6 +128,7 @@ def rights(bench: Bench) -> Rights:
     for group, kind, plural in (
         ("cert-manager.io", "Certificate", "certificates"),
         ("monitoring.coreos.com", "ServiceMonitor", "servicemonitors"),
+        ("monitoring.coreos.com", "PrometheusRule", "prometheusrules"),
     ):
         bench.kubernetes.define(group, kind, plural)
     return Rights(bench)
@@ -155,9 +156,10 @@ def test_calls_made_are_the_rights_that_are_granted(bench: Bench, rights: Rights
 def _life(bench: Bench) -> None:
     """Clusters, records and restores are made, and the operator works on them."""
     storage = {"size": "1Gi", "onDelete": "Delete"}
+    monitoring = ("serviceMonitor", "prometheusRule", "dashboards")
     spec = {
         "storage": storage, "gossip": {}, "tls": {}, "acl": {"enabled": True},
-        "monitoring": {"serviceMonitor": True},
+        "monitoring": dict.fromkeys(monitoring, True),
     }  # fmt: skip
     bench.make(kind("ProconsulCluster", spec), "c")
     issued = {"storage": {"size": "1Gi"}, "tls": {"issuerRef": {"name": "ca"}}}
@@ -179,13 +181,18 @@ def _life(bench: Bench) -> None:
     bench.until(lambda: "issued-tls" in bench.names("Certificate"), "cert-manager is asked")
 
     less = {
-        "monitoring": {"serviceMonitor": False}, "networkPolicy": {"enabled": False},
+        "monitoring": dict.fromkeys(monitoring, False), "networkPolicy": {"enabled": False},
         "podDisruptionBudget": {"enabled": False}, "service": {"staleService": False},
     }  # fmt: skip
     bench.patch("ProconsulCluster", "c", {"spec": less})
     bench.patch("ProconsulCluster", "issued", {"spec": {"tls": {"enabled": False}}})
     bench.until(
-        lambda: not bench.names("ServiceMonitor") | bench.names("Certificate"), "they are dropped"
+        lambda: (
+            not any(
+                bench.names(kind) for kind in ("ServiceMonitor", "PrometheusRule", "Certificate")
+            )
+        ),
+        "they are dropped",
     )
     bench.until(lambda: "c" not in bench.names("PodDisruptionBudget"), "so is the budget")
     in_place = {**ref, "mode": "InPlace", "location": STORED, "acknowledgeDataLoss": "c"}

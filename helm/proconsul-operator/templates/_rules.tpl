@@ -53,7 +53,7 @@ calls that are made (operator_tests/test_rights.py): a new call needs its right 
   resources: ["certificates"]
   verbs: ["get", "create", "patch", "delete"]
 - apiGroups: ["monitoring.coreos.com"]
-  resources: ["servicemonitors"]
+  resources: ["servicemonitors", "prometheusrules"]
   verbs: ["get", "create", "patch", "delete"]
 - apiGroups: [""]
   resources: ["events"]
