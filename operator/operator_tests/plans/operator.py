@@ -6,6 +6,7 @@ server is silent. A killed one has neither, and reported nothing of its last cyc
 
 from collections import deque
 from collections.abc import Collection
+from dataclasses import replace
 
 from operator_tests.plans.acts import ConflictError, carry_out, run_jobs
 from operator_tests.plans.world import NAME, Disk, Objects, PodState, World, bytes_of, revision_of
@@ -15,6 +16,7 @@ from proconsul_operator.plans.drift import digest, ref_of
 from proconsul_operator.plans.events import Event
 from proconsul_operator.plans.observe import (
     Child,
+    Configuration,
     Fresh,
     GossipSecret,
     Health,
@@ -221,10 +223,23 @@ class Operator:
             applied_index=disk.last_index,
             leader_commit_index=world.commit_index,
             leader_id="" if disk.decommissioned else world.leader_id,
-            configuration=disk.configuration,
+            configuration=self._with_known_names(disk.configuration),
             recovery_epoch=disk.epoch,
             decommissioned=disk.decommissioned,
         )
+
+    def _with_known_names(self, held: Configuration) -> Configuration:
+        """A server's own configuration has IDs; names are known of servers that answer."""
+        objects = self.world.objects
+        names = {
+            disk.id: pod.name
+            for pod in objects.pods.values()
+            if pod.running and not pod.silent
+            for disk in [objects.disks.get(pod.ordinal)]
+            if disk is not None
+        }
+        servers = tuple(replace(each, name=names.get(each.id, "")) for each in held.servers)
+        return replace(held, servers=servers)
 
     def _leader(self) -> Leader | Unknown:
         world = self.world

@@ -85,6 +85,32 @@ def test_what_holds_of_the_quorum(seen: Observed, quorum: Quorum) -> None:
     assert judge(seen).quorum is quorum
 
 
+def test_lost_disks_are_proven_without_the_names_of_members_that_are_gone() -> None:
+    """A server's own configuration has none: they are known of those that answer only."""
+    bare = Configuration(
+        index=7,
+        servers=tuple(RaftServer(id=f"id-{n}", name="", voter=True) for n in range(3)),
+    )
+    left = pod(0, Local(id="id-0", configuration=bare))
+    empty = pod(1, EMPTY), pod(2, Local(id="new-2"))
+    verdict = judge(observed(left, *empty))
+    assert verdict.quorum is Quorum.MAJORITY_LOST
+    assert "2 of 3" in verdict.message
+    assert "left are consul-0." in verdict.message
+    assert judge(observed(left, empty[0])).quorum is Quorum.MAJORITY_UNREACHABLE
+
+
+def test_a_member_beyond_the_sets_size_may_come_back() -> None:
+    """While the set shrinks, or a person made it smaller: its disk is there, and no pod of it."""
+    empty = pod(1, EMPTY), pod(2, Local(id="new-2"))
+    wide = Configuration(
+        index=8,
+        servers=(*KNOWN.servers, *(RaftServer(id=f"id-{n}", name="", voter=True) for n in (3, 4))),
+    )
+    seen = observed(pod(0, Local(id="id-0", configuration=wide)), *empty)
+    assert judge(seen).quorum is Quorum.MAJORITY_UNREACHABLE
+
+
 def test_a_majority_is_more_than_half() -> None:
     assert [majority(n) for n in (1, 2, 3, 4, 5, 7)] == [1, 2, 2, 3, 3, 4]
 

@@ -48,16 +48,18 @@ def last_known(observed: Observed) -> Configuration:
     return max(held, key=lambda each: each.index, default=Configuration())
 
 
-def lost_voters(observed: Observed) -> tuple[str, ...]:
-    """IDs of voters whose disk is proven to be another one by now."""
-    present = {local.id for local in observed.locals()}
-    lost = []
-    for server in last_known(observed).voters:
-        pod = observed.pod_named(server.name)
-        replaced = pod is not None and isinstance(pod.local, Local) and pod.id != server.id
-        if replaced and server.id not in present:
-            lost.append(server.id)
-    return tuple(lost)
+def lost_count(observed: Observed) -> int:
+    """How many voters' disks are proven to be gone.
+
+    A server's own configuration names nobody who does not answer, so it is counted: a voter that is
+    not among those that answer is on a disk whose pod does not answer or is not there, or nowhere.
+    """
+    voters = last_known(observed).voters
+    answering = {local.id for local in observed.locals()}
+    missing = sum(1 for server in voters if server.id not in answering)
+    places = max(observed.size, observed.spec.replicas, len(voters))
+    seen = sum(1 for pod in observed.pods if pod.ordinal < places and isinstance(pod.local, Local))
+    return max(missing - (places - seen), 0)
 
 
 def judge(observed: Observed) -> Verdict:
@@ -84,12 +86,15 @@ def _without_leader(observed: Observed, locals_: tuple[Local, ...]) -> Verdict:
     if not voters:
         return _without_configuration(observed, locals_)
     needed = majority(len(voters))
-    lost = lost_voters(observed)
-    survivors = sorted(server.name for server in voters if _answers(observed, server.id))
-    if len(voters) - len(lost) < needed:
+    lost = lost_count(observed)
+    ids = {server.id for server in voters}
+    survivors = sorted(
+        pod.name for pod in observed.pods if isinstance(pod.local, Local) and pod.id in ids
+    )
+    if len(voters) - lost < needed:
         return Verdict(
             quorum=Quorum.MAJORITY_LOST,
-            message=f"{len(lost)} of {len(voters)} voters lost their disks; left are "
+            message=f"{lost} of {len(voters)} voters lost their disks; left are "
             f"{', '.join(survivors) or 'none'}. Recover with a ProconsulRestore: RecoverQuorum "
             "keeps what a survivor has, InPlace puts a snapshot back",
         )
@@ -115,7 +120,3 @@ def _without_configuration(observed: Observed, locals_: tuple[Local, ...]) -> Ve
     if founded:
         return Verdict(quorum=Quorum.MAJORITY_UNREACHABLE, message="no voter answers")
     return Verdict(quorum=Quorum.NO_LEADER, message="the cluster is not founded yet")
-
-
-def _answers(observed: Observed, server_id: str) -> bool:
-    return any(local.id == server_id for local in observed.locals())
