@@ -107,12 +107,18 @@ class OwnServer:
             disk_busy_s=driver.writer.busy_s,
             leads=node.is_leader,
             has_quorum=driver.may_read_by_lease(),
-            votes=node.configuration.is_voter(driver.me.id),
+            votes=self._votes,
             leader_known=node.leader is not None,
             contact_age_s=driver.contact_age_s,
             election_timeout_s=self._config.raft.election_timeout_s,
             lag_entries=max(self._leader_commit_index - node.applied_index, 0),
         )
+
+    @property
+    def _votes(self) -> bool:
+        """By its own configuration."""
+        me, servers = self._driver.me.id, self._driver.node.configuration.servers
+        return any(one.id == me and one.suffrage is Suffrage.VOTER for one in servers)
 
     @property
     def _leader_commit_index(self) -> int:
@@ -148,7 +154,7 @@ class OwnServer:
             leader_id="" if leader is None else leader.id,
             leader_address="" if leader is None else leader.address,
             last_contact_ms=-1 if contact_s is None else round(contact_s * 1000),
-            voter=any(one.id == me.id and one.voter for one in servers),
+            voter=self._votes,
             configuration=RaftLocalConfiguration(index=node.configuration_index, servers=servers),
             recovery_epoch=self._recovery_epoch,
             decommissioned=self.is_decommissioned,
