@@ -71,11 +71,16 @@ def story(request: pytest.FixtureRequest, proxy: Proxy) -> Iterator[Story]:
     """A namespace of its own; a result file, and evidence if it fails."""
     name = _name(request.node)
     namespace = f"e2e-{name.replace('_', '-').lower()}"[:50].rstrip("-")
-    folder = results.FOLDER / name
+    short = bool(request.config.getoption("short"))
+    # What a short run shows is less than what its cases promise: it counts for itself alone.
+    kept = results.FOLDER / "short" if short else results.FOLDER
+    folder = kept / name
     seed = int(os.environ.get("SEED") or time.time())
     began, began_s = results.now(), time.time()
     make_namespace(namespace)
-    made = Story(name=name, kubectl=Kubectl(proxy, namespace), seed=seed, folder=folder)
+    made = Story(
+        name=name, kubectl=Kubectl(proxy, namespace), seed=seed, folder=folder, short=short
+    )
     yield made
     reports = request.node.stash.get(FAILURE, {})
     report = reports.get("call")
@@ -93,7 +98,7 @@ def story(request: pytest.FixtureRequest, proxy: Proxy) -> Iterator[Story]:
             reason=reason,
             figures=made.figures,
         ),
-        results.FOLDER,
+        kept,
     )
     if not os.environ.get("E2E_KEEP"):
         remove_namespace(namespace)

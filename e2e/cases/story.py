@@ -51,6 +51,7 @@ class Story:
     kubectl: Kubectl
     seed: int
     folder: Path  # for what it leaves behind
+    short: bool = False  # of the short choice: fewer rounds, where there are rounds
     figures: dict[str, Any] = field(default_factory=dict)
     timeline: list[tuple[float, str]] = field(default_factory=list)
     replicas: int = 3  # what the case asks for at the time

@@ -8,6 +8,7 @@ from e2e.cases.story import Story, middle
 from e2e.waits import limit, until
 
 ROUNDS = 10
+ROUNDS_SHORT = 3
 
 
 @pytest.mark.case(minutes=8, short=True)
@@ -17,7 +18,7 @@ def test_a_killed_leader_is_followed_soon_and_comes_back_as_itself(story: Story)
     ids = servers.ids()
     kills_s, served_s, back_s = [], [], []
     with story.watched() as watcher, story.load() as load:
-        for _ in range(ROUNDS):
+        for _ in range(ROUNDS_SHORT if story.short else ROUNDS):
             leader, term = servers.leader(), servers.raft(servers.leader())["Term"]
             kills_s.append(story.note(f"{leader} is killed in term {term}"))
             servers.kill(leader)
@@ -33,6 +34,7 @@ def test_a_killed_leader_is_followed_soon_and_comes_back_as_itself(story: Story)
 
     gaps_s = [load.gap_s(at_s, at_s + limit("write_gap_after_kill")) for at_s in kills_s]
     story.figures |= {
+        "rounds": len(kills_s),
         "write gap median s": middle(gaps_s),
         "write gap worst s": max(gaps_s),
         "leader Service moved after s, worst": round(max(served_s), 1),

@@ -103,7 +103,10 @@ def test_two_drains_at_once_take_one_server_after_the_other(story: Story) -> Non
     assert ready_before == 3, "the second one was evicted while another was away"
     assert servers.ids() == ids
     assert _claims(story) == claims
-    assert set(watcher.seen.voter_sets()) == {frozenset(ids.values())}
+    # Autopilot takes out who is away for long, and takes it in again as the same member. It is not
+    # ready before it votes: else the second eviction would leave one of two voters.
+    sets = watcher.seen.voter_sets()
+    assert all(each <= set(ids.values()) and len(each) >= 2 for each in sets)
 
 
 def _uid(story: Story, pod: str) -> str:

@@ -24,7 +24,7 @@ EMPTY_S = 20.0  # how long servers without data are looked at
 AFTER_S = 5.0  # of load after the snapshot, which is lost
 
 
-@pytest.mark.case(minutes=8)
+@pytest.mark.case(minutes=8, short=True)
 def test_a_cluster_without_any_disk_waits_for_its_snapshot(story: Story) -> None:
     servers, cluster = story.servers, story.cluster
     story.store.install()

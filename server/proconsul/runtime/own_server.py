@@ -17,10 +17,8 @@ from proconsul.model.raft_local import RaftLocal, RaftLocalConfiguration, RaftLo
 from proconsul.model.tls_local import TlsLocal
 from proconsul.raft.messages import (
     AppendEntries,
-    Configuration,
     Index,
     Input,
-    ServerId,
     Suffrage,
 )
 from proconsul.runtime.raft_driver import RaftDriver
@@ -121,7 +119,7 @@ class OwnServer:
             disk_busy_s=driver.writer.busy_s,
             leads=node.is_leader,
             has_quorum=driver.may_read_by_lease(),
-            votes=_votes(node.configuration, driver.me.id),
+            votes=self._votes,
             leader_known=node.leader is not None,
             contact_age_s=driver.contact_age_s,
             election_timeout_s=self._config.raft.election_timeout_s,
@@ -132,6 +130,12 @@ class OwnServer:
     def is_a_sound_voter(self) -> bool:
         """Whether it is ready, and votes: the cluster counts on the data that it has."""
         return self.probe("readyz").ok and self.raft_local().voter
+
+    @property
+    def _votes(self) -> bool:
+        """By its own configuration."""
+        me, servers = self._driver.me.id, self._driver.node.configuration.servers
+        return any(one.id == me and one.suffrage is Suffrage.VOTER for one in servers)
 
     @property
     def _leader_commit_index(self) -> int:
@@ -167,7 +171,7 @@ class OwnServer:
             leader_id="" if leader is None else leader.id,
             leader_address="" if leader is None else leader.address,
             last_contact_ms=-1 if contact_s is None else round(contact_s * 1000),
-            voter=_votes(node.configuration, me.id),
+            voter=self._votes,
             configuration=RaftLocalConfiguration(index=node.configuration_index, servers=servers),
             recovery_epoch=self._recovery_epoch,
             decommissioned=self.is_decommissioned,
@@ -208,7 +212,3 @@ class OwnServer:
             return False
         self._end(False)
         return True
-
-
-def _votes(configuration: Configuration, me: ServerId) -> bool:
-    return any(one.id == me and one.suffrage is Suffrage.VOTER for one in configuration.servers)
