@@ -9,7 +9,7 @@ from proconsul_operator.api.snapshot import SnapshotPhase
 from proconsul_operator.api.values import duration_s, unix_s
 from proconsul_operator.plans.actions import Decision
 from proconsul_operator.plans.cluster import paused_by
-from proconsul_operator.plans.observe import Keyring, Leader, Observed, Pod, Unknown
+from proconsul_operator.plans.observe import Keyring, Leader, Observed, Pod, Unknown, Volume
 from proconsul_operator.plans.quorum import Quorum, Verdict, judge
 from proconsul_operator.plans.refusals import refusal
 from proconsul_operator.plans.rollout import is_outdated, stuck_pod
@@ -130,7 +130,7 @@ def _volumes(observed: Observed) -> Finding:
                 _F,
                 "NodeGone",
                 f"{volume.name} is on {volume.node_gone}, which is no more. If it is gone for "
-                f"good: {_replace_command(observed, volume.ordinal)}",
+                f"good: {_replace_command(observed, volume)}",
             )
     unbound = [each.name for each in held if not each.bound]
     if unbound:
@@ -146,9 +146,9 @@ def _volumes(observed: Observed) -> Finding:
     return _finding(kind, _T, "AllBound")
 
 
-def _replace_command(observed: Observed, ordinal: int) -> str:
-    pod = observed.wanted.pod(ordinal)
-    member = "<member-id>"
+def _replace_command(observed: Observed, volume: Volume) -> str:
+    pod = observed.wanted.pod(volume.ordinal)
+    member = volume.uid  # where the leader has taken the member out already
     if isinstance(observed.leader, Leader):
         held = observed.leader.configuration.by_name(pod)
         member = held[0].id if held else member
