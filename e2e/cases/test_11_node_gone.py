@@ -44,6 +44,9 @@ def _loses_a_node(story: Story, nodes: faults.Nodes) -> None:
         with _without(story, nodes, node):
             until(partial(_waits, story, gone), f"a new {gone} waits", limit("node_gone"))
             story.cluster.wait_for("DataVolumesReady", "False", "NodeGone", limit_name="noticed")
+            # As it stands in the message: that is the command that a person copies.
+            word = story.cluster.condition("DataVolumesReady")[2].split()[-1]
+            assert word in (f"{ANNOTATION}={ids[gone]}", f"{ANNOTATION}={claim}")
             _keeps(story, gone, claim)
 
             pods = servers.pods()
@@ -51,7 +54,7 @@ def _loses_a_node(story: Story, nodes: faults.Nodes) -> None:
             with watcher.expecting(0), nodes.cut(faults.both_ways(pods[other], [pods[third]])):
                 story.note(f"{other} is cut off, {gone} is annotated")
                 until(partial(_is_ready, story, other), f"{other} is unready", limit("noticed"))
-                kubectl("annotate", "pod", gone, f"{ANNOTATION}={ids[gone]}")
+                kubectl("annotate", "pod", gone, word)
                 _keeps(story, gone, claim)
                 healed_s = story.note("it is healed")
             replaced_s = volumes.await_replacement(story, ids[gone])

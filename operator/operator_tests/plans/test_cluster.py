@@ -11,9 +11,10 @@ from operator_tests.plans.operator import Operator
 from operator_tests.plans.stories import archived, is_whole, reason, reasons, restore, well
 from operator_tests.plans.world import BROKEN, NAME, World
 from proconsul_operator.api.conditions import ClusterCondition, condition_of, holds
-from proconsul_operator.plans.actions import DeletePod, TransferLeader
+from proconsul_operator.api.group import REPLACE_MEMBER
+from proconsul_operator.plans.actions import Decision, DeletePod, TransferLeader
 from proconsul_operator.plans.cluster import plan
-from proconsul_operator.plans.observe import Ref
+from proconsul_operator.plans.observe import Configuration, Leader, Ref, Unknown
 from proconsul_operator.plans.steps import Step
 
 
@@ -309,6 +310,40 @@ def test_a_leader_is_never_given_up_by_an_annotation() -> None:
     pod.annotations["proconsul.io/replace-member"] = world.objects.disks[ordinal].id
     decision = operator.cycle()
     assert decision.step is Step.REPLACE_REFUSED
+
+
+def test_a_member_that_the_leader_took_out_is_given_up_by_the_claim_that_it_lost() -> None:
+    world, operator = well()
+    whole = operator.observe(world.objects.copied())
+    leader = whole.leader
+    assert isinstance(leader, Leader)
+    lost = next(pod for pod in whole.pods if pod.name != leader.name)
+    claim = whole.volume(lost.ordinal)
+    assert claim is not None
+    others = tuple(each for each in leader.configuration.servers if each.name != lost.name)
+
+    def asked(word: str, **volume: Any) -> Decision:
+        waiting = replace(
+            lost,
+            ready=False,
+            pending=True,
+            unschedulable="no node has its volume",
+            local=Unknown(why="it does not run", since_s=0.0),
+            annotations={REPLACE_MEMBER: word},
+        )
+        volumes = (each for each in whole.volumes if each.name != claim.name)
+        return plan(
+            replace(
+                whole,
+                leader=replace(leader, configuration=Configuration(servers=others)),
+                pods=tuple(waiting if pod is lost else pod for pod in whole.pods),
+                volumes=(*volumes, replace(claim, node_gone="n1", **volume)),
+            )
+        )
+
+    assert asked(claim.uid).step is Step.REPLACE_VOLUME
+    assert asked(claim.uid, terminating=True).step is Step.REPLACE_POD
+    assert asked("another").step not in (Step.REPLACE_VOLUME, Step.REPLACE_POD)
 
 
 def test_a_recovery_is_refused_while_a_leader_is_known() -> None:

@@ -17,6 +17,7 @@ from proconsul_operator.plans.observe import (
     Pod,
     TlsSecret,
     Unknown,
+    Volume,
 )
 from proconsul_operator.plans.quorum import Quorum, Verdict, judge
 from proconsul_operator.plans.rollout import is_outdated, stuck_pod
@@ -142,7 +143,7 @@ def _volumes(observed: Observed) -> Finding:
                 _F,
                 "NodeGone",
                 f"{volume.name} is on {volume.node_gone}, which is no more. If it is gone for "
-                f"good: {_replace_command(observed, volume.ordinal)}",
+                f"good: {_replace_command(observed, volume)}",
             )
     unbound = [each.name for each in held if not each.bound]
     if unbound:
@@ -157,9 +158,9 @@ def _volumes(observed: Observed) -> Finding:
     return _finding(kind, _T, "AllBound")
 
 
-def _replace_command(observed: Observed, ordinal: int) -> str:
-    pod = observed.wanted.pod(ordinal)
-    member = "<member-id>"
+def _replace_command(observed: Observed, volume: Volume) -> str:
+    pod = observed.wanted.pod(volume.ordinal)
+    member = volume.uid  # where the leader has taken the member out already
     if isinstance(observed.leader, Leader):
         held = observed.leader.configuration.by_name(pod)
         member = held[0].id if held else member

@@ -1,8 +1,9 @@
 """A member is given up because a person said so: its volume is on a node that is no more.
 
-The annotation `proconsul.io/replace-member=<ID>` on its pod is the word. The claim goes first, then
-the pod, each by UID; the new pod has a new ID, and the members do the rest. Never the leader, and
-never if the others would be no majority.
+The annotation `proconsul.io/replace-member=<ID>` on its pod is the word; where the leader has taken
+the member out already, as it does with who is away, the UID of its claim takes the ID's place. The
+claim goes first, then the pod, each by UID; the new pod has a new ID, and the members do the rest.
+Never the leader, and never if the others would be no majority.
 """
 
 from proconsul_operator.api.group import REPLACE_MEMBER
@@ -33,9 +34,7 @@ def replace_member(observed: Observed) -> Decision | None:
 
 
 def _replace(observed: Observed, pod: Pod, asked: str) -> Decision | None:
-    configuration = leader_of(observed).configuration
-    member = configuration.by_id(asked)
-    if member is None or member.name != pod.name:
+    if not _means(observed, pod, asked):
         return None  # it is replaced already, or was never this pod's
     if leads(observed, pod) or is_only_voter(observed, pod):
         return _refused(pod, "it leads")
@@ -62,6 +61,15 @@ def _replace(observed: Observed, pod: Pod, asked: str) -> Decision | None:
         target=pod.name,
         why=f"{pod.name} ({asked}) is given up",
     )
+
+
+def _means(observed: Observed, pod: Pod, asked: str) -> bool:
+    """Whether the word is of this pod's member, or of the claim that it waits for in vain."""
+    member = leader_of(observed).configuration.by_id(asked)
+    if member is not None:
+        return member.name == pod.name
+    volume = observed.volume(pod.ordinal)
+    return bool(pod.unschedulable) and (volume is None or volume.uid == asked)
 
 
 def _refused(pod: Pod, why: str) -> Decision:
