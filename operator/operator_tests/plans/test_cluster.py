@@ -4,6 +4,7 @@ A case begins with a cluster that is well, lets one thing happen, and names the 
 """
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
