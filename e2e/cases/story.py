@@ -214,7 +214,9 @@ def make_namespace(name: str) -> None:
 
 def _remove_operated(name: str) -> None:
     """The operator first, then our objects without what only it would take off them."""
-    run(helm.PROGRAM, "-n", name, "uninstall", operator.RELEASE, "--ignore-not-found", check=False)
+    # Without its hook, which keeps it for as long as there are objects of ours.
+    flags = ("--ignore-not-found", "--no-hooks")
+    run(helm.PROGRAM, "-n", name, "uninstall", operator.RELEASE, *flags, check=False)
     for kind in operator.KINDS.values():
         listing = ("get", kind, "-o", "name", "--ignore-not-found")
         # Where the operator never was, there are no such kinds.
