@@ -24,7 +24,7 @@ from proconsul_operator.api.group import API_VERSION
 from proconsul_operator.cli import LOST_LEASE
 from server_tests.process import ServerProcess, die_with_the_tests
 
-SETTLE_S = 240.0  # a guard: a busy machine takes long to start a process
+SETTLE_S = 600.0  # a guard: a busy machine takes long to start a process
 CLUSTER: dict[str, Any] = {
     "apiVersion": API_VERSION,
     "kind": "ProconsulCluster",

@@ -14,7 +14,7 @@ from proconsul_operator.api.places import Destination, Pvc
 from proconsul_operator.api.values import unix_s
 from server_tests.process import ServerProcess
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
 def test_a_cluster_is_made_watched_mended_and_told_of(

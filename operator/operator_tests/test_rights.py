@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import json
 import time
-from operator import methodcaller
 from typing import Any
 
 import pytest
@@ -36,7 +35,7 @@ from proconsul_operator.api.values import Metadata, read
 from proconsul_operator.plans import actions as a
 from server_tests.loopback import address
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 ACCOUNT = "proconsul-operator"
@@ -305,8 +304,7 @@ def test_a_snapshot_job_makes_its_record_with_the_rights_that_it_has(bench: Benc
     )
     spec = read(ClusterSpec, {"storage": {"size": "1Gi"}})
     made = job_rights(wanted_of(ProconsulCluster(metadata=owner, spec=spec), "1.0.0"))
-    for manifest in made:
-        bench.call(methodcaller("apply", manifest))
+    bench.call(lambda gateway: asyncio.gather(*map(gateway.apply, made)))
     token = bench.token("c-snapshot")
     kubeconfig = bench.kubernetes.as_user(token, bench.folder / "as-job")
     order = SnapshotOrder(
