@@ -1,8 +1,9 @@
 """A real API server without controllers and nodes, for as long as a command runs.
 
 `python -m operator_tests.bare_kubernetes -- COMMAND ...` starts etcd and kube-apiserver, which are
-in the folder KUBE_PROGRAMS, on free ports of loopback with data in a temporary folder, and runs the
-command with KUBE_REAL and KUBE_REAL_BARE, the path of a kubeconfig of one who may do everything.
+with kubectl in the folder KUBE_PROGRAMS, on free ports of loopback with data in a temporary folder.
+It defines our kinds there, whichever test comes first, and runs the command with KUBE_REAL and
+KUBE_REAL_BARE, the path of a kubeconfig of one who may do everything.
 """
 
 import json
@@ -24,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from server_tests.process import die_with_the_tests
 
+CRDS = Path(__file__).parents[2] / "manifests" / "crds"
 HOST = "127.0.0.1"
 ADVERTISED = "10.9.9.9"  # nobody is there: the API server takes no loopback address for it
 START_S = 120.0
@@ -46,7 +48,9 @@ def running(programs: Path, folder: Path) -> Iterator[Path]:
         _start(stack, folder, _etcd(programs, folder, etcd, peer))
         process = _start(stack, folder, _api_server(programs, folder, etcd, port))
         _await(port, token, process, folder)
-        yield _kubeconfig(folder, port, token)
+        kubeconfig = _kubeconfig(folder, port, token)
+        _define_kinds(programs, kubeconfig)
+        yield kubeconfig
 
 
 def _free_ports(count: int) -> list[int]:
@@ -136,6 +140,17 @@ def _kubeconfig(folder: Path, port: int, token: str) -> Path:
     place = folder / "kubeconfig"
     place.write_text(json.dumps(config))
     return place
+
+
+def _define_kinds(programs: Path, kubeconfig: Path) -> None:
+    kubectl = (str(programs / "kubectl"), f"--kubeconfig={kubeconfig}")
+    for words in (
+        ("apply", "--server-side", f"--filename={CRDS}"),
+        ("wait", "--for=condition=Established", "--timeout=60s", f"--filename={CRDS}"),
+    ):
+        done = subprocess.run((*kubectl, *words), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise NotStartedError(done.stderr)
 
 
 def main(command: Sequence[str]) -> int:
