@@ -193,6 +193,7 @@ class Agent(AgentLife):
             me.id,
             self.driver.servers,
             lambda: self.driver.node.leader is not None,
+            lambda: self.is_ending,
             self.pool.members,
             lambda server: self.pool.raft_configuration(server, self._agent_token()),
         )

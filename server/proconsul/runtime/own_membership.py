@@ -37,6 +37,7 @@ class OwnMembership:
         me: ServerId,
         configuration: Callable[[], Iterable[Server]],
         hears_a_leader: Callable[[], bool],
+        is_ending: Callable[[], bool],
         pool: Callable[[], Iterable[PoolMember]],
         ask: Ask,
     ) -> None:
@@ -44,6 +45,7 @@ class OwnMembership:
         self._me = me
         self._configuration = configuration
         self._hears_a_leader = hears_a_leader
+        self._is_ending = is_ending
         self._pool = pool
         self._ask = ask
         self._asked = 0
@@ -56,19 +58,22 @@ class OwnMembership:
             await self.look()
 
     async def look(self) -> None:
-        """Ask, if no leader is heard and this server was a member once."""
+        """Ask, if no leader is heard, this server was a member once, and it does not leave now."""
         members = {server.id for server in self._configuration()}
-        if self._hears_a_leader() or not members:
+        if self._needs_no_answer() or not members:
             self._tell("")
             return
         told = await self._ask_around(members - {self._me})
-        if self._hears_a_leader():
+        if self._needs_no_answer():
             self._tell("")
         elif told is not None:
             is_one = self._me in {one.id for one in told.servers or ()}
             self._tell("" if is_one else _removed(told))
         elif self._me not in members:
             self._tell(_REMOVED.format("by its own log"))
+
+    def _needs_no_answer(self) -> bool:
+        return self._is_ending() or self._hears_a_leader()
 
     async def _ask_around(self, others: AbstractSet[str]) -> RaftConfigurationResponse | None:
         """What the first says that is of the same cluster: it shares a member with us."""

@@ -34,12 +34,17 @@ class Around:
 
     def __init__(self, *own: str) -> None:
         self.own = configuration(*own)
-        self.has_leader = False
+        self.has_leader = self.is_ending = False
         self.status = {"s2": Status.ALIVE, "s3": Status.ALIVE}
         self.says: dict[str, tuple[str, ...]] = {}  # the members, by whom is asked
         self.asked: list[str] = []
         self.membership = OwnMembership(
-            ME, lambda: self.own, lambda: self.has_leader, self.pool, self.ask
+            ME,
+            lambda: self.own,
+            lambda: self.has_leader,
+            lambda: self.is_ending,
+            self.pool,
+            self.ask,
         )
 
     def pool(self) -> list[PoolMember]:
@@ -61,6 +66,14 @@ async def test_who_was_taken_out_knows_by_whoever_knows_a_leader() -> None:
     await around.membership.look()
     assert "says n-s2: what it holds" in around.membership.removal
     assert "me" not in around.asked
+
+
+async def test_who_leaves_by_itself_asks_nobody() -> None:
+    around = Around("me", "s2", "s3")
+    around.says["s3"] = ("s2", "s3")
+    around.is_ending = True
+    await around.membership.look()
+    assert (around.asked, around.membership.removal) == ([], "")
 
 
 async def test_it_is_over_when_a_leader_is_heard_or_calls_it_a_member_again() -> None:
