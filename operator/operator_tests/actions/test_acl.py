@@ -122,7 +122,7 @@ def _first(host: str) -> None:
 
 
 def test_our_server_says_that_it_does_not_serve_it(tmp_path: Path) -> None:
-    with ServerProcess(address(241), tmp_path / "server") as server:
+    with ServerProcess(address(241), tmp_path / "server", "-hcl=acl { enabled = true }") as server:
         assert asked(server.address, "/v1/acl/token/self")[0] == NOT_IMPLEMENTED
         with pytest.raises(RefusedError) as refused:
             bootstrap(server.address)
