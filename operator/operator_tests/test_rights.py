@@ -249,6 +249,11 @@ def _acts_of(view: View | None) -> list[a.Action]:
         a.PutSnapshot(name="put", restore_uid="r", source=source),
         a.ResetGuard(cluster_id="x", resource_version=guard),
         a.StoreGossipKeys(keys=("a", "b"), resource_version=secret),
+        a.RotateAuthority(secret="c-ca", resource_version=secret),
+        a.TrustAuthorities(
+            secret="c-tls", authority="c-ca", authorities=(), resource_version=secret
+        ),
+        a.ForgetAuthority(secret="c-ca", resource_version=secret),
         a.RecordStatus(fields=status),
         a.OrphanStatefulSet(uid=cluster_set, resource_version=""),
     ]
