@@ -293,6 +293,10 @@ def _end(bench: Bench) -> None:
     root = f"/apis/{API_VERSION}/namespaces/{space}"
     bench.kubernetes.call("DELETE", f"{root}/proconsulrestores/again")
     bench.kubernetes.call("DELETE", f"{root}/proconsulclusters/c")
+    # It was orphaned: the garbage collector, of which there is none, ends that.
+    orphaned = f"/apis/apps/v1/namespaces/{space}/statefulsets/c"
+    bare = {"metadata": {"finalizers": None}}
+    bench.kubernetes.call("PATCH", orphaned, bare, "merge-patch+json")
     bench.until(lambda: bench.get("StatefulSet", "c") is None, "the set goes")
     for name in ("c-0", "c-1"):
         path = f"/api/v1/namespaces/{space}/pods/{name}"
