@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from e2e.kubectl import Kubectl, Manifest
-from e2e.load.pod import SECURE
+from e2e.load.pod import POD_SECURE, SECURE
 from e2e.waits import limit, until
 from e2e.watcher import is_ready
 
@@ -152,13 +152,7 @@ class Store:
                 "restartPolicy": "Always",
                 "automountServiceAccountToken": False,
                 "terminationGracePeriodSeconds": 1,
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": 65532,
-                    "runAsGroup": 65532,
-                    "fsGroup": 65532,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
+                "securityContext": POD_SECURE,
                 "initContainers": [bucket],
                 "containers": [gateway, hands],
                 "volumes": [{"name": "data", "emptyDir": {}}],

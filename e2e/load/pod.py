@@ -20,6 +20,13 @@ SECURE = {
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
+POD_SECURE = {
+    "runAsNonRoot": True,
+    "runAsUser": 65532,
+    "runAsGroup": 65532,
+    "fsGroup": 65532,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,13 +97,7 @@ class LoadPod:
                 "restartPolicy": "Never",
                 "automountServiceAccountToken": False,
                 "terminationGracePeriodSeconds": 1,
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": 65532,
-                    "runAsGroup": 65532,
-                    "fsGroup": 65532,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
+                "securityContext": POD_SECURE,
                 "containers": [container],
                 "volumes": [
                     {"name": "load", "configMap": {"name": NAME}},
