@@ -2,7 +2,8 @@
 
 - Never two leaders in one term.
 - From one committed configuration to the next that was seen, at most one voter comes or goes; and
-  one index of the log has one configuration.
+  one index of the log has one configuration. Those of before the first one that was seen, which a
+  member tells that comes back after a while, are not looked at.
 - The term that a member knows never goes back; all members belong to one cluster.
 - At least `floor` pods are ready (all but one, unless the case says otherwise).
 
@@ -68,6 +69,8 @@ class Invariants:
         index = raft["Configuration"]["Index"]
         if index == 0 or index > raft["CommitIndex"]:
             return  # none yet, or not agreed upon: it may yet be another one
+        if self._voters and index < min(self._voters):
+            return
         servers = raft["Configuration"]["Servers"]
         self.learners |= {one["ID"] for one in servers if not one["Voter"]}
         voters = frozenset(one["ID"] for one in servers if one["Voter"])

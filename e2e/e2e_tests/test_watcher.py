@@ -82,6 +82,17 @@ def test_a_new_member_that_knows_no_configuration_yet_says_nothing() -> None:
     assert complaints(raft("s1"), raft("s4", voters="", index=0, commit=0)) == []
 
 
+def test_a_member_that_was_away_tells_of_configurations_before_the_first_and_is_not_judged() -> (
+    None
+):
+    seen = Invariants(5, floor=2)
+    seen.see_member(0.0, raft("s1", index=50))
+    seen.see_member(1.0, raft("s5", voters="abcde", index=10))
+    seen.see_member(2.0, raft("s1", voters="abcd", index=51))
+    assert seen.complaints == []
+    assert seen.voter_sets() == [frozenset("abc"), frozenset("abcd")]
+
+
 def test_one_index_with_two_configurations_is_found() -> None:
     assert complaints(raft("s1", index=4), raft("s2", voters="abd", index=4)) != []
 
