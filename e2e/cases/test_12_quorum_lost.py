@@ -24,6 +24,7 @@ OF_OTHER_MODES: Final = {
     Step.RESET_GUARD: "a cluster that goes on keeps its ID",
     Step.CHECK_ARCHIVE: "there is no archive",
     Step.PUT_SNAPSHOT: "there is no archive",
+    Step.NOTE_LACK: "there is no archive",
     Step.SAFETY_SNAPSHOT: "nobody leads: none can be taken before",
     Step.MAKE_CLUSTER: "the cluster is there",
 }

@@ -8,11 +8,12 @@ import pytest
 from operator_tests.plans.operator import Operator
 from operator_tests.plans.stories import well
 from operator_tests.plans.world import NAME, World
-from proconsul_operator.plans.observe import Observed, Pod
+from proconsul_operator.plans.observe import Local, Observed, Pod, Unknown
 from proconsul_operator.plans.safety import (
     LAG_MAX,
     best_heir,
     is_only_voter,
+    lag_of,
     leader_of,
     leads,
     objection_to_removing,
@@ -32,13 +33,11 @@ def followers(observed: Observed) -> list[Pod]:
 
 
 def behind(observed: Observed, pod: Pod, entries: int) -> Observed:
-    """The same, with a member that many entries behind the leader."""
-    leader = leader_of(observed)
-    healths = tuple(
-        replace(each, last_index=leader.commit_index - entries) if each.id == pod.id else each
-        for each in leader.healths
-    )
-    return replace(observed, leader=replace(leader, healths=healths))
+    """The same, with a member that says it is that many entries behind the leader."""
+    assert isinstance(pod.local, Local)
+    late = replace(pod.local, applied_index=pod.local.leader_commit_index - entries)
+    pods = tuple(replace(each, local=late) if each is pod else each for each in observed.pods)
+    return replace(observed, pods=pods)
 
 
 def test_of_three_that_are_well_any_may_be_stopped() -> None:
@@ -156,3 +155,28 @@ def test_without_anybody_who_is_well_there_is_no_heir() -> None:
     sick = tuple(replace(each, healthy=each.id == leader.id) for each in leader.healths)
     alone = replace(observed, leader=replace(leader, healths=sick))
     assert best_heir(alone, leader.configuration.voters) is None
+
+
+def test_what_autopilot_saw_seconds_ago_makes_nobody_late() -> None:
+    """Under load its last round is thousands of entries old: for the leader as for the others."""
+    observed = seen(*well())
+    leader = leader_of(observed)
+    loaded = replace(observed, leader=replace(leader, commit_index=leader.commit_index + 9000))
+    for pod in loaded.pods:
+        assert lag_of(loaded, pod.id) == 0
+        assert objection_to_stopping(loaded, pod) is None
+
+
+def test_of_a_member_that_says_nothing_autopilots_last_round_tells_how_late_it_is() -> None:
+    observed = seen(*well())
+    leader, pod = leader_of(observed), followers(observed)[0]
+    healths = tuple(
+        replace(each, last_index=60 if each.id == pod.id else 100) for each in leader.healths
+    )
+    quiet = replace(pod, local=Unknown(why="", since_s=0.0))
+    unknown = replace(
+        observed,
+        pods=tuple(quiet if each is pod else each for each in observed.pods),
+        leader=replace(leader, healths=healths),
+    )
+    assert lag_of(unknown, pod.id) == 40

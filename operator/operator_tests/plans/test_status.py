@@ -1,11 +1,13 @@
 """The status tells what is, in one look; it forgets nothing that the operator must remember."""
 
+import msgspec
 import pytest
 
 from operator_tests.plans.stories import reason, well
 from operator_tests.plans.world import BROKEN, NAME, SPACE, World
 from proconsul_operator.api.cluster import LEADERSHIP_MAX, ClusterStatus, Member
 from proconsul_operator.api.conditions import REASONS, ClusterCondition, Truth, condition_of
+from proconsul_operator.plans.status import FIGURES_S, is_due
 from proconsul_operator.plans.steps import Step
 
 
@@ -179,3 +181,26 @@ def test_a_status_that_was_thrown_away_is_the_same_again() -> None:
     after = world.cluster.status
     same = ("phase", "cluster_id", "replicas", "leader", "voters", "version", "endpoints")
     assert [getattr(after, name) for name in same] == [getattr(before, name) for name in same]
+
+
+def test_figures_that_change_with_every_write_are_told_at_their_own_pace() -> None:
+    """As each telling wakes the operator, which looks again and finds other figures."""
+    world, _ = well()
+    held = world.cluster.status
+    assert held.raft is not None
+    later = msgspec.structs.replace(
+        held,
+        raft=msgspec.structs.replace(held.raft, commit_index=held.raft.commit_index + 7),
+        members=tuple(msgspec.structs.replace(each, lag=7) for each in held.members),
+    )
+    assert not is_due(held, later, age_s=FIGURES_S - 1)
+    assert is_due(held, later, age_s=FIGURES_S)
+    assert not is_due(held, held, age_s=FIGURES_S)
+
+
+def test_whatever_else_changes_is_told_at_once() -> None:
+    world, _ = well()
+    held = world.cluster.status
+    assert is_due(held, msgspec.structs.replace(held, leader="consul-9"), age_s=0.0)
+    silent = msgspec.structs.replace(held.members[0], role="Unknown")
+    assert is_due(held, msgspec.structs.replace(held, members=(silent,)), age_s=0.0)

@@ -20,7 +20,7 @@ from proconsul_operator.api.values import plain, time_text
 from proconsul_operator.plans.actions import LOOK_AGAIN_S, LOOK_LATER_S, Decision, Wait
 from proconsul_operator.plans.cluster import plan
 from proconsul_operator.plans.events import Event
-from proconsul_operator.plans.status import report
+from proconsul_operator.plans.status import is_due, report
 from proconsul_operator.plans.steps import FAILPOINTS, STEPS, Operation, Step
 from proconsul_operator.specs.wanted import Manifest
 
@@ -115,7 +115,9 @@ class ClusterCycle:
             await self.gateway.event(
                 view.body, reason=event.reason, note=event.message, warning=event.warning, now=now
             )
-        if plain(told.status) != view.body.get("status"):
+        age_s = view.observed.now_s - self.memory.told.get(key, 0.0)
+        if is_due(view.observed.status, told.status, age_s) and differs(told.status, view.body):
+            self.memory.told[key] = view.observed.now_s
             identity = Identity(uid=view.observed.cluster.metadata.uid)
             manifest = status_manifest("ProconsulCluster", key, told.status, identity)
             with contextlib.suppress(AbsentError):  # deleted since we looked

@@ -12,7 +12,7 @@ import secrets
 import ssl
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 import aiohttp
@@ -55,6 +55,7 @@ from proconsul_operator.plans.observe import (
     Child,
     Fresh,
     Job,
+    Keyring,
     Leader,
     Local,
     Observed,
@@ -118,7 +119,9 @@ class Observer:
         servers = Servers(self.session, access(wanted, found.named, token))
         hosts = {name: ip for name, ip in map(_address, found.pods) if ip}
         pods = await self._pods(key, wanted, found, servers, hosts)
-        leader = await self._leader(key, wanted, servers, hosts, pods)
+        gossip = gossip_of(found.named.get(Ref("Secret", wanted.gossip_secret)))
+        keys = () if gossip is None else gossip.keys
+        leader = await self._leader(key, wanted, keys, servers, hosts, pods)
         ours = Ref("Service", wanted.name)
         address = (found.named.get(ours) or {}).get("spec", {}).get("clusterIP", "")
         observed = Observed(
@@ -133,7 +136,7 @@ class Observer:
             children=self._children(key, found.named),
             guard=guard_of(found.named.get(Ref("ConfigMap", wanted.guard))),
             recovery=recovery_of(found.named.get(Ref("ConfigMap", wanted.recovery))),
-            gossip=gossip_of(found.named.get(Ref("Secret", wanted.gossip_secret))),
+            gossip=gossip,
             tls=tls_of(found.named.get(Ref("Secret", wanted.tls_secret))),
             authority=authority_of(found.named.get(Ref("Secret", authority_secret(wanted)))),
             acl_token_stored=bool(token),
@@ -237,10 +240,12 @@ class Observer:
         self,
         key: Key,
         wanted: Wanted,
+        keys: tuple[str, ...],
         servers: Servers,
         hosts: Mapping[str, str],
         pods: tuple[Pod, ...],
     ) -> Leader | Unknown:
+        held = self.memory.keyring(key, keys, self.now_s())
         why = "no server says that it leads"
         leading = [pod for pod in pods if isinstance(pod.local, Local)]
         leading.sort(key=lambda pod: pod.local.term if isinstance(pod.local, Local) else 0)
@@ -253,14 +258,16 @@ class Observer:
                     hosts[pod.name],
                     local,
                     name=pod.name,
-                    encrypted=bool(wanted.gossip_secret),
+                    encrypted=bool(wanted.gossip_secret) and held is None,
                     now_s=self.now_s(),
                 )
             except ConsulError as error:
                 why = f"{pod.name} did not answer a linearizable read: {error}"
             else:
                 self.memory.answered(key, "leader")
-                return found
+                if isinstance(found.keyring, Keyring):
+                    self.memory.heard_of_keys(key, found.keyring, self.now_s())
+                return found if held is None else replace(found, keyring=held)
         return Unknown(why=why, since_s=self.memory.silent_since(key, "leader", self.now_s()))
 
     async def _acl(

@@ -210,6 +210,12 @@ class Keyring:
         """All encrypt with it, and nobody is missing."""
         return self.failed == 0 and self.nodes > 0 and self.primary.get(key, 0) == self.nodes
 
+    def is_settled(self, keys: tuple[str, ...]) -> bool:
+        """All have the only key of the Secret, encrypt with it, and have no other."""
+        if len(keys) != 1 or set(self.keys) != set(keys):
+            return False
+        return self.everywhere(keys[0]) and self.primary_everywhere(keys[0])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leader:

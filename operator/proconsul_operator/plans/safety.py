@@ -34,10 +34,17 @@ def leads(observed: Observed, pod: Pod) -> bool:
 
 
 def lag_of(observed: Observed, server_id: str) -> int:
-    """Entries that a member is behind the leader's commit."""
+    """Entries that a member is behind the leader, both seen in one moment.
+
+    By its own word, else by autopilot's last round, which is seconds old: what the leader has
+    written since then says nothing about the member.
+    """
+    for local in observed.locals():
+        if local.id == server_id:
+            return local.lag
     leader = leader_of(observed)
-    held = next((health.last_index for health in leader.healths if health.id == server_id), 0)
-    return max(leader.commit_index - held, 0)
+    last = {health.id: health.last_index for health in leader.healths}
+    return max(last.get(leader.id, leader.commit_index) - last.get(server_id, 0), 0)
 
 
 def healthy_voters(observed: Observed) -> tuple[RaftServer, ...]:

@@ -35,16 +35,16 @@ from proconsul_operator.api.values import time_text
 from proconsul_operator.plans.actions import Decision, RecordStatus
 from proconsul_operator.plans.events import Event, events
 from proconsul_operator.plans.findings import cluster_ids, findings, operation_of, ready_pods
-from proconsul_operator.plans.observe import Leader, Local, Observed, Pod, Unknown
+from proconsul_operator.plans.observe import Leader, Local, Observed, Pod
 from proconsul_operator.plans.quorum import Quorum, judge, last_known
 from proconsul_operator.plans.refusals import lowest_version, target_version
 from proconsul_operator.plans.rollout import is_outdated
 from proconsul_operator.plans.rotation import fingerprint
-from proconsul_operator.plans.safety import lag_of
 from proconsul_operator.plans.steps import Operation as Kind
 from proconsul_operator.plans.steps import Step
 from proconsul_operator.specs.labels import selector
 
+FIGURES_S: Final = 30.0
 TRANSFERS: Final = (Step.ROLL_TRANSFER.value, Step.SCALE_TRANSFER.value)
 
 
@@ -73,6 +73,22 @@ def report(observed: Observed, decision: Decision) -> Report:
     )
     status = _status(observed, decision, conditions)
     return Report(status=status, events=events(observed, decision, held, status))
+
+
+def is_due(held: ClusterStatus, told: ClusterStatus, age_s: float) -> bool:
+    """Whether to write `told` in the place of what was written `age_s` ago.
+
+    Where the log stands is another figure at every look, and each write is an event that makes the
+    operator look again: such figures alone are written each FIGURES_S.
+    """
+    if age_s >= FIGURES_S:
+        return told != held
+    return _without_figures(told) != _without_figures(held)
+
+
+def _without_figures(status: ClusterStatus) -> ClusterStatus:
+    members = (msgspec.structs.replace(each, lag=0, last_contact=None) for each in status.members)
+    return msgspec.structs.replace(status, raft=None, members=tuple(members))
 
 
 def _status(
@@ -196,7 +212,7 @@ def _member(observed: Observed, pod: Pod) -> Member:
         ready=pod.ready and not pod.terminating,
         revision=pod.revision,
         version="" if local is None else local.version,
-        lag=_lag(observed, pod),
+        lag=0 if local is None else local.lag,
         last_contact=_contact(local),
     )
     same = held is not None and (held.role, held.id, held.pod_uid) == (
@@ -206,16 +222,6 @@ def _member(observed: Observed, pod: Pod) -> Member:
     )
     since = held.since if held is not None and same else time_text(observed.now_s)
     return msgspec.structs.replace(made, since=since)
-
-
-def _lag(observed: Observed, pod: Pod) -> int:
-    if isinstance(pod.local, Unknown):
-        return 0
-    if isinstance(observed.leader, Leader) and any(
-        each.id == pod.id for each in observed.leader.healths
-    ):
-        return lag_of(observed, pod.id)
-    return pod.local.lag
 
 
 def _contact(local: Local | None) -> str | None:
