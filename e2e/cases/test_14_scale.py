@@ -83,7 +83,7 @@ def _scale(story: Story, size: int) -> list[int]:
         story.cluster.patch({"spec": {"replicas": size}})
         story.replicas = size
 
-    sizes = _settle(story, change, members=larger)
+    sizes = _settle(story, change, members=larger, stay=smaller)
     now = story.servers.ids()
     assert [now[name] for name in story.servers.names[:smaller]] == list(before.values())[:smaller]
     if size > len(before):
@@ -96,9 +96,10 @@ def _scale(story: Story, size: int) -> list[int]:
     return sizes
 
 
-def _settle(story: Story, change: Callable[[], None], members: int) -> list[int]:
+def _settle(story: Story, change: Callable[[], None], members: int, stay: int) -> list[int]:
+    """While that many stay, their majority is ready."""
     with story.watched(members) as watcher:
-        watcher.seen.floor = min(members, 3) - 1
+        watcher.seen.floor = stay // 2 + 1
         change()
         until(lambda: _unsettled(story), "it is as the spec asks", limit("settled"))
     assert watcher.seen.never_learned() == set()
@@ -139,7 +140,7 @@ def _bring_back(story: Story) -> list[int]:
         story.kubectl("scale", "statefulset", RELEASE, "--replicas=2")
         until(story.operator.has_died, "it was brought back", limit("noticed"))
 
-    sizes = _settle(story, shrink, members=3)
+    sizes = _settle(story, shrink, members=3, stay=3)
     assert story.servers.ids() == ids
     return sizes
 

@@ -205,6 +205,18 @@ def test_shrinking_takes_the_last_out_before_its_pod_goes() -> None:
     assert left == {3, 4}
 
 
+def test_what_a_member_leaves_behind_is_marked_although_its_server_is_silent_by_then() -> None:
+    """A server that was taken out starts again, and answers nothing for seconds."""
+    world, operator = well(replicas=5)
+    gone = world.objects.disks[4].id
+    world.edit(replicas=3)
+    while Step.REMOVE_MEMBER not in operator.steps:
+        operator.cycle()
+    world.objects.pods[f"{NAME}-4"].silent = True
+    operator.settle()
+    assert world.objects.disks[4].left == gone
+
+
 def test_a_healthy_member_does_not_leave_while_another_is_sick() -> None:
     world, operator = well(replicas=5)
     world.crash(0)

@@ -158,9 +158,12 @@ def _majority_agrees(observed: Observed, pod: Pod) -> bool:
 
 def _mark_volume(observed: Observed, pod: Pod) -> Decision | None:
     volume = observed.volume(pod.ordinal)
-    if volume is None or volume.left or not pod.id:
+    # Its server starts again after it was taken out, and says nothing meanwhile.
+    known = {member.name: member.id for member in observed.status.members}
+    left = pod.id or known.get(pod.name, "")
+    if volume is None or volume.left or not left:
         return None
-    return _label(Step.MARK_VOLUME, volume, pod.id, f"{pod.name} left it behind")
+    return _label(Step.MARK_VOLUME, volume, left, f"{pod.name} left it behind")
 
 
 def _label(step: Step, volume: Volume, left: str, why: str) -> Decision:

@@ -5,6 +5,8 @@ for an unknown command.
 """
 
 import importlib
+import os
+import signal
 import sys
 
 from proconsul import CONSUL_VERSION, __version__
@@ -19,6 +21,10 @@ HELP_WORDS = ("help", "-h", "-help", "--help")
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command and answer its exit code."""
+    if argv is None:
+        # In a container it is process 1, which no signal ends that it does not hear: until a
+        # server runs there is nothing to lose.
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     words = sys.argv[1:] if argv is None else argv
     command = words[0] if words else ""
     if command in COMMANDS:

@@ -1,5 +1,6 @@
 """The command line: which command, which answer, which exit code."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -86,3 +87,15 @@ def test_without_assertions_no_server_runs() -> None:
     ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=30)
     assert ended.returncode == 1
     assert "start it without -O" in ended.stderr
+
+
+def test_sigterm_ends_a_server_that_has_not_begun_yet(tmp_path: Path) -> None:
+    """As process 1 of a container it would live on until it is killed, if it did not hear it."""
+    pipe = tmp_path / "slow.hcl"
+    os.mkfifo(pipe)
+    words = ["agent", "-server", f"-data-dir={tmp_path}", f"-config-file={pipe}"]
+    server = subprocess.Popen(command(*words), stderr=subprocess.PIPE)
+    with server, pipe.open("w"):  # it has begun to read, and waits for the end
+        server.terminate()
+        told = server.communicate(timeout=60)[1]
+    assert (server.returncode, told) == (0, b"")
