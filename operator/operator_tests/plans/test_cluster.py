@@ -195,6 +195,16 @@ def test_growing_adds_one_member_at_a_time() -> None:
     assert voters == [4, 5]
 
 
+def test_a_pod_that_is_asked_to_go_is_asked_once() -> None:
+    """Kubernetes gives it its time: each further call would be one more Event of a pod rolled."""
+    world, operator = well()
+    world.edit(image={"tag": "1.1.0"})
+    while operator.cycle().step is not Step.ROLL_POD:
+        operator.pass_time()
+    assert any(pod.terminating for pod in world.objects.pods.values())
+    assert not operator.cycle().acts
+
+
 def test_shrinking_takes_the_last_out_before_its_pod_goes() -> None:
     world, operator = well(replicas=5)
     world.edit(replicas=3)

@@ -125,6 +125,7 @@ def roll(observed: Observed) -> Decision | None:
         or mend(observed)
         or _stuck(observed)
         or _rest(observed)
+        or _going(observed)
         or _next(observed, pods[0])
     )
 
@@ -192,6 +193,14 @@ def _rest(observed: Observed) -> Decision | None:
     if left_s <= 0:
         return None
     return wait(Step.REST_BETWEEN_PODS, f"{left_s:.0f} s of rest between two pods", seconds=left_s)
+
+
+def _going(observed: Observed) -> Decision | None:
+    """A pod that was asked to go is not asked again: its server hands over and drains."""
+    for pod in observed.pods:
+        if pod.terminating:
+            return wait(Step.AWAIT_MEMBER, f"{pod.name} is going", target=pod.name)
+    return None
 
 
 def _next(observed: Observed, pod: Pod) -> Decision | None:
