@@ -183,7 +183,8 @@ def counts(ledger: Ledger) -> dict[str, int]:
     """How many of what: figures for the result."""
     found: dict[str, int] = defaultdict(int)
     for one in ledger.operations:
-        found[f"{'writes' if one.writes else 'reads'} {one.outcome.value}"] += 1
+        kind = "writes" if one.writes else "reads"
+        found[f"{kind} {'outrun' if one.is_outrun else one.outcome.value}"] += 1
     return dict(found)
 
 

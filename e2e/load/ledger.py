@@ -46,8 +46,13 @@ class Operation:
 
     @property
     def is_acked(self) -> bool:
-        """Whether it was answered."""
+        """Whether it was answered, and done."""
         return self.outcome is Outcome.ACKED
+
+    @property
+    def is_outrun(self) -> bool:
+        """Whether it is a check-and-set that was answered, and another one was faster."""
+        return self.kind == "cas" and self.why == "200 false"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

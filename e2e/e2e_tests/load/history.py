@@ -22,6 +22,10 @@ class History:
         """A check-and-set."""
         self._add(kind="cas", key=key, value=value, outcome=outcome)
 
+    def outrun(self, key: str, value: int) -> None:
+        """A check-and-set for which another one was faster."""
+        self._add(kind="cas", key=key, value=value, outcome=Outcome.REFUSED, why="200 false")
+
     def read(self, key: str, found: int | None, mode: str = "consistent") -> None:
         """Answered through the Service."""
         self._add(kind=f"get {mode}", key=key, found=found)

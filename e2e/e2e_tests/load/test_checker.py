@@ -178,7 +178,13 @@ def test_operations_are_counted_by_outcome() -> None:
     history.put(KEY, 1)
     history.read(KEY, 1)
     history.put(KEY, 2, Outcome.UNKNOWN)
-    assert counts(history.ledger()) == {"writes acked": 1, "reads acked": 1, "writes unknown": 1}
+    history.outrun(COUNTER, 1)
+    assert counts(history.ledger()) == {
+        "writes acked": 1,
+        "reads acked": 1,
+        "writes unknown": 1,
+        "writes outrun": 1,
+    }
     assert refusals(history.ledger(), 0) == []
 
 
