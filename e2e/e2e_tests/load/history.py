@@ -84,6 +84,7 @@ class History:
         found: int | None = None,
         modified: int | None = None,
         index: int | None = None,
+        why: str = "",
     ) -> None:
         returned_ns = self._now_ns + STEP_NS // 2
         self._operations.append(
@@ -94,6 +95,7 @@ class History:
                 target=target,
                 key=key,
                 value=value,
+                why=why,
                 invoked_ns=self._now_ns,
                 returned_ns=FOREVER_NS if outcome is Outcome.UNKNOWN else returned_ns,
                 outcome=outcome,
