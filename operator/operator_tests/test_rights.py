@@ -48,7 +48,7 @@ NAMED_SERVERS_ONLY = {
 """Acts that call servers, and the API server for nothing but what others ask it, too."""
 WITH_THE_PROCESS = {
     a.Apply, a.IssueAuthority, a.IssueCertificate, a.StartJob, a.RecordRestore, a.Lock,
-    a.SetFinalizer, a.DeleteObject, a.DeleteVolume, a.LabelPods,
+    a.SetFinalizer, a.DeleteObject, a.DeleteVolume,
 }  # fmt: skip
 """Acts that the story of the process passes through."""
 ADMISSION = frozenset(
