@@ -48,7 +48,7 @@ NAMED_SERVERS_ONLY = {
 """Acts that call servers, and the API server for nothing but what others ask it, too."""
 WITH_THE_PROCESS = {
     a.Apply, a.IssueAuthority, a.IssueCertificate, a.StartJob, a.RecordRestore, a.Lock,
-    a.SetFinalizer, a.DeleteObject, a.DeleteVolume, a.LabelPods,
+    a.SetFinalizer, a.DeleteObject, a.DeleteVolume,
 }  # fmt: skip
 """Acts that the story of the process passes through."""
 ADMISSION = frozenset(
@@ -194,6 +194,7 @@ def _life(bench: Bench) -> None:
         "they are dropped",
     )
     bench.until(lambda: "c" not in bench.names("PodDisruptionBudget"), "so is the budget")
+    bench.until(lambda: "c-dashboards" not in bench.names("ConfigMap"), "so is the dashboard")
     in_place = {**ref, "mode": "InPlace", "location": STORED, "acknowledgeDataLoss": "c"}
     bench.make(kind("ProconsulRestore", in_place), "again")
     bench.until(lambda: any("check" in name for name in bench.names("Job")), "it is checked")

@@ -20,6 +20,7 @@ from proconsul.runtime import agent_settings
 from proconsul.runtime.agent_life import AgentLife
 from proconsul.runtime.agent_process import AgentProcess
 from proconsul.runtime.agent_tokens import AgentTokens
+from proconsul.runtime.auto_reload import Take
 from proconsul.runtime.autopilot import Autopilot
 from proconsul.runtime.coordinate_reports import CoordinateReports
 from proconsul.runtime.data_dir import DataDir
@@ -56,7 +57,6 @@ from proconsul.runtime.server_pool import ServerPool
 from proconsul.runtime.server_world import ServerWorld
 from proconsul.runtime.snapshot_exchange import SnapshotExchange
 from proconsul.runtime.tls import ClientTls, certificate_end_unix_s, rpc_outgoing
-from proconsul.runtime.tls_watch import Take
 from proconsul.store.autopilot import autopilot_config
 from proconsul.store.cluster_marks import marks
 from proconsul.telemetry import Telemetry
@@ -207,7 +207,7 @@ class Agent(AgentLife):
             end=lambda leave: self.request_stop(leave=leave),
             marker=self.disk.marker,
             recovery_epoch=self.disk.recovery_epoch,
-            tls=lambda: self.tls_watch.loaded,
+            tls=lambda: self.certificates.loaded,
             removal=lambda: self.membership.removal,
         )
 
@@ -385,9 +385,11 @@ class Agent(AgentLife):
         config = self.config
         https, outgoing = certificate(config), self._outgoing(config)
         take_incoming = self.rpc.prepared_tls(config)
+        end_unix_s = certificate_end_unix_s(config.tls)
 
         async def take() -> None:
             take_incoming()
+            self.metrics.certificate_end_unix_s = end_unix_s
             self.client.tls = self.pool_client.tls = outgoing
             await self.http.reload(config, https)
 

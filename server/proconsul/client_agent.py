@@ -25,6 +25,7 @@ from proconsul.runtime import agent_settings
 from proconsul.runtime.agent_life import AgentLife
 from proconsul.runtime.agent_tokens import AgentTokens
 from proconsul.runtime.answer_cache import AnswerCache
+from proconsul.runtime.auto_reload import Take
 from proconsul.runtime.client_process import ClientProcess
 from proconsul.runtime.coordinate_reports import CoordinateReports
 from proconsul.runtime.data_dir import DataDir
@@ -41,7 +42,6 @@ from proconsul.runtime.rpc_client import RpcClient
 from proconsul.runtime.server_calls import LIMITS, ServerCalls
 from proconsul.runtime.server_world import ServerWorld
 from proconsul.runtime.tls import ClientTls, rpc_outgoing
-from proconsul.runtime.tls_watch import Take
 from proconsul.runtime.waiting import WaitingRoom
 from proconsul.store.watch import Watchers
 from proconsul.telemetry import Telemetry

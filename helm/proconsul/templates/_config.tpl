@@ -37,7 +37,6 @@ The servers' and the client agents' configuration.
     "ca_file" "/proconsul/tls/ca.crt"
     "cert_file" "/proconsul/tls/tls.crt"
     "key_file" "/proconsul/tls/tls.key"
-    "tls_check_interval" "10s"
     "verify_incoming_rpc" true
     "verify_outgoing" true
     "verify_server_hostname" true) }}

@@ -98,13 +98,13 @@ class Site:
 
 
 def started(folder: Path, host: str) -> ServerProcess:
-    """With the certificates of that folder, which it looks at often."""
+    """With the certificates of that folder, which it looks at."""
     files = " ".join(
         f'{key} = "{folder}/now/{name}"'
         for key, name in (("ca_file", "ca.crt"), ("cert_file", "tls.crt"), ("key_file", "tls.key"))
     )
     strict = "verify_incoming_rpc = true verify_outgoing = true verify_server_hostname = true"
-    settings = f'{files} {strict} tls_check_interval = "100ms" ports {{ https = 8501 }}'
+    settings = f"{files} {strict} auto_reload_config = true ports {{ https = 8501 }}"
     return ServerProcess(host, folder / "data", "-node=c-0", f"-hcl={settings}")
 
 

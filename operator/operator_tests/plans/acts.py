@@ -208,13 +208,6 @@ def _resize(world: World, action: a.ResizeVolume) -> None:
     disk.version += 1
 
 
-def _label_pods(world: World, action: a.LabelPods) -> None:
-    for name, uid in action.pods:
-        pod = _pod(world, name, uid)
-        pod.labels[action.label] = action.value
-        pod.version += 1
-
-
 def _set(world: World, uid: str, version: str) -> Thing:
     held = world.set
     _uid(held is not None and held.uid == uid and str(held.version) == version)
@@ -435,7 +428,6 @@ _HANDLERS: dict[type, Callable[[World, Any], None]] = {
     a.CreateIfAbsent: _create,
     a.DeleteVolume: _delete_volume,
     a.LabelVolume: _label_volume,
-    a.LabelPods: _label_pods,
     a.ResizeVolume: _resize,
     a.SetReplicas: _set_replicas,
     a.OrphanStatefulSet: _orphan,

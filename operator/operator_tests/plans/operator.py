@@ -203,7 +203,6 @@ class Operator:
             terminating=pod.terminating,
             stopped="" if pod.running or not _is_broken(pod) else "CrashLoopBackOff",
             annotations=pod.annotations,
-            labels=pod.labels,
             certificate=certificate,
             trusts=trusts,
         )

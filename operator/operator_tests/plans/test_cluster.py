@@ -43,6 +43,21 @@ def test_a_pod_that_was_deleted_is_the_sets_business() -> None:
     assert "MemberRestarted" in reasons(operator)
 
 
+def test_a_dashboard_that_is_wanted_no_more_goes_and_no_other_config_map() -> None:
+    def config_maps() -> set[str]:
+        return {ref.name for ref in world.objects.things if ref.kind == "ConfigMap"}
+
+    world, operator = well(monitoring={"dashboards": True})
+    assert config_maps() == {f"{NAME}-config", f"{NAME}-dashboards"}
+    mine = world.objects.things[Ref("ConfigMap", f"{NAME}-config")]
+    recovery = Ref("ConfigMap", f"{NAME}-recovery")
+    world.objects.things[recovery] = replace(mine, uid="recovery")
+    world.edit()
+    operator.settle()
+    assert operator.steps == [Step.DROP_CHILD]
+    assert config_maps() == {f"{NAME}-config", recovery.name}
+
+
 def test_a_leader_that_died_is_told_with_its_reason() -> None:
     world, operator = well()
     before = world.cluster.status.leader

@@ -1,12 +1,15 @@
 """An Event is told once, when something turns; a cycle in which nothing did tells none."""
 
+import msgspec
 import pytest
 
 from operator_tests.plans.operator import Operator
 from operator_tests.plans.stories import reasons, well
 from operator_tests.plans.world import NAME, World
-from proconsul_operator.plans.events import Event
+from proconsul_operator.plans.actions import Decision, Nothing
+from proconsul_operator.plans.events import Event, events
 from proconsul_operator.plans.observe import Ref
+from proconsul_operator.plans.steps import Step
 
 
 def told(operator: Operator, reason: str) -> list[Event]:
@@ -69,6 +72,19 @@ def test_a_lost_disk_is_a_member_replaced_and_then_promoted() -> None:
     assert any(f"{NAME}-1" in event.message for event in joined)
     assert any(old in event.message for event in joined)
     assert [event.message for event in told(operator, "MemberPromoted")] == [f"{NAME}-1 votes"]
+
+
+@pytest.mark.parametrize(
+    ("node", "message"), [("n7", "a new pod on n7"), ("", "a new pod, on no node yet")]
+)
+def test_a_new_pod_is_told_with_its_node_where_it_has_one(node: str, message: str) -> None:
+    world, operator = well()
+    held = world.cluster.status
+    again = msgspec.structs.replace(held.members[2], pod_uid="another", node=node)
+    new = msgspec.structs.replace(held, members=(*held.members[:2], again))
+    idle = Decision(step=Step.IDLE, action=Nothing(), target="", why="")
+    (event,) = events(operator.observe(world.objects), idle, held, new)
+    assert event.message == f"{NAME}-2 has {message}"
 
 
 def test_a_size_is_told_step_by_step() -> None:

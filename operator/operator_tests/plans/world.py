@@ -89,7 +89,6 @@ class PodState:
     crashed: bool = False  # down until `heal`
     silent: bool = False  # it runs, and the operator does not reach it
     annotations: dict[str, str] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

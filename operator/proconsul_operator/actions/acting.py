@@ -92,11 +92,6 @@ class Actor:
         change = {"spec": {"resources": {"requests": {"storage": action.size}}}}
         await self._patch(view, "PersistentVolumeClaim", action, change)
 
-    async def _label_pods(self, view: View, action: a.LabelPods) -> None:
-        change = {"metadata": {"labels": {action.label: action.value}}}
-        for name, uid in action.pods:
-            await self.gateway.patch("Pod", _key(view)[0], name, change, identity=Identity(uid=uid))
-
     async def _set_replicas(self, view: View, action: a.SetReplicas) -> None:
         identity = Identity(uid=action.uid, resource_version=action.resource_version)
         change = {"spec": {"replicas": action.replicas}}
@@ -331,7 +326,6 @@ _ACTS: Final[dict[type, Callable[[Actor, View, Any], Awaitable[Done | None]]]] =
     a.DeletePod: Actor._delete_pod,
     a.DeleteVolume: Actor._delete_volume,
     a.LabelVolume: Actor._label_volume,
-    a.LabelPods: Actor._label_pods,
     a.SetReplicas: Actor._set_replicas,
     a.OrphanStatefulSet: Actor._orphan,
     a.ResizeVolume: Actor._resize,

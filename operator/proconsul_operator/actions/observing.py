@@ -340,6 +340,7 @@ def named_refs(wanted: Wanted) -> tuple[Ref, ...]:
         Ref("NetworkPolicy", wanted.name),
         Ref("ServiceMonitor", wanted.name),
         Ref("PrometheusRule", wanted.name),
+        Ref("ConfigMap", wanted.dashboards),
         Ref("Certificate", f"{wanted.name}-tls"),
         Ref("Secret", f"{wanted.name}-gossip"),
         Ref("Secret", acl_secret(wanted)),

@@ -105,7 +105,6 @@ def pod_of(
         node=body["spec"].get("nodeName", ""),
         zone=zone,
         annotations=meta.get("annotations", {}),
-        labels=meta.get("labels", {}),
         certificate=certificate,
         trusts=trusts,
     )

@@ -26,7 +26,6 @@ RESTORE_LOCK: Final = (
     "proconsul.io/restore"  # the UID of the ProconsulRestore that owns the cluster
 )
 RESTART_HASH: Final = "proconsul.io/restart-hash"
-SKIP_PRESTOP: Final = "proconsul.io/skip-prestop"
 ROLE: Final = "proconsul.io/role"
 KEPT: Final = "proconsul.io/kept"
 LEFT: Final = "proconsul.io/left"

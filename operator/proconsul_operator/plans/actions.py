@@ -58,15 +58,6 @@ class LabelVolume:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LabelPods:
-    """Set one label on pods, by name and UID."""
-
-    pods: tuple[tuple[str, str], ...]
-    label: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SetReplicas:
     """The StatefulSet's size, and nothing else of it."""
 
@@ -293,7 +284,7 @@ class Nothing:
 
 
 Action = (
-    Apply | CreateIfAbsent | DeletePod | DeleteVolume | LabelVolume | LabelPods | SetReplicas
+    Apply | CreateIfAbsent | DeletePod | DeleteVolume | LabelVolume | SetReplicas
     | OrphanStatefulSet | ResizeVolume | TransferLeader | Decommission | Recommission | RemovePeer
     | KeyringInstall | KeyringUse | KeyringRemove | StoreGossipKeys | IssueAuthority
     | RotateAuthority | ForgetAuthority | TrustAuthorities

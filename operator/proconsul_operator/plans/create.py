@@ -22,7 +22,7 @@ from proconsul_operator.plans.actions import (
 )
 from proconsul_operator.plans.change import is_withheld
 from proconsul_operator.plans.drift import is_foreign, needs_apply, ref_of
-from proconsul_operator.plans.observe import Authority, Leader, Local, Observed
+from proconsul_operator.plans.observe import Authority, Leader, Local, Observed, Ref
 from proconsul_operator.plans.quorum import majority
 from proconsul_operator.plans.restore_source import lack_of_archive
 from proconsul_operator.plans.steps import Step
@@ -211,7 +211,7 @@ def drop_children(observed: Observed) -> Decision | None:
     for ref, child in observed.children.items():
         ours = child.controller_uid == observed.cluster.metadata.uid
         labelled = child.manifest.get("metadata", {}).get("labels", {}).get(CLUSTER)
-        if ref.kind in OPTIONAL_KINDS and ours and labelled and ref not in wanted:
+        if _is_optional(observed, ref) and ours and labelled and ref not in wanted:
             return Decision(
                 step=Step.DROP_CHILD,
                 action=DeleteObject(kind=ref.kind, name=ref.name, uid=child.uid),
@@ -219,6 +219,11 @@ def drop_children(observed: Observed) -> Decision | None:
                 why="the spec wants it no more",
             )
     return None
+
+
+def _is_optional(observed: Observed, ref: Ref) -> bool:
+    # Of the ConfigMaps only this one: a recovery's is no child, and stays.
+    return ref.kind in OPTIONAL_KINDS or ref == ("ConfigMap", observed.wanted.dashboards)
 
 
 def make_set(observed: Observed) -> Decision | None:

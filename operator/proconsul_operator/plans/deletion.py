@@ -6,14 +6,13 @@ pods, and what is kept with them (guard, keys) goes with them.
 
 from typing import Final
 
-from proconsul_operator.api.group import FINALIZER, FORCE_DELETE, SKIP_PRESTOP
+from proconsul_operator.api.group import FINALIZER, FORCE_DELETE
 from proconsul_operator.api.values import unix_s
 from proconsul_operator.plans.actions import (
     LOOK_LATER_S,
     Decision,
     DeleteObject,
     DeleteVolume,
-    LabelPods,
     SetFinalizer,
     wait,
 )
@@ -57,7 +56,6 @@ def plan(observed: Observed) -> Decision | None:
         return wait(Step.AWAIT_PODS_GONE, "Kubernetes deletes it", seconds=LOOK_LATER_S)
     return (
         _last_snapshot(observed)
-        or _skip_prestop(observed)
         or _volumes(observed)
         or _finalizer(observed, Step.LET_GO, present=False)
     )
@@ -89,21 +87,6 @@ def _give_up(observed: Observed, why: str) -> Decision:
     way = f"; go on without it with the annotation {FORCE_DELETE}" if late else ""
     return wait(
         Step.AWAIT_FINAL_SNAPSHOT, f"the last snapshot cannot be taken: {why}{way}", seconds=5.0
-    )
-
-
-def _skip_prestop(observed: Observed) -> Decision | None:
-    """Pods need not wait for a quorum that is about to go."""
-    pods = tuple(
-        (pod.name, pod.uid) for pod in observed.pods if pod.labels.get(SKIP_PRESTOP) != "true"
-    )
-    if not pods:
-        return None
-    return Decision(
-        step=Step.SKIP_PRESTOP,
-        action=LabelPods(pods=pods, label=SKIP_PRESTOP, value="true"),
-        target=observed.wanted.name,
-        why="the cluster goes as a whole",
     )
 
 

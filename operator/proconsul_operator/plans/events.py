@@ -94,9 +94,8 @@ def _members(held: ClusterStatus, new: ClusterStatus) -> Iterator[Event]:
         elif member.id and old.id != member.id:
             yield Event(reason="MemberReplaced", message=f"{member.name}: {old.id} → {member.id}")
         elif old.pod_uid != member.pod_uid:
-            yield Event(
-                reason="MemberRestarted", message=f"{member.name} has a new pod on {member.node}"
-            )
+            where = f" on {member.node}" if member.node else ", on no node yet"
+            yield Event(reason="MemberRestarted", message=f"{member.name} has a new pod{where}")
         if member.suffrage == "Voter" and old.suffrage == "Nonvoter":
             yield Event(reason="MemberPromoted", message=f"{member.name} votes")
 

@@ -156,7 +156,6 @@ class Pod:
     node: str = ""
     zone: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
     certificate: str | Unknown = ""
     trusts: tuple[str, ...] | Unknown = ()
 

@@ -122,7 +122,6 @@ class Step(StrEnum):
     NOTE_FINALIZER = "NoteFinalizer"
     FINAL_SNAPSHOT = "FinalSnapshot"
     AWAIT_FINAL_SNAPSHOT = "AwaitFinalSnapshot"
-    SKIP_PRESTOP = "SkipPrestop"
     DROP_SET = "DropSet"
     AWAIT_PODS_GONE = "AwaitPodsGone"
     DELETE_VOLUME = "DeleteVolume"
@@ -230,7 +229,7 @@ STEPS: Final[dict[Step, Row]] = {
     ),
     **_rows(
         _O.DELETION,
-        acts="NoteFinalizer FinalSnapshot SkipPrestop DropSet DeleteVolume DeleteKept LetGo",
+        acts="NoteFinalizer FinalSnapshot DropSet DeleteVolume DeleteKept LetGo",
         waits="AwaitFinalSnapshot AwaitPodsGone",
     ),
     **_rows(

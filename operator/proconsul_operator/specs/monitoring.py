@@ -54,6 +54,6 @@ def dashboards(wanted: Wanted) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": metadata(wanted, f"{wanted.name}-dashboards", extra=dashboard.LABEL),
+        "metadata": metadata(wanted, wanted.dashboards, extra=dashboard.LABEL),
         "data": {dashboard.FILE: dashboard.text()},
     }

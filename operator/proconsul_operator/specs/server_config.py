@@ -15,7 +15,6 @@ from proconsul_operator.specs.wanted import Wanted
 
 HOME: Final = "/proconsul"
 DRAIN_TIME: Final = "5s"
-TLS_CHECK_INTERVAL: Final = "10s"  # the kubelet takes up to 90 s to bring a changed Secret
 
 # All addresses of the pod but the link-local ones, each by itself: both families where the pod has
 # both, and no wildcard, which a host without IPv6 refuses.
@@ -27,8 +26,8 @@ _DENIED: Final = """
     addresses advertise_addr advertise_addr_ipv4 advertise_addr_ipv6 auto_reload_config bind_addr
     bootstrap bootstrap_expect ca_file cert_file client_addr data_dir datacenter domain drain_time
     encrypt encrypt_keys_file key_file kubernetes leave_on_terminate node_id node_name pid_file
-    ports recovery_file retry_join serf_lan server start_join tls_check_interval
-    verify_incoming verify_incoming_rpc verify_outgoing verify_server_hostname
+    ports recovery_file retry_join serf_lan server start_join verify_incoming
+    verify_incoming_rpc verify_outgoing verify_server_hostname
 """
 DENIED_KEYS: Final = frozenset(_DENIED.split())
 """Keys of `config` that the operator sets itself, or that no cluster survives."""
@@ -75,7 +74,6 @@ def server_config(wanted: Wanted) -> dict[str, Any]:
         own["encrypt_keys_file"] = f"{HOME}/gossip/{gossip_key.ALL}"
     if wanted.has_tls:
         own |= {
-            "tls_check_interval": TLS_CHECK_INTERVAL,
             "ca_file": f"{HOME}/tls/ca.crt",
             "cert_file": f"{HOME}/tls/tls.crt",
             "key_file": f"{HOME}/tls/tls.key",

@@ -57,6 +57,11 @@ class Wanted:
         return f"{self.name}-recovery"
 
     @property
+    def dashboards(self) -> str:
+        """The ConfigMap with Grafana's dashboard."""
+        return f"{self.name}-dashboards"
+
+    @property
     def gossip_secret(self) -> str:
         """The Secret with the gossip keys; empty if gossip is in the clear."""
         if self.spec.gossip is None:

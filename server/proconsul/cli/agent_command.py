@@ -1,7 +1,7 @@
 """`proconsul agent`: runs a server until a signal or a failure ends it.
 
 SIGINT and SIGTERM end it, a second one at once; SIGHUP reads the configuration again, and so does a
-change of its files where `auto_reload_config` is set.
+change of its files where `auto_reload_config` is set (`runtime/auto_reload.py`).
 """
 
 import asyncio
@@ -25,8 +25,8 @@ from proconsul.config.flags import AgentFlags, help_text, parse_agent_flags
 from proconsul.config.schema import LoadedConfig
 from proconsul.errors import ProconsulError
 from proconsul.runtime import logs
+from proconsul.runtime.auto_reload import ConfigFiles
 from proconsul.runtime.config_files import load
-from proconsul.runtime.config_watch import LOOK_S, ConfigWatch
 from proconsul.runtime.lan_pool import LanPool
 from proconsul.runtime.sd_notify import READY, RELOADING, STOPPING, notify
 
@@ -50,10 +50,10 @@ def run(words: list[str]) -> int:
             return 0
         with ExitStack() as stack:
             source = ConfigSource(flags, stack)
-            watch = source.watch()
+            files = source.files()
             loaded = source.read()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                return runner.run(_serve(loaded, source, watch))
+                return runner.run(_serve(loaded, source, files))
     except (ProconsulError, OSError) as failure:
         sys.stderr.write(f"==> {told(failure)}\n")
         return FAILED
@@ -76,9 +76,9 @@ class ConfigSource:
         self._stack = stack
         self._dev_dir = ""
 
-    def watch(self) -> ConfigWatch:
-        """Whether its files change from here on."""
-        return ConfigWatch(self._flags.config_paths)
+    def files(self) -> ConfigFiles:
+        """Those of the command line, and whether they change from here on."""
+        return ConfigFiles(self._flags.config_paths)
 
     @property
     def is_temporary(self) -> bool:
@@ -97,7 +97,7 @@ class ConfigSource:
         return msgspec.structs.replace(loaded, config=config)
 
 
-async def _serve(loaded: LoadedConfig, source: ConfigSource, watch: ConfigWatch) -> int:
+async def _serve(loaded: LoadedConfig, source: ConfigSource, files: ConfigFiles) -> int:
     config = loaded.config
     logging = config.logging
     with _named("log_file"):
@@ -134,7 +134,7 @@ async def _serve(loaded: LoadedConfig, source: ConfigSource, watch: ConfigWatch)
             )
             sys.stdout.flush()
         if config.auto_reload_config:
-            signals.follow(watch)
+            agent.watch_files(files, signals.reload)
         # What lives from here on is no garbage: keep the collector from walking it.
         gc.freeze()
         failure = await agent.wait_for_end()
@@ -168,15 +168,14 @@ class Signals:
     def __init__(self, agent: Agent | ClientAgent) -> None:
         self._agent = agent
         self._ending = False
-        self._reloading: asyncio.Task[None] | None = None
-        self._following: asyncio.Task[None] | None = None
+        self._reloading: asyncio.Task[bool] | None = None
 
     def listen(self) -> None:
         """Handle them on the running loop."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._end, number)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
 
     def _end(self, number: signal.Signals) -> None:
         log = logs.logger("")
@@ -190,33 +189,26 @@ class Signals:
         leaves = not config.skip_leave_on_interrupt if is_interrupt else config.leave_on_terminate
         self._agent.request_stop(leave=leaves)
 
-    def _reload(self) -> None:
+    def _hang_up(self) -> None:
         logs.logger("").info("caught: signal=SIGHUP")
-        self._reloading = asyncio.get_running_loop().create_task(self._reload_now())
+        self._reloading = asyncio.get_running_loop().create_task(self.reload())
 
-    def follow(self, watch: ConfigWatch) -> None:
-        """Reload whenever the files change."""
-        self._following = asyncio.get_running_loop().create_task(self._follow(watch))
-
-    async def _follow(self, watch: ConfigWatch) -> None:
-        while True:
-            await asyncio.sleep(LOOK_S)
-            if await asyncio.to_thread(watch.has_changed):
-                logs.logger("").info("the configuration's files have changed")
-                await self._reload_now()
-
-    async def _reload_now(self) -> None:
+    async def reload(self) -> bool:
+        """Whether the agent has taken what the files say now; the log says why not."""
         # The time tells systemd (Type=notify-reload) that this reload began after its signal.
         _notify(
             f"{RELOADING}\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
         )
+        is_taken = False
         try:
             await self._agent.reload()
+            is_taken = True
         except (ProconsulError, OSError) as failure:
             logs.logger("").error("reload failed, nothing changed: %s", told(failure))
         except Exception:
             logs.logger("").exception("reload failed")
         _notify(READY)
+        return is_taken
 
 
 class PidFile:

@@ -72,7 +72,6 @@ def build(settings: Settings, *, dev_mode: bool) -> Config:
         drain_time_s=max(settings.duration_s("drain_time"), 0.0),
         recovery_file=settings.text("recovery_file"),
         encrypt_keys_file=settings.text("encrypt_keys_file"),
-        tls_check_interval_s=max(settings.duration_s("tls_check_interval"), 0.0),
         kubernetes=sections.kubernetes(settings),
         rpc_hold_timeout_s=settings.duration_s("performance.rpc_hold_timeout"),
         rpc_protocol=settings.number("protocol"),

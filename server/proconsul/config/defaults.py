@@ -95,7 +95,6 @@ DEFAULTS: Raw = {
         "expose_max_port": 21755,
     },
     "drain_time": "0s",
-    "tls_check_interval": "0s",
     "kubernetes": {"credentials": "/var/run/secrets/kubernetes.io/serviceaccount"},
     "telemetry": {"metrics_prefix": "consul", "filter_default": True},
 }

@@ -57,6 +57,7 @@ advertise-wan STRING advertise_addr_wan | Address that other datacenters are tol
 allow-write-http-from LIST http_config.allow_write_http_from | CIDR that may write; repeatable.
 alt-domain STRING alt_domain | A second domain to answer DNS for.
 bind STRING bind_addr | Address for traffic between servers and agents.
+auto-reload-config BOOL auto_reload_config | Reload when files of configuration or TLS change.
 bootstrap BOOL bootstrap | Be a cluster of one that others may join.
 bootstrap-expect INT bootstrap_expect | How many servers to wait for before the first election.
 check_output_max_size INT check_output_max_size | Bytes kept of a check's output.

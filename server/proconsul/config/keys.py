@@ -280,7 +280,7 @@ _LIMITS = Group(
 OWN = frozenset(
     {
         "addresses.probe", "auto_reload_config", "drain_time", "encrypt_keys_file", "kubernetes",
-        "ports.probe", "recovery_file", "tls_check_interval",
+        "ports.probe", "recovery_file",
     }
 )  # fmt: skip
 
@@ -315,7 +315,7 @@ ROOT = Group(
                 primary_datacenter primary_gateways_interval raft_snapshot_interval
                 reconnect_timeout reconnect_timeout_wan recovery_file retry_interval
                 retry_interval_wan revision segment serf_lan serf_wan server_name session_ttl_min
-                sync_coordinate_interval_min syslog_facility tls_check_interval tls_cipher_suites
+                sync_coordinate_interval_min syslog_facility tls_cipher_suites
                 tls_min_version ui_content_path ui_dir version version_prerelease""",
             boolean="""acl_enable_key_list_policy auto_reload_config bootstrap
                 disable_anonymous_signature

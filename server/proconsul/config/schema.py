@@ -343,7 +343,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     drain_time_s: float
     recovery_file: str
     encrypt_keys_file: str
-    tls_check_interval_s: float
     kubernetes: Kubernetes
     rpc_hold_timeout_s: float
     rpc_protocol: int

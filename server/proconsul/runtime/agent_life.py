@@ -9,10 +9,11 @@ from proconsul.config.schema import Config, LoadedConfig
 from proconsul.local.token_bucket import TokenBucket
 from proconsul.runtime import agent_settings
 from proconsul.runtime.agent_tokens import AgentTokens
+from proconsul.runtime.auto_reload import AutoReload, CertificateFiles, ConfigFiles, Take
 from proconsul.runtime.local_agent import LocalAgent
 from proconsul.runtime.logs import logger
 from proconsul.runtime.server_world import ServerWorld
-from proconsul.runtime.tls_watch import Take, TlsFiles, TlsWatch, tls_files
+from proconsul.runtime.tls_files import TlsFiles, tls_files
 
 log = logger("")
 
@@ -39,7 +40,7 @@ class AgentLife(ABC):
         self._leaves = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._reloading = asyncio.Lock()
-        self.tls_watch = TlsWatch(lambda: tls_files(self.config.tls), self._prepared_tls)
+        self.certificates = CertificateFiles(lambda: tls_files(self.config.tls), self._prepared_tls)
 
     # ---------------------------------------------------------------- start
 
@@ -50,10 +51,8 @@ class AgentLife(ABC):
         """
         async with self._reloading:  # a reload waits for the end of the start
             # Before they are loaded: what changes meanwhile is then seen.
-            self.tls_watch.loaded = await self._tls_files(self.config)
+            self.certificates.loaded = await self._tls_files(self.config)
             await self._start()
-        if self.config.tls_check_interval_s > 0:
-            self._run(self.tls_watch.run(self.config.tls_check_interval_s))
 
     @abstractmethod
     async def _start(self) -> None:
@@ -91,8 +90,16 @@ class AgentLife(ABC):
             read = await asyncio.to_thread(self._read_config)
             files = await self._tls_files(read.config)
             await self._reload(read)
-            self.tls_watch.loaded = files
+            self.certificates.loaded = files
             log.info("configuration reloaded")
+
+    def watch_files(self, config: ConfigFiles, reload: Callable[[], Awaitable[bool]]) -> None:
+        """Take files that change from now on; `reload` is ours for who tells its failures."""
+        self._run(AutoReload(config, reload, self._take_certificates).run())
+
+    async def _take_certificates(self) -> bool:
+        async with self._reloading:  # contexts of an older configuration must not come after it
+            return await self.certificates.look()
 
     @abstractmethod
     def _prepared_tls(self) -> Take:

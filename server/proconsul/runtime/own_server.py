@@ -22,7 +22,7 @@ from proconsul.raft.messages import (
     Suffrage,
 )
 from proconsul.runtime.raft_driver import RaftDriver
-from proconsul.runtime.tls_watch import TlsFiles
+from proconsul.runtime.tls_files import TlsFiles
 from proconsul.store.cluster_marks import marks
 from proconsul.store.state import State
 

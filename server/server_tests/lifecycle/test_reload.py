@@ -1,4 +1,4 @@
-"""SIGHUP: what the files say now is what holds, or nothing changes."""
+"""A reload: what the files say now is what holds, or nothing changes."""
 
 import hashlib
 import json
@@ -114,7 +114,7 @@ def test_new_certificates_are_in_use_without_a_signal_where_that_is_asked_for(
     pair = old.pair("server", SERVER)
     host = address(64)
     settings = f"""
-ports {{ https = 8501 }} tls_check_interval = "100ms" verify_outgoing = true
+ports {{ https = 8501 }} auto_reload_config = true verify_outgoing = true
 ca_file = "{old.ca_file}" cert_file = "{pair.cert_file}" key_file = "{pair.key_file}"
 """
     with Server(host, tmp_path, f"-hcl={settings}") as server:
@@ -132,8 +132,8 @@ ca_file = "{old.ca_file}" cert_file = "{pair.cert_file}" key_file = "{pair.key_f
 
 def test_changed_files_are_taken_without_a_signal_where_it_is_asked_for(tmp_path: Path) -> None:
     file = tmp_path / "server.hcl"
-    file.write_text("auto_reload_config = true")
-    with Server(address(69), tmp_path, f"-config-file={file}") as server:
-        file.write_text("auto_reload_config = true\n" + WEB)
+    file.write_text("")
+    with Server(address(69), tmp_path, "-auto-reload-config", f"-config-file={file}") as server:
+        file.write_text(WEB)
         server.wait_for_line("the configuration's files have changed")
         until(lambda: set(server.get("/v1/agent/services")) == {"web"})

@@ -53,13 +53,13 @@ def test_a_snapshot_that_was_fetched_to_its_end_is_noted(tmp_path: Path) -> None
         assert began_s - 1 <= until(lambda: values(server).get(name)) <= time.time()
 
 
-def test_the_end_of_the_certificate_in_use_is_told_and_follows_a_reload(tmp_path: Path) -> None:
+def test_the_end_of_the_certificate_in_use_is_told_however_it_was_taken(tmp_path: Path) -> None:
     authority = Authority(tmp_path, "ca", address=address(75))
     pair = authority.pair("server", SERVER)
     file = tmp_path / "tls.hcl"
     file.write_text(
-        f'{SHOWN} ca_file = "{authority.ca_file}" cert_file = "{pair.cert_file}" '
-        f'key_file = "{pair.key_file}"'
+        f'{SHOWN} auto_reload_config = true ca_file = "{authority.ca_file}" '
+        f'cert_file = "{pair.cert_file}" key_file = "{pair.key_file}"'
     )
     name = "consul_agent_tls_cert_expiry"
     with Server(address(75), tmp_path, f"-config-file={file}") as server:
@@ -68,3 +68,5 @@ def test_the_end_of_the_certificate_in_use_is_told_and_follows_a_reload(tmp_path
         authority.pair("server", SERVER, lasts_s=7200)
         assert server.request("PUT", "/v1/agent/reload")[0] == 200
         assert until(lambda: (now := values(server).get(name)) and now > 3600)
+        authority.pair("server", SERVER, lasts_s=10800)
+        assert until(lambda: (now := values(server).get(name)) and now > 7200), "without a signal"

@@ -21,7 +21,7 @@ from proconsul.raft.messages import (
     Token,
 )
 from proconsul.runtime.own_server import DECOMMISSIONED, CommitHeard, Idle, OwnServer
-from proconsul.runtime.tls_watch import TlsFiles
+from proconsul.runtime.tls_files import TlsFiles
 from server_tests.runtime.driver_world import ME, Life, World, begin
 from server_tests.runtime.test_rpc_port import MACHINE
 from server_tests.sim.disk import SimDisk
