@@ -199,7 +199,7 @@ def _going(observed: Observed) -> Decision | None:
     """A pod that was asked to go is not asked again: its server hands over and drains."""
     for pod in observed.pods:
         if pod.terminating:
-            return wait(Step.AWAIT_MEMBER, f"{pod.name} is going", target=pod.name)
+            return wait(Step.AWAIT_SAFETY, f"{pod.name} is going", target=pod.name)
     return None
 
 
