@@ -192,7 +192,7 @@ def _backup(observed: Observed) -> Finding:
     newest = verification.newest(done)
     if newest is None or newest.status.completed_at is None:
         return _finding(kind, _F, "TooOld", "none was taken yet")
-    if verification.is_damaged(newest):
+    if newest.spec.verify != "None" and not newest.status.verified:
         held = condition_of(newest.status.conditions, SnapshotCondition.VERIFIED)
         why = "" if held is None else f": {held.reason}: {held.message}"
         return _finding(kind, _F, "NotVerified", f"{newest.metadata.name} is not verified{why}")

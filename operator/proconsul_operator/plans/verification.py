@@ -37,6 +37,7 @@ from proconsul_operator.specs.labels import SCHEDULE
 from proconsul_operator.specs.names import head
 
 RETRY_S: Final = 600.0  # after a look that came to nothing, if the interval is not shorter
+PATIENCE_S: Final = 60.0  # with the words of a Job that has ended well
 DAMAGES: Final = frozenset({"ObjectAbsent", "ArchiveBroken", "ChecksumDiffers"})
 """What a Job may say that is wrong with an object: reasons of the condition Verified."""
 
@@ -51,9 +52,9 @@ def is_verified(record: ProconsulSnapshot) -> bool:
 
 
 def is_damaged(record: ProconsulSnapshot) -> bool:
-    """It was to be verified, and is not as it was."""
-    done = record.status.phase == SnapshotPhase.COMPLETED
-    return done and record.spec.verify != "None" and not record.status.verified
+    """It was to be verified, and is not as it should be."""
+    held = condition_of(record.status.conditions, _VERIFIED)
+    return held is not None and held.status is Truth.FALSE
 
 
 def newest(records: Iterable[ProconsulSnapshot]) -> ProconsulSnapshot | None:
@@ -123,7 +124,8 @@ def _kept(
     last = max(rule.keep_last or 0, 1)
     since_s = now_s if rule.max_age is None else now_s - duration_s(rule.max_age)
     young = [each for each in own if unix_s(each.status.completed_at or _LONG_AGO) >= since_s]
-    return sorted(own, key=_age)[-last:] + young
+    asked = newest(each for each in own if each.spec.verify != "None")
+    return [*sorted(own, key=_age)[-last:], *young, *([] if asked is None else [asked])]
 
 
 def decide(records: Iterable[ProconsulSnapshot], jobs: Iterable[Job]) -> Decision | None:
@@ -171,8 +173,11 @@ def report(
     held = record.status
     if job is None or job.succeeded is None or not is_verified(record):
         return held
+    ended_s = now_s if job.ended_s is None else job.ended_s
+    if job.succeeded and job.result is None and now_s < ended_s + PATIENCE_S:
+        return held  # its pod is in a list that is newer than ours
     # Never the time of the look before: the next one would have the same Job.
-    ended_s = max(now_s if job.ended_s is None else job.ended_s, looked_s(record) + 1)
+    ended_s = max(ended_s, looked_s(record) + 1)
     ended = time_text(ended_s)
     result = job.result or {}
     error = result.get("error", {})
