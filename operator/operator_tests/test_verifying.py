@@ -117,6 +117,11 @@ def condition(bench: Bench, kind: str, name: str, of: str) -> tuple[str, str]:
     return next(((c["status"], c["reason"]) for c in held if c["type"] == of), ("", ""))
 
 
+def backup(bench: Bench) -> tuple[str, str]:
+    """Of the cluster."""
+    return condition(bench, "ProconsulCluster", "c", "BackupReady")
+
+
 def test_a_snapshot_that_went_bad_is_told_and_the_next_good_one_makes_it_well(
     bench: Bench,
 ) -> None:
@@ -127,8 +132,7 @@ def test_a_snapshot_that_went_bad_is_told_and_the_next_good_one_makes_it_well(
     spoiled[40] ^= 0xFF
     file.write_bytes(spoiled)
     bench.start()
-    recent = lambda: condition(bench, "ProconsulCluster", "c", "BackupReady")  # noqa: E731
-    bench.until(lambda: recent() == ("True", "Recent"), "nobody knows of it yet")
+    bench.until(lambda: backup(bench) == ("True", "Recent"), "nobody knows of it yet")
     job = job_for(bench, bad)
     assert job["spec"]["ttlSecondsAfterFinished"] < 86400
     assert run_job(bench, job) == 0, "it knows the answer"
@@ -138,7 +142,7 @@ def test_a_snapshot_that_went_bad_is_told_and_the_next_good_one_makes_it_well(
         lambda: condition(bench, "ProconsulSnapshot", bad, "Verified") == found,
         "the record is no longer verified",
     )
-    bench.until(lambda: recent() == ("False", "NotVerified"), "the cluster has no good backup")
+    bench.until(lambda: backup(bench) == ("False", "NotVerified"), "the cluster has no good backup")
     events = [
         each
         for each in bench.call(lambda gateway: gateway.list("Event", bench.namespace))
@@ -148,7 +152,7 @@ def test_a_snapshot_that_went_bad_is_told_and_the_next_good_one_makes_it_well(
     assert bad in json.dumps(events[0])
 
     good, _ = taken(bench, "second", hours_ago=1)
-    bench.until(lambda: recent() == ("True", "Recent"), "a good one was taken")
+    bench.until(lambda: backup(bench) == ("True", "Recent"), "a good one was taken")
     before = bench.get("ProconsulSnapshot", good)["status"]["verifiedAt"]
     assert run_job(bench, job_for(bench, good)) == 0
     bench.until(
@@ -156,5 +160,5 @@ def test_a_snapshot_that_went_bad_is_told_and_the_next_good_one_makes_it_well(
         "it is as it was",
     )
     assert condition(bench, "ProconsulSnapshot", good, "Verified") == ("True", "Completed")
-    assert recent() == ("True", "Recent")
+    assert backup(bench) == ("True", "Recent")
     assert bench.end() == 0

@@ -106,6 +106,23 @@ def test_other_bytes_are_found(look: Look) -> None:
     assert (told["verified"], told["error"]["reason"]) == (False, "ArchiveBroken")
 
 
+@needs_s3
+def test_other_bytes_on_the_disk_of_a_gateway_are_found(tmp_path: Path) -> None:
+    with gateway(tmp_path, 154) as endpoint, pytest.MonkeyPatch.context() as environment:
+        for name, value in KEYS.items():
+            environment.setenv(name, value)
+        s3 = S3Location(endpoint=endpoint, bucket="backups", key=NAME)
+        look = Look(tmp_path, Location(s3=s3))
+        file = tmp_path / "s3" / "backups" / NAME
+        with file.open("r+b") as held:
+            held.seek(64)
+            held.write(bytes(byte ^ 0xFF for byte in look.content()[64:80]))
+        told = look.again()
+        assert (told["verified"], told["error"]["reason"]) == (False, "ArchiveBroken")
+        file.unlink()
+        assert look.again()["error"]["reason"] == "ObjectAbsent"
+
+
 def test_fewer_bytes_are_found(look: Look) -> None:
     look.put_bytes(look.content()[:-100])
     told = look.again()

@@ -209,7 +209,7 @@ def _tidy(order: SnapshotOrder, done: Mapping[str, Any], tools: Tools) -> None:
         }
         held = {archived: bool(each.get("verified")) for archived, each in said.items()}
         while (newest := newest_verified(held)) is not None:
-            if tools.store.url(newest.name) == done["location"]:
+            if tools.store.url(newest.name) == done.get("location"):
                 break
             if _is_as_told(newest.name, said[newest], tools.store):
                 break
