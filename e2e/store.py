@@ -40,6 +40,10 @@ with open(sys.argv[1], "r+b") as file:
     file.seek(64)
     file.write(bytes(byte ^ 0xFF for byte in held))
 """
+LOSE: Final = """
+import os, sys
+os.remove(sys.argv[1])
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,10 @@ class Store:
     def spoil(self, name: str) -> None:
         """Some bytes of an object are others from here on."""
         self._hands(BREAK, f"{ROOT}/{BUCKET}/{name}")
+
+    def lose(self, name: str) -> None:
+        """An object is gone from here on."""
+        self._hands(LOSE, f"{ROOT}/{BUCKET}/{name}")
 
     def _hands(self, code: str, *words: str) -> str:
         return self.kubectl("exec", NAME, "-c", "hands", "--", "python", "-c", code, *words)

@@ -40,6 +40,7 @@ LIMITS_S: Final[Mapping[str, float]] = {
     "settled": 300.0,  # an operation of the operator is over, and all is as the spec asks
     "noticed": 60.0,  # the operator's status tells of what happened
     "snapshot": 240.0,  # from a ProconsulSnapshot to its end
+    "looked_at_again": 300.0,  # the newest snapshot, once a minute: a minute, its Job, and our look
     "restore": 420.0,  # from a ProconsulRestore to its end
     "drained": 180.0,  # one node, once nothing stands in the way
     "node_gone": 180.0,  # Kubernetes has noticed that a node has no power

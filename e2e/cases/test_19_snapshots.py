@@ -1,14 +1,16 @@
 """Case 19: snapshots under load: on demand, by schedule, expired, spoiled, cloned; the store away.
 
 Runs of the schedule are asked for one by one (`runNow`), so that the case does not wait for the
-clock; that the clock works is seen in cases 13 and 15. An object that is spoiled after it was
-verified is found when it is to be restored, before anything is touched: nothing reads it earlier.
+clock; that the clock works is seen in cases 13 and 15. An object that is spoiled or lost after it
+was verified is found when it is read again, and told in three places; one that is to be restored is
+refused before anything is touched. A store that does not answer has lost nothing.
 """
 
 import hashlib
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -26,7 +28,7 @@ KEEP: Final = 3
 CLONE: Final = "clone"
 
 
-@pytest.mark.case(minutes=14)
+@pytest.mark.case(minutes=20)
 def test_snapshots_are_whole_kept_as_asked_and_become_clusters(story: Story) -> None:
     story.store.install()
     story.install_operated()
@@ -39,7 +41,12 @@ def test_snapshots_are_whole_kept_as_asked_and_become_clusters(story: Story) -> 
             _run_now(story, next(runs))
         _are_kept(story)
         _expires(story)
+        _look_again_after(story, "1m")
+        _damage_is_told(story, story.store.spoil, "ArchiveBroken")
         _spoiled_is_refused(story)
+        _good_again(story, runs)
+        _damage_is_told(story, story.store.lose, "ObjectAbsent")
+        _good_again(story, runs)
         _store_away(story, runs)
     assert load.ledger is not None
     index = demanded.status()["index"]
@@ -174,11 +181,41 @@ def _expires(story: Story) -> None:
     assert _archives(story, "short") == []
 
 
-def _spoiled_is_refused(story: Story) -> None:
+def _look_again_after(story: Story, interval: str) -> None:
+    schedule = story.custom("ProconsulSnapshotSchedule", SCHEDULE)
+    schedule.patch({"spec": {"verifyInterval": interval}})
+
+
+def _damage_is_told(story: Story, happens: Callable[[str], None], reason: str) -> None:
+    """The newest object goes bad: its record, an Event and the cluster say so."""
     newest = _newest(story)
     name = newest["status"]["location"].removeprefix("s3://backups/")
-    story.note(f"{name} is spoiled")
-    story.store.spoil(name)
+    record = story.custom("ProconsulSnapshot", newest["metadata"]["name"])
+    assert record.condition("Verified")[0] == "True"
+    story.note(f"{name}: {happens.__name__}")
+    happens(name)
+    took_s = record.wait_for("Verified", "False", reason, limit_name="looked_at_again")
+    told = record.events("SnapshotVerificationFailed")
+    assert len(told) == 1, told
+    assert name in told[0]
+    assert record.status()["verified"] is False
+    story.cluster.wait_for("BackupReady", "False", "NotVerified", limit_name="noticed")
+    assert record.name in story.cluster.condition("BackupReady")[2]
+    story.figures[f"{reason} told after"] = round(took_s, 1)
+
+
+def _good_again(story: Story, runs: Iterator[int]) -> None:
+    """The next good one is enough, and what went bad stays told."""
+    bad = _newest(story)["metadata"]["name"]
+    _run_now(story, next(runs))
+    story.cluster.wait_for("BackupReady", "True", "Recent", limit_name="noticed")
+    record = story.custom("ProconsulSnapshot", bad)
+    assert record.condition("Verified")[0] == "False"
+    assert len(record.events("SnapshotVerificationFailed")) == 1
+
+
+def _spoiled_is_refused(story: Story) -> None:
+    newest = _newest(story)
     before = {n: raft["ClusterID"] for n, raft in story.servers.rafts().items()}
     restore = story.custom("ProconsulRestore", "of-a-spoiled-one")
     restore.make(
@@ -197,8 +234,9 @@ def _spoiled_is_refused(story: Story) -> None:
     story.cluster.wait_for("Ready", "True", limit_name="noticed")
 
 
-def _store_away(story: Story, runs: Any) -> None:
-    """Two runs fail and are counted; the next one makes it good."""
+def _store_away(story: Story, runs: Iterator[int]) -> None:
+    """Two runs fail and are counted, so is a look in vain; the next run makes it good."""
+    held = story.custom("ProconsulSnapshot", _newest(story)["metadata"]["name"])
     schedule = story.custom("ProconsulSnapshotSchedule", SCHEDULE)
     story.note("the object store is away")
     story.store.is_away(True)
@@ -207,12 +245,20 @@ def _store_away(story: Story, runs: Any) -> None:
         until(partial(_failures_are_not, schedule, failures), "it is counted", limit("noticed"))
     assert schedule.condition("LastSnapshotSucceeded")[:2] == ("False", "Failed")
     story.cluster.wait_for("BackupReady", "False", "LastFailed", limit_name="noticed")
+    until(partial(_was_looked_at, held), "a look in vain is counted", limit("looked_at_again"))
+    assert held.condition("Verified")[0] == "True", "nobody knows otherwise"
+    assert held.events("SnapshotVerificationFailed") == []
+    _look_again_after(story, "6h")
     story.note("the object store is back")
     story.store.is_away(False)
     _run_now(story, next(runs))
     until(partial(_failures_are_not, schedule, 0), "it is made good", limit("noticed"))
     schedule.wait_for("LastSnapshotSucceeded", "True", limit_name="noticed")
     story.cluster.wait_for("BackupReady", "True", "Recent", limit_name="noticed")
+
+
+def _was_looked_at(record: Custom) -> str:
+    return "" if record.status().get("verifyFailures", 0) else f"{record.status()}"
 
 
 def _failures_are_not(schedule: Custom, number: int) -> str:

@@ -28,6 +28,7 @@ from proconsul_operator.actions.job_pods import Images, job_rights
 from proconsul_operator.actions.kube import KubeError, KubeGateway
 from proconsul_operator.actions.memory import Memory
 from proconsul_operator.actions.observing import Observer, View, wanted_of
+from proconsul_operator.actions.records import record
 from proconsul_operator.api.cluster import ClusterSpec, ProconsulCluster
 from proconsul_operator.api.group import API_VERSION, GROUP
 from proconsul_operator.api.places import Destination
@@ -168,6 +169,7 @@ def _life(bench: Bench) -> None:
     bench.make(kind("ProconsulSnapshot", {**ref, "destination": PLACE}), "one")
     nightly = {**ref, "schedule": "@daily", "template": {"destination": PLACE}}
     bench.make(kind("ProconsulSnapshotSchedule", nightly), "nightly")
+    bench.call(lambda gateway: gateway.create_if_absent(_old_snapshot(bench.namespace)))
     clone = {
         "mode": "NewCluster", "clusterRef": {"name": "clone"}, "location": STORED,
         "newCluster": {"replicas": 1},
@@ -176,7 +178,8 @@ def _life(bench: Bench) -> None:
     bench.start()
     bench.until(lambda: {"c", "clone"} <= bench.names("StatefulSet"), "clusters are made")
     bench.until(lambda: "nightly" in bench.names("CronJob"), "the schedule is there")
-    bench.until(lambda: bench.names("Job"), "the snapshot has a Job")
+    bench.until(lambda: any(n.startswith("one-") for n in bench.names("Job")), "it has a Job")
+    bench.until(lambda: any("-v" in n for n in bench.names("Job")), "an old one is looked at")
     bench.until(lambda: "issued-tls" in bench.names("Certificate"), "cert-manager is asked")
 
     less = {
@@ -198,6 +201,18 @@ def _life(bench: Bench) -> None:
     in_place = {**ref, "mode": "InPlace", "location": STORED, "acknowledgeDataLoss": "c"}
     bench.make(kind("ProconsulRestore", in_place), "again")
     bench.until(lambda: any("check" in name for name in bench.names("Job")), "it is checked")
+
+
+def _old_snapshot(namespace: str) -> dict[str, Any]:
+    """One of the schedule's that nobody has looked at for long."""
+    result = {
+        "index": 7, "verified": True, "completedAt": "2026-01-02T03:04:05Z",
+        "location": "pvc://backups/a.snap",
+    }  # fmt: skip
+    return record(
+        namespace=namespace, cluster="c", schedule="nightly", run="1", verify="Archive",
+        destination=read(Destination, PLACE), consistency="Leader", result=result,
+    )  # fmt: skip
 
 
 def _member(bench: Bench) -> None:

@@ -12,12 +12,11 @@ from typing import Any, Final, Self
 
 import kopf
 
-from proconsul_operator.actions.job_pods import SCHEDULE
 from proconsul_operator.actions.queue import Item
 from proconsul_operator.actions.tls import as_go
 from proconsul_operator.api.group import GROUP
 from proconsul_operator.api.schema import KINDS
-from proconsul_operator.specs.labels import CLUSTER
+from proconsul_operator.specs.labels import CLUSTER, SCHEDULE
 
 Wake = Callable[[Item], None]
 

@@ -17,7 +17,7 @@ from operator_tests.specs.clusters import wanted
 from proconsul_operator.actions.job_orders import result_of
 from proconsul_operator.actions.job_pods import Images, JobPod, job, job_rights
 from proconsul_operator.actions.kube import BusyError, KubeGateway
-from proconsul_operator.actions.observing import _read_all, _restores
+from proconsul_operator.actions.observing import _restores, read_all
 from proconsul_operator.actions.reading import recovery_of, secret_text
 from proconsul_operator.actions.records import RESULT, job_of_record
 from proconsul_operator.api.cluster import ClusterSpec, ProconsulCluster
@@ -82,7 +82,7 @@ def test_a_record_of_another_version_does_not_stop_the_clusters_beside_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     bodies = [body_of("a"), body_of("b", verify="Twice"), body_of("c")]
-    found = _read_all(ProconsulSnapshot, bodies)
+    found = read_all(ProconsulSnapshot, bodies)
     assert [each.metadata.name for each in found] == ["a", "c"]
     assert "n/b" in caplog.text
 

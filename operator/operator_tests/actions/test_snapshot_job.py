@@ -214,6 +214,52 @@ def test_the_newest_verified_one_outlives_newer_ones(server: ServerProcess, tmp_
     assert good["location"] == f"pvc://backups/{archives[0]}"
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_one_that_went_bad_since_is_not_the_newest_verified_one(
+    server: ServerProcess, tmp_path: Path, gone: bool
+) -> None:
+    bench = Bench(tmp_path, url(server))
+    good = take(order(), "uid-good", bench.tools)
+    bench.clock.now_s += HOUR_S
+    bad = take(order(), "uid-bad", bench.tools)["location"].removeprefix("pvc://backups/")
+    if gone:
+        bench.store.delete(bad)  # the file beside it stays, and says that it is verified
+    else:
+        spoiled = bytearray((bench.volume / bad).read_bytes())
+        spoiled[64] ^= 0xFF
+        (bench.volume / bad).write_bytes(spoiled)
+    for number in range(2):
+        bench.clock.now_s += HOUR_S
+        take(order(verify="None", retention=Retention(keep_last=1)), f"uid-{number}", bench.tools)
+    archives = [name for name in bench.names() if name.endswith(".snap")]
+    assert len(archives) == 2
+    assert good["location"] == f"pvc://backups/{archives[0]}"
+
+
+class Silent(FolderStore):
+    """A store that can be listed, and gives no archive back."""
+
+    def get(self, name: str) -> Iterator[bytes]:
+        """Files beside archives only."""
+        if name.endswith(".snap"):
+            raise StoreError("away")
+        yield from super().get(name)
+
+
+def test_while_nobody_knows_which_is_good_none_is_taken_away(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    bench = Bench(tmp_path, url(server))
+    for number in range(3):
+        take(order(), f"uid-{number}", bench.tools)
+        bench.clock.now_s += HOUR_S
+    told = take(order(verify="None"), "uid-new", bench.tools)
+    bench.store = Silent(bench.volume, "backups")
+    asked = order(verify="None", retention=Retention(keep_last=1))
+    assert take(asked, "uid-new", bench.tools) == told
+    assert sum(name.endswith(".snap") for name in bench.names()) == 4
+
+
 class Locked(FolderStore):
     """A store that takes and never lets go."""
 

@@ -80,6 +80,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("a bucket without a name", {"snapshot": {"destination": {"s3": {}}}}, "bucket"),
     ("a schedule in words", {"snapshot": {"schedule": "each night"}}, "schedule"),
     ("another verification", {"snapshot": {"verify": "Perhaps"}}, "verify"),
+    ("a verification now and then", {"snapshot": {"verifyInterval": "daily"}}, "verifyInterval"),
     ("an age of backups in words", {"monitoring": {"prometheusRule": {"backupAgeHours": "1d"}}},
      "backupAgeHours"),
     ("no agent at all", {"client": {"maxUnavailable": 0}}, "maxUnavailable"),

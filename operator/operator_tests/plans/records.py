@@ -34,6 +34,7 @@ RECORD_STEPS = frozenset(
         Step.RUN_NOW,
         Step.RECORD_SNAPSHOT,
         Step.DROP_RECORD,
+        Step.VERIFY_AGAIN,
         Step.MAKE_CLUSTER,
     }
 )

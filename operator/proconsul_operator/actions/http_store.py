@@ -55,8 +55,10 @@ class HttpStore:
             try:
                 while piece := answer.read(PIECE_BYTES):
                     yield piece
-            except OSError as error:
+            except (OSError, http.client.HTTPException) as error:
                 raise StoreError(f"{self.url(name)}: {error}") from error
+            if answer.length:  # urllib does not say so where it is asked for pieces
+                raise StoreError(f"{self.url(name)}: it broke off {answer.length} bytes too early")
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """See ObjectStore."""

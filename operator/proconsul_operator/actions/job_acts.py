@@ -79,6 +79,9 @@ class JobActs:
             case "Snapshot":
                 spec = read(SnapshotSpec, given["spec"])
                 pod = snapshot_pod(wanted, spec, run=given["uid"], record=given["snapshot"])
+            case "Verify":
+                await self._verify(wanted, action)
+                return
             case "Validate":
                 location = await self.location(wanted, given["source"])
                 pod = _restore_pod(RestoreOrder(act="Validate", location=location))
@@ -90,6 +93,16 @@ class JobActs:
                 raise AssertionError(f"no Job is of kind {kind}")
         await self.make(wanted, action.name, pod)
 
+    async def _verify(self, wanted: Wanted, action: a.StartJob) -> None:
+        given = action.parameters
+        order = RestoreOrder(
+            act="Verify",
+            location=location_of(read(Destination, given["destination"]), given["location"]),
+            sha256=given["sha256"],
+            size_bytes=given["sizeBytes"],
+        )
+        await self.make(wanted, action.name, _restore_pod(order), verifies=given["uid"])
+
     async def put(self, observed: Observed, action: a.PutSnapshot) -> None:
         """A Job that puts an archive to the leader."""
         order = RestoreOrder(
@@ -100,10 +113,13 @@ class JobActs:
         )
         await self.make(observed.wanted, action.name, _restore_pod(order))
 
-    async def make(self, wanted: Wanted, name: str, pod: JobPod, *, schedule: str = "") -> None:
+    async def make(
+        self, wanted: Wanted, name: str, pod: JobPod, *, schedule: str = "", verifies: str = ""
+    ) -> None:
         """The Job, and before it the account that it runs as."""
         await self.rights(wanted)
-        await self.gateway.create_if_absent(job(wanted, name, pod, self.images, schedule=schedule))
+        made = job(wanted, name, pod, self.images, schedule=schedule, verifies=verifies)
+        await self.gateway.create_if_absent(made)
 
     async def rights(self, wanted: Wanted) -> None:
         """The account of Jobs, and what it may do. Raises ForeignError for what is not ours."""

@@ -44,12 +44,17 @@ class SnapshotOrder(Part, frozen=True, kw_only=True):
 
 
 class RestoreOrder(Part, frozen=True, kw_only=True):
-    """Check an archive, put one into a cluster under a UID, or take one away."""
+    """Check an archive, see whether it is as it was, put it into a cluster, or take it away.
 
-    act: Literal["Validate", "Restore", "Delete"]
+    `sha256` and `size_bytes` are what its record tells of it; "" where it tells nothing.
+    """
+
+    act: Literal["Validate", "Verify", "Restore", "Delete"]
     location: Location
     url: str = ""
     restore_uid: str = ""
+    sha256: str = ""
+    size_bytes: int = 0
 
 
 class JobError(Exception):

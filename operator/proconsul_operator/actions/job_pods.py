@@ -16,14 +16,14 @@ from proconsul_operator.api.group import GROUP
 from proconsul_operator.api.places import Destination, Location, S3Destination, S3Location
 from proconsul_operator.api.values import plain
 from proconsul_operator.plans.create import acl_secret
-from proconsul_operator.specs.labels import CLUSTER, metadata
+from proconsul_operator.specs.labels import CLUSTER, SCHEDULE, VERIFIES, metadata
 from proconsul_operator.specs.pod import CONTAINER_SECURITY, POD_SECURITY
 from proconsul_operator.specs.wanted import Manifest, Wanted
 
 DEADLINE_S: Final = 1800
 TTL_S: Final = 86400
+VERIFY_TTL_S: Final = 3600  # what it found stands in the record; one a minute would be 60 Jobs
 TRIES_MAX: Final = 2
-SCHEDULE: Final = "proconsul.io/schedule"
 COMPONENT: Final = "app.kubernetes.io/component"
 _SERVER_CA: Final = "/proconsul/server-ca"
 _STORE_CA: Final = "/proconsul/store-ca"
@@ -92,14 +92,29 @@ def job_rights(wanted: Wanted) -> tuple[Manifest, ...]:
     )
 
 
-def job(wanted: Wanted, name: str, pod: JobPod, images: Images, *, schedule: str = "") -> Manifest:
-    """A Job that is made once; it goes with the cluster, or a day after its end."""
-    return {
+def job(
+    wanted: Wanted,
+    name: str,
+    pod: JobPod,
+    images: Images,
+    *,
+    schedule: str = "",
+    verifies: str = "",
+) -> Manifest:
+    """A Job that is made once; it goes with the cluster, or a day after its end.
+
+    `verifies` is the UID of a record that it looks at again: then it goes after an hour.
+    """
+    made: Manifest = {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": _metadata(wanted, name, schedule),
         "spec": _job_spec(wanted, pod, images, schedule),
     }
+    if verifies:
+        made["metadata"]["labels"][VERIFIES] = verifies
+        made["spec"]["ttlSecondsAfterFinished"] = VERIFY_TTL_S
+    return made
 
 
 def cron_job(

@@ -13,9 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from proconsul_operator.actions.kube import Call
-from proconsul_operator.api.values import unix_s
 from proconsul_operator.plans.observe import Leader, Observed
-from proconsul_operator.plans.status import last_snapshot
+from proconsul_operator.plans.status import last_good_s
 
 STALE_S: Final = 300.0
 
@@ -53,7 +52,7 @@ class Metrics:
         )
         self.snapshot = Gauge(
             name("cluster_last_snapshot_timestamp_seconds"),
-            "When the newest good snapshot was taken; absent until there is one.",
+            "When the newest good snapshot was taken, damaged ones aside; absent without.",
             cluster,
             registry=r,
         )
@@ -70,10 +69,9 @@ class Metrics:
         self.ready.labels(*where).set(sum(1 for pod in observed.pods if pod.ready))
         self.wanted.labels(*where).set(observed.spec.replicas)
         self.success.labels(*where).set(observed.now_s)
-        tls, newest = observed.tls, last_snapshot(observed)
+        tls = observed.tls
         _set_or_remove(self.expires, where, None if tls is None else tls.not_after_s)
-        taken = None if newest is None else newest.time
-        _set_or_remove(self.snapshot, where, None if taken is None else unix_s(taken))
+        _set_or_remove(self.snapshot, where, last_good_s(observed))
 
     def forget(self, namespace: str, name: str) -> None:
         """A cluster that is gone has no figures."""

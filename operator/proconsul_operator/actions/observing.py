@@ -142,8 +142,8 @@ class Observer:
             acl_token_stored=bool(token),
             acl_bootstrapped=await self._acl(wanted, servers, hosts, leader),
             jobs=jobs_of(found.jobs, found.job_pods),
-            snapshots=_read_all(ProconsulSnapshot, found.snapshots),
-            schedules=_read_all(ProconsulSnapshotSchedule, found.schedules),
+            snapshots=read_all(ProconsulSnapshot, found.snapshots),
+            schedules=read_all(ProconsulSnapshotSchedule, found.schedules),
             restore=next_restore(_restores(found.restores, cluster), cluster),
             may_roll=self.memory.may_roll(key),
             dns_address="" if address == "None" else address,
@@ -419,7 +419,7 @@ def _fresh() -> Fresh:
     )
 
 
-def _read_all(kind: type[_P], bodies: list[Manifest]) -> tuple[_P, ...]:
+def read_all(kind: type[_P], bodies: list[Manifest]) -> tuple[_P, ...]:
     """Those that can be read: one of another version must not stop all clusters beside it."""
     made = []
     for body in bodies:
@@ -437,4 +437,4 @@ def _restores(bodies: list[Manifest], cluster: ProconsulCluster) -> tuple[Procon
     for body in bodies:
         if lock and body["metadata"]["uid"] == lock:
             read(ProconsulRestore, body)
-    return _read_all(ProconsulRestore, bodies)
+    return read_all(ProconsulRestore, bodies)

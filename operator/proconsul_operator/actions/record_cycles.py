@@ -14,24 +14,26 @@ from proconsul_operator.actions.acting import record_restore, set_finalizer, sta
 from proconsul_operator.actions.cron import next_s
 from proconsul_operator.actions.cycles import AT_ONCE_S, Failpoints, Told, differs
 from proconsul_operator.actions.job_acts import JobActs, snapshot_pod
-from proconsul_operator.actions.job_pods import SCHEDULE, cron_job
+from proconsul_operator.actions.job_pods import cron_job
 from proconsul_operator.actions.kube import AbsentError, ConflictError, Identity, KubeGateway
 from proconsul_operator.actions.memory import Key, Memory
-from proconsul_operator.actions.observing import jobs_of, wanted_of
+from proconsul_operator.actions.observing import jobs_of, read_all, wanted_of
 from proconsul_operator.actions.reading import moment_s
 from proconsul_operator.actions.records import job_of_record, record
 from proconsul_operator.api.cluster import ClusterSpec, ProconsulCluster
 from proconsul_operator.api.group import API_VERSION
 from proconsul_operator.api.restore import ProconsulRestore
 from proconsul_operator.api.schedule import ProconsulSnapshotSchedule
-from proconsul_operator.api.snapshot import ProconsulSnapshot, SnapshotPhase
+from proconsul_operator.api.snapshot import ProconsulSnapshot
 from proconsul_operator.api.values import Metadata, Part, read, time_text, unix_s
 from proconsul_operator.plans import actions as a
-from proconsul_operator.plans import new_cluster, schedule, snapshot
+from proconsul_operator.plans import new_cluster, schedule, snapshot, verification
 from proconsul_operator.plans.drift import digest, ref_of
 from proconsul_operator.plans.observe import Child, Job
 from proconsul_operator.plans.restore import FINAL
 from proconsul_operator.plans.restore_source import lack_of_cluster, settle
+from proconsul_operator.plans.verification import is_superseded, is_verified
+from proconsul_operator.specs.labels import CLUSTER, SCHEDULE, VERIFIES
 from proconsul_operator.specs.wanted import Manifest, Wanted
 
 log: Final = logging.getLogger(__name__)
@@ -58,7 +60,9 @@ class RecordWorld:
         return wanted_of(read(ProconsulCluster, body), self.version)
 
     async def job(self, namespace: str, name: str) -> Job | None:
-        """A Job and what its pods left behind."""
+        """A Job and what its pods left behind; none is asked for by ""."""
+        if not name:
+            return None
         body, pods = await asyncio.gather(
             self.gateway.get("Job", namespace, name),
             self.gateway.list("Pod", namespace, f"{JOB_NAME}={name}"),
@@ -119,10 +123,13 @@ class SnapshotCycle:
             return Told(delay_s=None)
         held = read(ProconsulSnapshot, body)
         name = snapshot.job_name(held)
-        wanted, job, deletion = await asyncio.gather(
+        ended = held.status.phase in snapshot.FINAL
+        deleted = held.metadata.deletion_timestamp is not None
+        wanted, job, deletion, verifies = await asyncio.gather(
             world.wanted(key[0], held.spec.cluster_ref.name),
-            world.job(key[0], name),
-            world.job(key[0], f"{name}-rm"),
+            world.job(key[0], "" if ended else name),
+            world.job(key[0], f"{name}-rm" if deleted else ""),
+            world.job(key[0], verification.job_name(held) if is_verified(held) else ""),
         )
         observed = snapshot.SnapshotObserved(
             now_s=world.now_s(),
@@ -130,6 +137,8 @@ class SnapshotCycle:
             cluster_exists=bool(wanted.uid),
             job=job or job_of_record(held),
             deletion_job=deletion,
+            verification=verifies,
+            superseded=verifies is not None and await self._is_superseded(held),
         )
         decision = snapshot.plan(observed)
         try:
@@ -138,26 +147,21 @@ class SnapshotCycle:
             return Told(delay_s=a.LOOK_AGAIN_S, decision=decision)
         world.passed(key, decision)
         status = snapshot.report(observed)
-        await self._events(body, held.status.phase, status)
+        for event in snapshot.events(held.status, status):
+            await world.gateway.event(
+                body,
+                reason=event.reason,
+                note=event.message,
+                warning=event.warning,
+                now=time_text(world.now_s()),
+            )
         if not isinstance(decision.action, a.DeleteObject):
             await world.write("ProconsulSnapshot", key, status, body)
         return _told(decision)
 
-    async def _events(self, body: Manifest, before: str, status: Any) -> None:
-        if status.phase == before or status.phase not in (
-            SnapshotPhase.COMPLETED,
-            SnapshotPhase.FAILED,
-        ):
-            return
-        failed = status.phase == SnapshotPhase.FAILED
-        why = status.error.message if status.error is not None else status.location
-        await self.world.gateway.event(
-            body,
-            reason="SnapshotFailed" if failed else "SnapshotTaken",
-            note=why,
-            warning=failed,
-            now=time_text(self.world.now_s()),
-        )
+    async def _is_superseded(self, held: ProconsulSnapshot) -> bool:
+        others = await self.world.gateway.list("ProconsulSnapshot", held.metadata.namespace)
+        return is_superseded(held, read_all(ProconsulSnapshot, others))
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,14 +194,17 @@ class ScheduleCycle:
         self, key: Key, held: ProconsulSnapshotSchedule, wanted: Wanted, body: Manifest
     ) -> schedule.ScheduleObserved:
         world, ours = self.world, f"{SCHEDULE}={key[1]}"
-        cron, jobs, pods, records = await asyncio.gather(
+        cluster = held.spec.cluster_ref.name
+        cron, jobs, pods, records, looks = await asyncio.gather(
             world.gateway.get("CronJob", *key),
             world.gateway.list("Job", key[0], ours),
             world.gateway.list("Pod", key[0], ours),
-            world.gateway.list("ProconsulSnapshot", key[0], ours),
+            world.gateway.list("ProconsulSnapshot", key[0]),
+            world.gateway.list("Job", key[0], f"{CLUSTER}={cluster},{VERIFIES}"),
         )
         seen = jobs_of(jobs, pods)
-        known = tuple(read(ProconsulSnapshot, each) for each in records)
+        every = read_all(ProconsulSnapshot, records)
+        known = tuple(each for each in every if each.metadata.labels.get(SCHEDULE) == key[1])
         last = None if cron is None else cron.get("status", {}).get("lastScheduleTime")
         return schedule.ScheduleObserved(
             now_s=world.now_s(),
@@ -209,6 +216,8 @@ class ScheduleCycle:
             jobs=seen,
             records=known,
             unrecorded=_unrecorded(held, seen, known),
+            siblings=tuple(each for each in every if each.spec.cluster_ref.name == cluster),
+            verifications=jobs_of(looks, []),
         )
 
     def _child(self, key: Key, body: Manifest) -> Child:
@@ -235,7 +244,7 @@ class ScheduleCycle:
                 done = await world.gateway.apply(manifest)
                 generation = str(done.object["metadata"].get("generation", ""))
                 world.memory.applied[(key, ref_of(manifest))] = (digest(manifest), generation)
-        elif isinstance(action, a.StartJob):
+        elif isinstance(action, a.StartJob) and action.kind == "Scheduled":
             pod = _pod(wanted, held)
             await world.jobs.make(wanted, action.name, pod, schedule=key[1])
         else:

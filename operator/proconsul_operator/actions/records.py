@@ -11,14 +11,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from proconsul_operator.actions.job_orders import result_of
-from proconsul_operator.actions.job_pods import SCHEDULE
 from proconsul_operator.actions.snapshot_names import RUN_LENGTH
 from proconsul_operator.api.group import API_VERSION
 from proconsul_operator.api.places import Destination
 from proconsul_operator.api.snapshot import Consistency, ProconsulSnapshot, Verify
 from proconsul_operator.api.values import plain, unix_s
 from proconsul_operator.plans.observe import Job
-from proconsul_operator.specs.labels import CLUSTER
+from proconsul_operator.specs.labels import CLUSTER, SCHEDULE
 from proconsul_operator.specs.names import head
 from proconsul_operator.specs.wanted import Manifest
 

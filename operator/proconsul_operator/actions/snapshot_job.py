@@ -3,7 +3,8 @@
 What another pod of the same Job did already is found again by the run's mark in the names: a whole
 archive with its side file is the result, an archive without one is half done and goes. The side
 file is written last, so it stands for all that came before it. Tidying up comes after it, and its
-failure is told but fails nothing: the snapshot is there.
+failure is told but fails nothing: the snapshot is there. What it keeps as the newest verified one
+was read in this run: a side file tells what an archive was, not what became of it.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ from proconsul_operator.actions.objectstore import AbsentError, ObjectStore, Sto
 from proconsul_operator.actions.snapshot_names import (
     RUN_LENGTH,
     Archived,
+    newest_verified,
     parsed,
     side_of,
     surplus,
@@ -57,7 +59,7 @@ def take(order: SnapshotOrder, run: str, tools: Tools) -> dict[str, Any]:
         done = _found(order, mark, tools)
         if done is None:
             done = _take(order, mark, tools)
-        _tidy(order, tools)
+        _tidy(order, done, tools)
     except StoreError as error:
         raise JobError(error.reason, str(error)) from error
     except ArchiveError as error:
@@ -110,6 +112,17 @@ def _read_back(name: str, archive: Archive, store: ObjectStore) -> None:
             f"{store.url(name)} gave {size} bytes back, of {archive.size_bytes}, and they are "
             "not the same",
         )
+
+
+def _is_as_told(name: str, said: Mapping[str, Any], store: ObjectStore) -> bool:
+    """It has the checksum that the file beside it tells."""
+    digest = hashlib.sha256()
+    try:
+        for piece in store.get(name):
+            digest.update(piece)
+    except AbsentError:
+        return False
+    return digest.hexdigest() == said.get("sha256")
 
 
 def _try_out(file: Path, archive: Archive, tools: Tools) -> int:
@@ -186,14 +199,22 @@ def _archives(order: SnapshotOrder, store: ObjectStore) -> list[Archived]:
     return found
 
 
-def _tidy(order: SnapshotOrder, tools: Tools) -> None:
+def _tidy(order: SnapshotOrder, done: Mapping[str, Any], tools: Tools) -> None:
     if order.retention is None or order.destination.http is not None:
         return
     try:
-        held = {
-            archived: bool((side(tools.store, archived.name) or {}).get("verified"))
+        said = {
+            archived: side(tools.store, archived.name) or {}
             for archived in _archives(order, tools.store)
         }
+        held = {archived: bool(each.get("verified")) for archived, each in said.items()}
+        while (newest := newest_verified(held)) is not None:
+            if tools.store.url(newest.name) == done.get("location"):
+                break
+            if _is_as_told(newest.name, said[newest], tools.store):
+                break
+            log.warning("no longer good: %s", newest.name)
+            held[newest] = False
         for archived in surplus(held, order.retention, tools.clock()):
             log.info("no longer kept: %s", archived.name)
             tools.store.delete(archived.name)  # the archive first: a side file alone misleads none

@@ -6,7 +6,7 @@ are not like this are somebody else's and are never touched.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -60,6 +60,15 @@ def parsed(cluster: str, name: str) -> Archived | None:
     )
 
 
+def newest_verified(held: Mapping[Archived, bool]) -> Archived | None:
+    """Of archives and whether each was verified."""
+    return next((each for each in _newest_first(held) if held[each]), None)
+
+
+def _newest_first(held: Iterable[Archived]) -> list[Archived]:
+    return sorted(held, key=lambda each: (each.taken_s, each.index, each.run), reverse=True)
+
+
 def surplus(
     held: Mapping[Archived, bool], retention: Retention, now_s: float
 ) -> tuple[Archived, ...]:
@@ -70,10 +79,10 @@ def surplus(
     """
     if retention.keep_last is None and retention.max_age is None:
         return ()
-    newest = sorted(held, key=lambda each: (each.taken_s, each.index, each.run), reverse=True)
+    newest = _newest_first(held)
     keep = set(newest[: retention.keep_last or 0])
     if retention.max_age is not None:
         youngest_s = now_s - duration_s(retention.max_age)
         keep |= {each for each in newest if each.taken_s >= youngest_s}
-    keep |= set([each for each in newest if held[each]][:1])
+    keep |= {each for each in (newest_verified(held),) if each is not None}
     return tuple(each for each in reversed(newest) if each not in keep)

@@ -129,6 +129,12 @@ RULES: Final[dict[tuple[type[Part], str], tuple[Rule, ...]]] = {
             "schedule must have five fields, or be @yearly, @monthly, @weekly, @daily or @hourly",
         ),
     ),
+    (schedule.ScheduleSpec, "verify_interval"): (
+        Rule(
+            "duration(self) == duration('0s') || duration(self) >= duration('1m')",
+            "verifyInterval must be 1m or more, or 0s for never",
+        ),
+    ),
     (restore.ProconsulRestore, "spec"): (_immutable("the spec of a restore"),),
     (restore.RestoreSpec, ""): (
         Rule(

@@ -70,6 +70,13 @@ class ScheduleSpec(Part, frozen=True, kw_only=True):
             "newest verified one always. Without it: everything."
         ),
     ] = None
+    verify_interval: Annotated[
+        Duration,
+        Meta(
+            description="How long the newest verified one, and the cluster's newest, go without "
+            "being read again and compared with its checksum; at least 1m, and 0s for never."
+        ),
+    ] = "6h"
     successful_records: Annotated[
         int, Meta(ge=0, le=RECORDS_MAX, description="Records of good ones that are kept.")
     ] = 10

@@ -88,8 +88,18 @@ class SnapshotStatus(Part, frozen=True, kw_only=True):
     size_bytes: Annotated[Natural, Meta(description="Size of the archive.")] = 0
     sha256: Annotated[Word, Meta(description="SHA-256 of the archive, in hex.")] = ""
     location: Annotated[str, Meta(max_length=4096, description="Where it lies, as a URL.")] = ""
-    verified: Annotated[bool, Meta(description="It was checked as `verify` asks.")] = False
-    verified_at: Annotated[Time | None, Meta(description="When.")] = None
+    verified: Annotated[
+        bool, Meta(description="It was checked as `verify` asks, and not found otherwise since.")
+    ] = False
+    verified_at: Annotated[
+        Time | None, Meta(description="When it was last found as it should be.")
+    ] = None
+    checked_at: Annotated[
+        Time | None, Meta(description="When it was last looked at again, whatever came of it.")
+    ] = None
+    verify_failures: Annotated[
+        Natural, Meta(description="Looks in a row that came to nothing: the store did not answer.")
+    ] = 0
     keys_checked: Annotated[Natural, Meta(description="Entries that were counted.")] = 0
     job_name: Annotated[Text, Meta(description="The Job that took it.")] = ""
     error: Annotated[SnapshotError | None, Meta(description="Why there is none.")] = None

@@ -205,7 +205,7 @@ class BootstrapAcl:
 class StartJob:
     """A Job by its name, if it is not there. `parameters` are for the builder of its kind."""
 
-    kind: str  # Snapshot, Validate, Restore, Delete
+    kind: str  # Snapshot, Scheduled, Verify, Validate, Delete
     name: str
     parameters: Mapping[str, Any]
 

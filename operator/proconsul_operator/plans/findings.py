@@ -4,9 +4,16 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
-from proconsul_operator.api.conditions import ClusterCondition, Finding, Truth
+from proconsul_operator.api.conditions import (
+    ClusterCondition,
+    Finding,
+    SnapshotCondition,
+    Truth,
+    condition_of,
+)
 from proconsul_operator.api.snapshot import SnapshotPhase
 from proconsul_operator.api.values import duration_s, unix_s
+from proconsul_operator.plans import verification
 from proconsul_operator.plans.actions import Decision
 from proconsul_operator.plans.change import refusal
 from proconsul_operator.plans.cluster import paused_by
@@ -182,11 +189,13 @@ def _backup(observed: Observed) -> Finding:
         for each in observed.snapshots
         if each.spec.cluster_ref.name == name and each.status.phase == SnapshotPhase.COMPLETED
     ]
-    newest = max(done, key=lambda each: each.status.completed_at or "", default=None)
+    newest = verification.newest(done)
     if newest is None or newest.status.completed_at is None:
         return _finding(kind, _F, "TooOld", "none was taken yet")
     if newest.spec.verify != "None" and not newest.status.verified:
-        return _finding(kind, _F, "NotVerified", f"{newest.metadata.name} was not verified")
+        held = condition_of(newest.status.conditions, SnapshotCondition.VERIFIED)
+        why = "" if held is None else f": {held.reason}: {held.message}"
+        return _finding(kind, _F, "NotVerified", f"{newest.metadata.name} is not verified{why}")
     if observed.now_s - unix_s(newest.status.completed_at) > BACKUP_MAX_S:
         return _finding(kind, _F, "TooOld", f"the newest is of {newest.status.completed_at}")
     return _finding(kind, _T, "Recent")

@@ -2,7 +2,7 @@
 
 The CronJob's own Job makes the records; where it could not (the API was away), the side file beside
 the archive is the truth, and the record is made from it later. Records are dropped by number, the
-archives by the Job itself.
+archives by the Job itself. Now and then it has the newest good ones read again (verification.py).
 """
 
 from collections.abc import Mapping
@@ -19,6 +19,7 @@ from proconsul_operator.api.schedule import (
 )
 from proconsul_operator.api.snapshot import ProconsulSnapshot, SnapshotPhase
 from proconsul_operator.api.values import plain, time_text, unix_s
+from proconsul_operator.plans import verification
 from proconsul_operator.plans.actions import (
     LOOK_LATER_S,
     Apply,
@@ -41,7 +42,8 @@ FOREIGN: Final = "CronJob {name} belongs to somebody else: remove or rename it"
 class ScheduleObserved:
     """One schedule, its CronJob as it is wanted and as it is, its Jobs, its records.
 
-    `unrecorded`: records (as manifests) made of side files that no record tells of.
+    `unrecorded`: records (as manifests) made of side files that no record tells of. `siblings`: all
+    records of its cluster, and `verifications` the Jobs that look at one of them again.
     """
 
     now_s: float
@@ -53,6 +55,8 @@ class ScheduleObserved:
     jobs: tuple[Job, ...] = ()
     records: tuple[ProconsulSnapshot, ...] = ()
     unrecorded: tuple[Mapping[str, Any], ...] = field(default=())
+    siblings: tuple[ProconsulSnapshot, ...] = ()
+    verifications: tuple[Job, ...] = ()
 
 
 def plan(observed: ScheduleObserved) -> Decision:
@@ -66,6 +70,7 @@ def plan(observed: ScheduleObserved) -> Decision:
         or _run_now(observed)
         or _record(observed)
         or _drop(observed)
+        or _verify(observed)
         or wait(Step.SCHEDULE_IDLE, "", seconds=LOOK_LATER_S)
     )
 
@@ -153,6 +158,11 @@ def _drop(observed: ScheduleObserved) -> Decision | None:
                 why="newer records are enough",
             )
     return None
+
+
+def _verify(observed: ScheduleObserved) -> Decision | None:
+    looked_at = verification.due(observed.schedule, observed.siblings, observed.now_s)
+    return verification.decide(looked_at, observed.verifications)
 
 
 def report(observed: ScheduleObserved) -> ScheduleStatus:

@@ -25,6 +25,7 @@ from proconsul_operator.api.snapshot import (
     SnapshotStatus,
 )
 from proconsul_operator.api.values import duration_s, plain, time_text, unix_s
+from proconsul_operator.plans import verification
 from proconsul_operator.plans.actions import (
     LOOK_LATER_S,
     CreateIfAbsent,
@@ -34,6 +35,7 @@ from proconsul_operator.plans.actions import (
     StartJob,
     wait,
 )
+from proconsul_operator.plans.events import Event
 from proconsul_operator.plans.observe import Job, Observed
 from proconsul_operator.plans.steps import Step
 from proconsul_operator.specs.labels import CLUSTER
@@ -57,6 +59,8 @@ class SnapshotObserved:
     cluster_exists: bool
     job: Job | None = None
     deletion_job: Job | None = None
+    verification: Job | None = None  # the look at it that is next, by its name
+    superseded: bool = False  # see verification.is_superseded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,11 +187,12 @@ def _start(observed: SnapshotObserved) -> Decision | None:
 
 
 def report(observed: SnapshotObserved) -> SnapshotStatus:
-    """The record's status; what is final stays."""
+    """The record's status; what is final stays, but for what a later look at it finds."""
     snapshot = observed.snapshot
     held = snapshot.status
     if held.phase in FINAL:
-        return held
+        job, superseded = observed.verification, observed.superseded
+        return verification.report(snapshot, job, observed.now_s, superseded=superseded)
     job = observed.job
     fields: dict[str, Any] = {}
     phase = SnapshotPhase.PENDING
@@ -233,6 +238,18 @@ def _of_job(job: Job) -> tuple[SnapshotPhase, dict[str, Any]]:
         reason=error.get("reason", "JobFailed"), message=error.get("message", job.message)
     )
     return SnapshotPhase.FAILED, fields
+
+
+def events(before: SnapshotStatus, after: SnapshotStatus) -> tuple[Event, ...]:
+    """What a person should hear of."""
+    if after.phase == before.phase:
+        return verification.events(before, after)
+    if after.phase == SnapshotPhase.FAILED:
+        why = "" if after.error is None else after.error.message
+        return (Event(reason="SnapshotFailed", message=why, warning=True),)
+    if after.phase == SnapshotPhase.COMPLETED:
+        return (Event(reason="SnapshotTaken", message=after.location),)
+    return ()
 
 
 def _findings(snapshot: ProconsulSnapshot, status: SnapshotStatus) -> tuple[Finding, ...]:

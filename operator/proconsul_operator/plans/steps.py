@@ -141,6 +141,8 @@ class Step(StrEnum):
     RUN_NOW = "RunNow"
     RECORD_SNAPSHOT = "RecordSnapshot"
     DROP_RECORD = "DropRecord"
+    VERIFY_AGAIN = "VerifyAgain"
+    AWAIT_VERIFICATION = "AwaitVerification"
 
     TAKE_LOCK = "TakeLock"
     RELEASE_LOCK = "ReleaseLock"
@@ -235,8 +237,8 @@ STEPS: Final[dict[Step, Row]] = {
     **_rows(
         _O.SNAPSHOT,
         acts="SnapshotFinalizer StartSnapshot ExpireSnapshot DeleteRemote SnapshotLetGo "
-        "ApplyCronJob RunNow RecordSnapshot DropRecord",
-        waits="SnapshotIdle AwaitSnapshot AwaitDeleteRemote ScheduleIdle",
+        "ApplyCronJob RunNow RecordSnapshot DropRecord VerifyAgain",
+        waits="SnapshotIdle AwaitSnapshot AwaitDeleteRemote ScheduleIdle AwaitVerification",
     ),
     **_rows(
         _O.RESTORE,

@@ -13,6 +13,8 @@ from proconsul_operator.specs.wanted import Manifest, Wanted
 
 CLUSTER: Final = "proconsul.io/cluster"
 SERVICE: Final = "proconsul.io/service"
+SCHEDULE: Final = "proconsul.io/schedule"  # on what a ProconsulSnapshotSchedule brought about
+VERIFIES: Final = "proconsul.io/verifies"  # on a Job: the UID of the record that it looks at again
 MANAGER: Final = "proconsul-operator"
 
 Labels = dict[str, str]
