@@ -42,6 +42,8 @@ LIMITS_S: Final[Mapping[str, float]] = {
     "snapshot": 240.0,  # from a ProconsulSnapshot to its end
     "looked_at_again": 300.0,  # the newest snapshot, once a minute: a minute, its Job, and our look
     "restore": 420.0,  # from a ProconsulRestore to its end
+    "last_snapshot_failed": 300.0,  # a cluster is deleted, and its store does not answer (18)
+    "deleted": 120.0,  # a cluster that goes with its volumes (18)
     "drained": 180.0,  # one node, once nothing stands in the way
     "node_gone": 180.0,  # Kubernetes has noticed that a node has no power
     "node_back": 180.0,
