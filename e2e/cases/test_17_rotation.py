@@ -77,6 +77,7 @@ def test_certificates_that_somebody_else_keeps(story: Story) -> None:
     story.kubectl.apply(secret(GIVEN, first.leaf(*NAMES), first))
     story.install_operated(tls={"enabled": True, "secretName": GIVEN})
     trust = Trust(story, GIVEN)
+    trust.wanted()  # who issued the first one
     pods = _lives(story)
     took: dict[str, float] = {}
     began_s = 0.0
