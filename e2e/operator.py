@@ -28,7 +28,7 @@ KINDS: Final[Mapping[str, str]] = {
 KILLED: Final = 86
 """The exit code of an operator that ended at a failpoint."""
 MARKS: Final = "/tmp/failpoints"  # in its pod, where /tmp is a volume that outlives the process
-LABELS: Final = f"app.kubernetes.io/instance={RELEASE}"
+LABELS: Final = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component=operator"
 REGISTRY_HOST, _, REGISTRY_PATH = REGISTRY.partition("/")
 
 
