@@ -35,6 +35,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         marker = item.get_closest_marker("case")
         if marker is None:
             raise pytest.UsageError(f"{item.nodeid} has no @pytest.mark.case(minutes=...)")
+        if _name(item) in minutes:
+            raise pytest.UsageError(f"{item.nodeid}: {_name(item)} is another case's name, too")
         if marker.kwargs.get("short") or not config.getoption("short"):
             minutes[_name(item)] = marker.kwargs["minutes"]
     try:
