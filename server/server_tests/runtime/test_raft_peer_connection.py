@@ -1,6 +1,7 @@
 """What becomes of requests to servers that are gone, silent, old, or not who they should be."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -27,8 +28,18 @@ from proconsul.raft.messages import (
     Token,
 )
 from proconsul.raft.pairing import Signature
+from proconsul.runtime.raft_transport import LIMITS
 from proconsul.runtime.server_lookup import StoredAddresses
 from server_tests.runtime.raft_desk import HOST, ME, RaftDesk, raft_desk
+
+HOUR_S = 3600.0
+PATIENT = dataclasses.replace(
+    LIMITS,
+    entries=dataclasses.replace(LIMITS.entries, reply_s=HOUR_S),
+    heartbeats=dataclasses.replace(LIMITS.heartbeats, reply_s=HOUR_S),
+    votes=dataclasses.replace(LIMITS.votes, reply_s=HOUR_S),
+)
+"""No silence ends a connection: what ends it is what the server heard."""
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -207,12 +218,11 @@ async def test_connections_to_where_a_server_lived_end_when_it_asks_from_elsewhe
     async with (
         peer(silence) as old,
         peer(who_signs("them")) as new,
-        raft_desk(lookup=Sought(old.address)) as desk,
+        raft_desk(PATIENT, lookup=Sought(old.address)) as desk,
     ):
         ask(desk, old, empty(1), heartbeat(2), vote(3))
         await asyncio.sleep(0.1)
         assert desk.inbox.empty()
-        began_s = asyncio.get_running_loop().time()
         await says_where_it_is(desk, Peer(old.id, new.address))
         heard = await hear(desk, 4)
         assert isinstance(heard[0], PreVote)
@@ -220,22 +230,19 @@ async def test_connections_to_where_a_server_lived_end_when_it_asks_from_elsewhe
         ask(desk, old, heartbeat(4))
         accepted = AppendReply(token=Token(4), term=Term(3), accepted=True)
         assert await hear(desk, 1) == [accepted]
-        assert asyncio.get_running_loop().time() - began_s < 0.1
 
 
 async def test_connections_to_where_a_server_lived_end_when_it_answers_from_elsewhere() -> None:
     async with peer(silence) as old, peer(who_signs("them")) as new:
         lookup = Sought(old.address)
-        async with raft_desk(lookup=lookup) as desk:
+        async with raft_desk(PATIENT, lookup=lookup) as desk:
             ask(desk, old, empty(1), vote(2))
             await asyncio.sleep(0.1)
             lookup.known = [new.address]
-            began_s = asyncio.get_running_loop().time()
             ask(desk, old, heartbeat(3))  # it has no connection yet
             accepted = AppendReply(token=Token(3), term=Term(3), accepted=True)
             assert await hear(desk, 1) == [accepted]
             assert sorted(await hear(desk, 2), key=str) == lost(1, 2)
-            assert asyncio.get_running_loop().time() - began_s < 0.1
 
 
 async def test_who_is_reached_at_another_address_than_it_says_keeps_its_connections() -> None:
