@@ -1,128 +1,32 @@
-"""Case 17: certificates, CAs and the gossip key change under load; no server restarts for it.
+"""Case 17, where all of it is the operator's: a new CA and a new gossip key, under load.
 
-Once the Secret is kept by somebody else, with a CA of the tests' own: a new certificate, then a new
-CA, in the three moves that its keeper makes. Once all of it is the operator's: a member is down at
-the start, and at every step the operator dies and a member is restarted, which must join again. All
-the time it is looked whether anybody is shown a certificate that it does not trust.
+A member is down at the start, and at every step the operator dies and a member is restarted, which
+must join again. All the time it is looked whether anybody is shown a certificate that it does not
+trust.
 """
 
 import base64
 import json
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
-from e2e.authority import Authority, certificates_in, fingerprint, issuer_of, secret
+from e2e.authority import certificates_in, fingerprint
 from e2e.cases.story import RELEASE, Story
+from e2e.cases.trust import Trust
 from e2e.kubectl import AnswerError, run
-from e2e.load.ledger import Ledger
 from e2e.operator import KILLED
 from e2e.waits import limit, until
 from proconsul_operator.plans.steps import STEPS, Operation
 
-GIVEN: Final = "given-tls"
-NAMES: Final = ("server.dc1.consul",)
 OWN: Final = f"{RELEASE}-tls"
 KEYRING: Final = "/v1/operator/keyring"
-
-
-@dataclass(slots=True)
-class Trust:
-    """What servers show and whom they trust, looked at again and again."""
-
-    story: Story
-    secret: str
-    issuers: dict[str, str] = field(default_factory=dict)  # of every certificate that was seen
-    complaints: list[str] = field(default_factory=list)
-
-    def look(self) -> dict[str, dict[str, Any]]:
-        """Each server's own word, of those that answer; strangers are noted."""
-        self.wanted()
-        told: dict[str, dict[str, Any]] = {}
-        for name in self.story.servers.names:
-            with suppress(OSError, ValueError):
-                told[name] = self.story.servers.ask(name, "/v1/proconsul/tls")
-        for one, ours in told.items():
-            issuer = self.issuers.get(ours["Certificate"], "")
-            for other, theirs in told.items():
-                if issuer not in theirs["Authorities"]:
-                    self.complaints.append(f"{other} does not trust {one}: {ours}, {theirs}")
-        return told
-
-    def wanted(self) -> tuple[str, list[str]]:
-        """The certificate and the CAs of the Secret."""
-        data = self.story.kubectl.get("secrets", self.secret)["data"]
-        leaf, *_ = certificates_in(base64.b64decode(data["tls.crt"]).decode())
-        trusted = certificates_in(base64.b64decode(data["ca.crt"]).decode())
-        self.issuers.setdefault(fingerprint(leaf), issuer_of(leaf, trusted))
-        return fingerprint(leaf), [fingerprint(each) for each in trusted]
-
-    def not_taken(self) -> str:
-        """Who has not what the Secret holds; "" for nobody."""
-        shown, trusted = self.wanted()
-        told = self.look()
-        late = [
-            name
-            for name in self.story.servers.names
-            if told.get(name) != {"Certificate": shown, "Authorities": trusted}
-        ]
-        return f"{late} have not taken {shown[:8]}: {told}" if late else ""
-
-
-@pytest.mark.case(minutes=9)
-def test_certificates_that_somebody_else_keeps(story: Story) -> None:
-    first, second = Authority("first"), Authority("second")
-    story.kubectl.apply(secret(GIVEN, first.leaf(*NAMES), first))
-    story.install_operated(tls={"enabled": True, "secretName": GIVEN})
-    trust = Trust(story, GIVEN)
-    trust.wanted()  # who issued the first one
-    pods = _lives(story)
-    took: dict[str, float] = {}
-    began_s = 0.0
-    by_second = second.leaf(*NAMES)
-    with story.watched() as watcher, story.load() as load:
-        watcher.seen.floor = 3
-        old = first.leaf(*NAMES)
-        for what, made in (
-            ("a new certificate", secret(GIVEN, old, first)),
-            ("both CAs", secret(GIVEN, old, first, second)),
-            ("a certificate of the new CA", secret(GIVEN, by_second, first, second)),
-            ("the new CA alone", secret(GIVEN, by_second, second)),
-        ):
-            at_s = story.note(what)
-            began_s = began_s or at_s
-            story.kubectl.apply(made)
-            took[what] = round(until(trust.not_taken, what, limit("certificates_taken")), 1)
-            story.cluster.wait_for("TLSReady", "True", limit_name="noticed")
-    story.figures["taken after s"] = took
-    assert load.ledger is not None
-    assert _not_acknowledged(load.ledger, began_s) == []
-    assert trust.complaints == []
-    assert _lives(story) == pods, "nobody was restarted"
-    assert len(watcher.seen.leaders) == 1
-
-
-def _lives(story: Story) -> dict[str, tuple[str, int]]:
-    """By pod: its UID, and how often it was restarted."""
-    return {
-        name: (
-            pod["metadata"]["uid"],
-            sum(each["restartCount"] for each in pod["status"]["containerStatuses"]),
-        )
-        for name, pod in story.servers.pods().items()
-    }
-
-
-def _not_acknowledged(ledger: Ledger, from_s: float) -> list[str]:
-    later = [one for one in ledger.operations if one.invoked_ns >= ledger.at_ns(from_s)]
-    failed = [one for one in later if not (one.is_acked or one.is_outrun)]
-    return [f"{one.kind} {one.target}: {one.why}" for one in failed]
+RUNS: Final = ("ca", "gossip")
 
 
 @pytest.mark.case(minutes=12)
-@pytest.mark.parametrize("what", ["ca", "gossip"])
+@pytest.mark.parametrize("what", RUNS)
 def test_what_the_operator_keeps_changes_wherever_it_dies(story: Story, what: str) -> None:
     story.install_operated(tls={"enabled": True})
     trust = Trust(story, OWN)
