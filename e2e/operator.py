@@ -6,6 +6,7 @@ one before, which has kept them.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -121,6 +122,13 @@ class Operator:
         ]
         states = [status[when] for status in statuses for when in ("lastState", "state")]
         return [int(each["terminated"]["exitCode"]) for each in states if "terminated" in each]
+
+    def fired(self, pod: str) -> set[str]:
+        """The failpoints at which the containers of that pod ended, by their logs."""
+        logs = [
+            self.kubectl("logs", pod, *previous, check=False) for previous in ((), ("--previous",))
+        ]
+        return set(re.findall(r"failpoint (after-\w+)", " ".join(logs)))
 
     def has_died(self) -> str:
         """What is missing until it has ended at a failpoint; "" for nothing."""
