@@ -1,6 +1,7 @@
 """How cases are chosen (SHARD, -k, --short), prepared, and how what came of them is kept."""
 
 import os
+import shutil
 import time
 from collections.abc import Generator, Iterator
 
@@ -78,7 +79,8 @@ def story(request: pytest.FixtureRequest, proxy: Proxy) -> Iterator[Story]:
     kept = results.FOLDER / "short" if short else results.FOLDER
     folder = kept / name
     seed = int(os.environ.get("SEED") or time.time())
-    began, began_s = results.now(), time.time()
+    shutil.rmtree(folder, ignore_errors=True)  # what another run has left behind
+    began, began_s, commit = results.now(), time.time(), revision()
     make_namespace(namespace)
     made = Story(
         name=name, kubectl=Kubectl(proxy, namespace), seed=seed, folder=folder, short=short
@@ -93,7 +95,10 @@ def story(request: pytest.FixtureRequest, proxy: Proxy) -> Iterator[Story]:
     results.write(
         results.Result(
             case=name,
-            commit=revision(),
+            # A tree that changed meanwhile is nobody's.
+            commit=commit
+            if commit == revision()
+            else f"{commit.removesuffix(results.DIRTY)}{results.DIRTY}",
             began=began,
             took_s=round(time.time() - began_s, 1),
             verdict=verdict,

@@ -51,12 +51,15 @@ def _loses_a_node(story: Story, nodes: faults.Nodes) -> None:
 
             pods = servers.pods()
             third = servers.leader()
-            with watcher.expecting(0), nodes.cut(faults.both_ways(pods[other], [pods[third]])):
-                story.note(f"{other} is cut off, {gone} is annotated")
-                until(partial(_is_ready, story, other), f"{other} is unready", limit("noticed"))
-                kubectl("annotate", "pod", gone, word)
-                _keeps(story, gone, claim)
-                healed_s = story.note("it is healed")
+            with watcher.expecting(0):
+                with nodes.cut(faults.both_ways(pods[other], [pods[third]])):
+                    story.note(f"{other} is cut off, {gone} is annotated")
+                    until(partial(_is_ready, story, other), f"{other} is unready", limit("noticed"))
+                    kubectl("annotate", "pod", gone, word)
+                    _keeps(story, gone, claim)
+                    healed_s = story.note("it is healed")
+                for name in (other, third):
+                    until(partial(_is_unready, story, name), f"{name} is ready", limit("noticed"))
             replaced_s = volumes.await_replacement(story, ids[gone])
             servers.wait_until_well("member_replaced")
             assert servers.pods()[gone]["spec"]["nodeName"] != node
@@ -141,6 +144,10 @@ def _waits(story: Story, pod: str) -> str:
     if found is None or found["spec"].get("nodeName"):
         return f"{pod}: {found and found['spec'].get('nodeName')}"
     return ""
+
+
+def _is_unready(story: Story, name: str) -> str:
+    return "" if _is_ready(story, name) else f"{name} is not"
 
 
 def _is_ready(story: Story, pod: str) -> str:
