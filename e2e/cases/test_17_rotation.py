@@ -89,6 +89,8 @@ class Deaths:
         fired = {name for pod in dead for name in self.story.operator.fired(pod)}
         self.story.note(f"the operator has died, {self.count} times: {sorted(fired)}")
         self.steps -= fired
+        # Before its pod begins again, which would go on to the next step unseen.
+        self.story.operator.kill()
         self.story.operator.fail_at(*sorted(self.steps))
         if not self.story.servers.not_well():
             follower = self._follower()
