@@ -83,7 +83,7 @@ def until(
     async def ask(servers: Servers) -> Leader | None:
         return await leader_of(servers, cluster)
 
-    deadline_s = time.monotonic() + SETTLE_S
+    deadline_s, found = time.monotonic() + SETTLE_S, None
     while time.monotonic() < deadline_s:
         found = with_servers(ask)
         if holds(found):
