@@ -11,7 +11,7 @@ from proconsul_operator.api.conditions import (
     Truth,
     condition_of,
 )
-from proconsul_operator.api.snapshot import SnapshotPhase
+from proconsul_operator.api.snapshot import ProconsulSnapshot, SnapshotPhase
 from proconsul_operator.api.values import duration_s, unix_s
 from proconsul_operator.plans import verification
 from proconsul_operator.plans.actions import Decision
@@ -184,12 +184,7 @@ def _backup(observed: Observed) -> Finding:
     failing = [each.metadata.name for each in schedules if each.status.consecutive_failures]
     if failing:
         return _finding(kind, _F, "LastFailed", f"the last run of {', '.join(failing)} failed")
-    done = [
-        each
-        for each in observed.snapshots
-        if each.spec.cluster_ref.name == name and each.status.phase == SnapshotPhase.COMPLETED
-    ]
-    newest = verification.newest(done)
+    newest = verification.newest(taken(observed))
     if newest is None or newest.status.completed_at is None:
         return _finding(kind, _F, "TooOld", "none was taken yet")
     if newest.spec.verify != "None" and not newest.status.verified:
@@ -327,6 +322,16 @@ def _unready(
     if decision.acts and operation_of(decision) is Operation.IDLE:
         return _finding(_C.READY, _F, "Creating", decision.why)
     return None
+
+
+def taken(observed: Observed) -> list[ProconsulSnapshot]:
+    """Records of this cluster's snapshots that ended well."""
+    name = observed.cluster.metadata.name
+    return [
+        each
+        for each in observed.snapshots
+        if each.spec.cluster_ref.name == name and each.status.phase == SnapshotPhase.COMPLETED
+    ]
 
 
 def ready_pods(observed: Observed) -> tuple[Pod, ...]:

@@ -30,12 +30,11 @@ from proconsul_operator.api.conditions import (
     holds,
     settle,
 )
-from proconsul_operator.api.snapshot import ProconsulSnapshot, SnapshotPhase
 from proconsul_operator.api.values import time_text, unix_s
 from proconsul_operator.plans import verification
 from proconsul_operator.plans.actions import Decision, RecordStatus
 from proconsul_operator.plans.events import Event, events
-from proconsul_operator.plans.findings import cluster_ids, findings, operation_of, ready_pods
+from proconsul_operator.plans.findings import cluster_ids, findings, operation_of, ready_pods, taken
 from proconsul_operator.plans.observe import Leader, Local, Observed, Pod
 from proconsul_operator.plans.quorum import Quorum, judge, last_known
 from proconsul_operator.plans.refusals import lowest_version, target_version
@@ -311,23 +310,14 @@ def _tls(observed: Observed) -> TlsStatus | None:
     )
 
 
-def _taken(observed: Observed) -> list[ProconsulSnapshot]:
-    name = observed.cluster.metadata.name
-    return [
-        each
-        for each in observed.snapshots
-        if each.spec.cluster_ref.name == name and each.status.phase == SnapshotPhase.COMPLETED
-    ]
-
-
 def last_good_s(observed: Observed) -> float | None:
     """When the newest was taken that is not known to be damaged; None if there is none.
 
     What was known stays when its record is dropped, as in the status.
     """
-    taken = _taken(observed)
-    newest = verification.newest(each for each in taken if not verification.is_damaged(each))
-    held = None if taken else observed.status.last_snapshot
+    done = taken(observed)
+    newest = verification.newest(each for each in done if not verification.is_damaged(each))
+    held = None if done else observed.status.last_snapshot
     if newest is None:
         return None if held is None or held.time is None else unix_s(held.time)
     return unix_s(newest.status.completed_at) if newest.status.completed_at else None
@@ -335,7 +325,7 @@ def last_good_s(observed: Observed) -> float | None:
 
 def last_snapshot(observed: Observed) -> LastSnapshot | None:
     """The newest that ended well; what was known stays when its record is dropped."""
-    newest = verification.newest(_taken(observed))
+    newest = verification.newest(taken(observed))
     if newest is None:
         return observed.status.last_snapshot
     status = newest.status
