@@ -16,7 +16,7 @@ comma := ,
 stop = { echo 'make: $(1)' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: promtool promtool-path record images e2e e2e-short kube-ready e2e-report crds manifests fuzz pool-test help setup run run3 fmt check test test-slow sim kill-test lin-test failover diff-test ci clean lock
+.PHONY: promtool promtool-path record record-operator images e2e e2e-short kube-ready e2e-report crds manifests fuzz pool-test help setup run run3 fmt check test test-slow sim kill-test lin-test failover diff-test ci clean lock
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -114,6 +114,9 @@ promtool-path:  # where it is, or will be
 
 record: setup  ## record anew what servers export while things go wrong, for the tests of the alert rules (root, a quarter of an hour)
 	$(BIN)/python -m operator_tests.charts.record
+
+record-operator: setup  ## the same of an operator, on KUBECONFIG's cluster, which has the images (half an hour)
+	$(KUBE_LAB) $(BIN)/python -m operator_tests.charts.record_operator
 
 POOL_SECONDS ?= 600
 POOL_FLAGS ?=

@@ -1,9 +1,10 @@
 """What came of a case: one file each, so that runs of single shards and cases add up.
 
 A file of another commit, or of a tree with changes, counts as not run, and is printed as such,
-unless the two commits differ in documents (*.md) alone: what cases test is the same then. A case
-that is run once for each failpoint (its RUNS) has a file for each. `python -m e2e.results` prints
-them all, and ends with 1 unless every case has passed at this commit.
+unless the two commits differ in documents (*.md) and other tests (*_tests/) alone: what cases
+test is the same then. A case that is run once for each failpoint (its RUNS) has a file for each.
+`python -m e2e.results` prints them all, and ends with 1 unless every case has passed at this
+commit.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from e2e.images import ROOT, revision
 
 FOLDER = ROOT / "build" / "e2e"
 DIRTY = "-dirty"  # the end of what `revision` says of a changed tree
+BESIDES = ("*.md", "*_tests/*")  # what no case runs
 VERDICTS = ("passed", "failed", "skipped")
 
 
@@ -67,12 +69,12 @@ def read(folder: Path) -> list[Result]:
 
 
 def alike(commits: Iterable[str], commit: str, root: Path) -> frozenset[str]:
-    """Those of the commits, and `commit`, between which only documents differ."""
+    """Those of the commits, and `commit`, between which only `BESIDES` differ."""
     words = ("git", "-C", str(root), "diff", "--quiet")
     same = {commit}
     for each in set(commits):
         # It ends with 1 for a difference, and with more for a commit that is not there.
-        command = (*words, each, commit, "--", ".", ":(exclude)*.md")
+        command = (*words, each, commit, "--", ".", *(f":(exclude){path}" for path in BESIDES))
         if subprocess.run(command, capture_output=True, check=False).returncode == 0:
             same.add(each)
     return frozenset(same)

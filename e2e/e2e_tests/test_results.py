@@ -45,9 +45,10 @@ def test_every_file_of_a_case_is_known() -> None:
     assert {"01_install", "02_leader_killed"} <= set(case_names())
 
 
-def test_a_commit_of_documents_alone_leaves_results_as_they_are(tmp_path: Path) -> None:
+def test_documents_and_other_tests_leave_results_as_they_are(tmp_path: Path) -> None:
     def commit(name: str) -> str:
         """One more, with that file; its hash."""
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("words", encoding="utf-8")
         who = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.org")
         git = ("git", "-C", str(tmp_path), *who)
@@ -57,5 +58,7 @@ def test_a_commit_of_documents_alone_leaves_results_as_they_are(tmp_path: Path) 
         return told.stdout.decode().strip()
 
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    first, code, words = commit("README.md"), commit("code.py"), commit("NOTES.md")
-    assert alike([first, code, "0" * 40, f"{code}-dirty"], words, tmp_path) == {code, words}
+    first, code, words = commit("README.md"), commit("code.py"), commit("docs/NOTES.md")
+    tests = commit("server/server_tests/raft/test_log.py")
+    found = alike([first, code, words, "0" * 40, f"{code}-dirty"], tests, tmp_path)
+    assert found == {code, words, tests}

@@ -7,13 +7,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from operator_tests.plans.certificates_world import Leaf
 from operator_tests.plans.operator import Operator
 from operator_tests.plans.records import record
+from operator_tests.plans.stories import DESTINATION
 from operator_tests.plans.world import NAME, SPACE, World
 from proconsul_operator.actions.metrics import Metrics
+from proconsul_operator.api.schedule import ProconsulSnapshotSchedule
 from proconsul_operator.api.snapshot import SnapshotStatus
-from proconsul_operator.api.values import unix_s
+from proconsul_operator.api.values import read, unix_s
 
 P = "proconsul_operator_"
 SNAPSHOT = f"{P}cluster_last_snapshot_timestamp_seconds"
+SCHEDULED = f"{P}cluster_scheduled_since_timestamp_seconds"
 CERTIFICATE = f"{P}cluster_certificate_expiry_timestamp_seconds"
 DAY = "2027-01-02T00:00:00Z"
 BEFORE = "2027-01-01T00:00:00Z"
@@ -30,6 +33,7 @@ NAMES = {
     f"{P}cluster_wanted_members": {"namespace", "name"},
     CERTIFICATE: {"namespace", "name"},
     SNAPSHOT: {"namespace", "name"},
+    SCHEDULED: {"namespace", "name"},
 }
 """A name here is a promise, as dashboards and alerts are written with it."""
 
@@ -45,6 +49,17 @@ def taken(name: str, at: str, phase: str, world: World) -> None:
     """A record that came to this end."""
     status = SnapshotStatus(phase=phase, completed_at=at)
     world.snapshots[name] = msgspec.structs.replace(record(name), status=status)
+
+
+def scheduled(name: str, at: str, cluster: str = NAME) -> ProconsulSnapshotSchedule:
+    """One that was made at that time."""
+    spec = {
+        "clusterRef": {"name": cluster},
+        "schedule": "0 2 * * *",
+        "template": {"destination": DESTINATION},
+    }
+    meta = {"name": name, "uid": f"{name}-uid", "creationTimestamp": at}
+    return read(ProconsulSnapshotSchedule, {"metadata": meta, "spec": spec})
 
 
 def look(metrics: Metrics, world: World) -> None:
@@ -67,6 +82,18 @@ def test_the_newest_good_snapshot_has_its_time() -> None:
     taken("c", "2027-01-03T00:00:00Z", "Failed", world)
     look(metrics, world)
     assert figures(metrics, SNAPSHOT) == [unix_s(DAY)]
+
+
+def test_a_schedule_counts_from_when_it_was_made() -> None:
+    metrics, world = Metrics(), World()
+    look(metrics, world)
+    assert figures(metrics, SCHEDULED) == [], "nobody asked for backups"
+    world.schedules = (scheduled("a", DAY), scheduled("b", BEFORE))
+    look(metrics, world)
+    assert figures(metrics, SCHEDULED) == [unix_s(BEFORE)]
+    world.schedules = (scheduled("of-another", BEFORE, cluster="other"),)
+    look(metrics, world)
+    assert figures(metrics, SCHEDULED) == []
 
 
 def test_a_dropped_record_does_not_take_the_time_with_it() -> None:

@@ -17,7 +17,7 @@ import yaml
 from operator_tests.charts.recording import INTERVAL_S, Recording
 
 Firing = frozenset[tuple[str, str]]
-"""Alerts by name, and by the cluster that each is about."""
+"""Alerts by name, and by the cluster that each is about; "" for none."""
 
 
 def find_promtool() -> str:
@@ -69,7 +69,8 @@ def judge(
 
 def _samples(firing: Firing, by: Sequence[str]) -> Iterable[dict[str, Any]]:
     for values in sorted(firing):
-        labels = ",".join(f'{name}="{value}"' for name, value in zip(by, values, strict=True))
+        pairs = zip(by, values, strict=True)
+        labels = ",".join(f'{name}="{value}"' for name, value in pairs if value)
         yield {"labels": f"{{{labels}}}", "value": 1}
 
 

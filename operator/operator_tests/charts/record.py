@@ -17,22 +17,19 @@ Kept are the series of which the alert rules speak, and the names of all others.
 
 import argparse
 import http.client
-import json
 import os
-import re
 import signal
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from operator_tests.charts.recording import FILE, INTERVAL_S, JOB, LONE_JOB, NAMESPACE, Recording
-from proconsul import __version__
+from operator_tests.charts.recording import JOB, LONE_JOB, NAMESPACE, SERVERS, Recording
+from operator_tests.charts.scrapes import Recorder, metrics_in
 from proconsul_operator.specs.alert_rules import BACKUP_MARKS, MARKS, server_rules
 from server_tests.cluster.loopback_cluster import Member
 from server_tests.runtime.certificates import SERVER, Authority
@@ -42,25 +39,16 @@ DISK_BYTES: Final = 96 * 1024 * 1024  # of the lone one
 THREE_BYTES: Final = 1024 * 1024 * 1024
 DAY_S: Final = 86400
 PATH: Final = "/v1/agent/metrics?format=prometheus"
-
-_LINE: Final = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)")
-
-
-def wanted_names() -> set[str]:
-    """The metrics of which the rules speak."""
-    groups = (server_rules(MARKS), BACKUP_MARKS)
-    text = " ".join(rule["expr"] for group in groups for rule in group["rules"])
-    return set(re.findall(r"\b(consul_\w+)", text))
+WANTED: Final = metrics_in((server_rules(MARKS), BACKUP_MARKS), "consul_")
 
 
-@dataclass
-class Target:
-    """What is scraped, under the labels that a ServiceMonitor would give it."""
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One that is scraped, under the labels that a ServiceMonitor would give it."""
 
     member: Member
     job: str
     pod: str
-    shown: set[str] = field(default_factory=set)  # series of the last scrape
 
     def labels(self) -> str:
         """Of each of its series."""
@@ -79,53 +67,6 @@ class Target:
         finally:
             connection.close()
         return text if answer.status == 200 else ""
-
-
-class Recorder:
-    """Scrapes on time, while `meanwhile` happens between two scrapes."""
-
-    def __init__(self, targets: list[Target]) -> None:
-        """The first scrape is made by `pass_s`."""
-        self.targets = targets
-        self.recording = Recording(start_unix_s=int(time.time()), version=__version__)
-        self._wanted = wanted_names()
-        self._next_s = time.monotonic()
-        self._scrapes = 0
-
-    def pass_s(self, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Let that time go by."""
-        for _ in range(round(seconds / INTERVAL_S)):
-            time.sleep(max(self._next_s - time.monotonic(), 0))  # noqa: TID251 - real time is recorded
-            self._next_s += INTERVAL_S
-            for target in self.targets:
-                self._scrape(target)
-            self._scrapes += 1
-            meanwhile()
-
-    def phase(self, name: str) -> None:
-        """From here on it is another one."""
-        self.recording.phases[name] = self._scrapes * INTERVAL_S
-        sys.stdout.write(f"{time.strftime('%H:%M:%S')} {name}\n")
-        sys.stdout.flush()
-
-    def _scrape(self, target: Target) -> None:
-        text = target.scrape()
-        shown = {}
-        for line in text.splitlines():
-            match = _LINE.fullmatch(line)
-            if match is None:
-                continue
-            name, labels, value = match[1], match[2], match[3]
-            self.recording.names.add(name)
-            if name in self._wanted:
-                every = ",".join(part for part in (labels, target.labels()) if part)
-                shown[f"{name}{{{every}}}"] = value
-        for series in target.shown - shown.keys():
-            shown[series] = "stale"
-        target.shown = {series for series, value in shown.items() if value != "stale"}
-        shown[f"up{{{target.labels()}}}"] = "1" if text else "0"
-        for series, value in shown.items():
-            self.recording.put(series, self._scrapes, value)
 
 
 class Cluster:
@@ -219,8 +160,8 @@ def _record(cluster: Cluster, lone: Lone) -> Recording:
     lone.member.start([], expect=1)
     # So that a dead one stays a member until it is back.
     cluster.leader().put("/v1/operator/autopilot/configuration", {"CleanupDeadServers": False})
-    targets = [Target(member, JOB, member.name) for member in cluster.members]
-    recorder = Recorder([*targets, Target(lone.member, LONE_JOB, "lone-0")])
+    targets = [Server(member, JOB, member.name) for member in cluster.members]
+    recorder = Recorder([*targets, Server(lone.member, LONE_JOB, "lone-0")], WANTED)
     recorder.phase("healthy")
     recorder.pass_s(30, cluster.write)
     assert cluster.leader().ask("GET", "/v1/snapshot").status == 200
@@ -261,9 +202,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         recording = record(Path(folder))
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(json.dumps(recording.plain(), indent=1) + "\n", encoding="utf-8")
-    sys.stdout.write(f"{len(recording.series)} series in {FILE}\n")
+    recording.write(SERVERS)
 
 
 if __name__ == "__main__":

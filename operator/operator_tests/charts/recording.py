@@ -1,15 +1,21 @@
-"""A recording: series in promtool's words, and when which phase began. record.py makes one."""
+"""A recording: series in promtool's words, and when which phase began.
+
+record.py makes that of servers, record_operator.py that of an operator.
+"""
 
 import json
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-FILE: Final = Path(__file__).parent / "recorded" / "servers.json"
+SERVERS: Final = Path(__file__).parent / "recorded" / "servers.json"
+OPERATOR: Final = SERVERS.with_name("operator.json")
 INTERVAL_S: Final = 15
 NAMESPACE: Final = "infra"
 JOB: Final = "consul-headless"
 LONE_JOB: Final = "lone-headless"
+SPACES: Final = ("alerts-a", "alerts-b")  # of the operator's two clusters
 
 
 @dataclass
@@ -33,6 +39,12 @@ class Recording:
         starts = [*self.phases.values()]
         return starts[[*self.phases].index(phase) + 1] - INTERVAL_S
 
+    def write(self, path: Path) -> None:
+        """For `load`."""
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(self.plain(), indent=1) + "\n", encoding="utf-8")
+        sys.stdout.write(f"{len(self.series)} series in {path}\n")
+
     def plain(self) -> dict[str, Any]:
         """For JSON."""
         return {
@@ -45,7 +57,7 @@ class Recording:
         }
 
 
-def load(path: Path = FILE) -> Recording:
+def load(path: Path = SERVERS) -> Recording:
     """One that was written."""
     held = json.loads(path.read_text(encoding="utf-8"))
     assert held["interval_s"] == INTERVAL_S

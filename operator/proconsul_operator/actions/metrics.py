@@ -14,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from proconsul_operator.actions.kube import Call
 from proconsul_operator.plans.observe import Leader, Observed
-from proconsul_operator.plans.status import last_good_s
+from proconsul_operator.plans.status import last_good_s, scheduled_since_s
 
 STALE_S: Final = 300.0
 
@@ -56,6 +56,12 @@ class Metrics:
             cluster,
             registry=r,
         )
+        self.scheduled = Gauge(
+            name("cluster_scheduled_since_timestamp_seconds"),
+            "When the oldest schedule that names it was made; absent without one.",
+            cluster,
+            registry=r,
+        )
 
     def called(self, call: Call) -> None:
         """One call of the Kubernetes API."""
@@ -72,11 +78,13 @@ class Metrics:
         tls = observed.tls
         _set_or_remove(self.expires, where, None if tls is None else tls.not_after_s)
         _set_or_remove(self.snapshot, where, last_good_s(observed))
+        _set_or_remove(self.scheduled, where, scheduled_since_s(observed))
 
     def forget(self, namespace: str, name: str) -> None:
         """A cluster that is gone has no figures."""
         for gauge in (
-            self.quorate, self.ready, self.wanted, self.success, self.expires, self.snapshot
+            self.quorate, self.ready, self.wanted, self.success, self.expires, self.snapshot,
+            self.scheduled,
         ):  # fmt: skip
             _set_or_remove(gauge, (namespace, name), None)
 

@@ -323,6 +323,17 @@ def last_good_s(observed: Observed) -> float | None:
     return unix_s(newest.status.completed_at) if newest.status.completed_at else None
 
 
+def scheduled_since_s(observed: Observed) -> float | None:
+    """Since when a schedule has named the cluster: the oldest of those there are; None for none."""
+    name = observed.cluster.metadata.name
+    made = [
+        each.metadata.creation_timestamp
+        for each in observed.schedules
+        if each.spec.cluster_ref.name == name
+    ]
+    return min((unix_s(each) for each in made if each), default=None)
+
+
 def last_snapshot(observed: Observed) -> LastSnapshot | None:
     """The newest that ended well; what was known stays when its record is dropped."""
     newest = verification.newest(taken(observed))

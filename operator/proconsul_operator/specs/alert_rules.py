@@ -111,9 +111,19 @@ def backup_rules(scraped: Scraped, *, age: str, age_s: int | str) -> Manifest:
     return _group("proconsul-backup", [rule], scraped)
 
 
-def operator_rules() -> Manifest:
-    """The group of the operator, about all clusters that it takes care of."""
-    name = "proconsul_operator_cluster_last_snapshot_timestamp_seconds"
+def operator_rules(*, backup_age_s: int = BACKUP_HOURS * HOUR_S) -> Manifest:
+    """The group of the operator, about all clusters that it takes care of.
+
+    Its series name a cluster by `namespace` and `name`: a scrape has to leave the former alone
+    (`honorLabels`), or clusters of one name hide each other. A cluster that a schedule names and
+    that has no good snapshot yet is as old as the schedule.
+    """
+    of = "proconsul_operator_cluster_"
+    taken, scheduled = (
+        f"{of}{what}_timestamp_seconds" for what in ("last_snapshot", "scheduled_since")
+    )
+    by = "(namespace, name)"
+    covered = f"{taken} and on {by} {scheduled} or on {by} {scheduled}"
     rules = [
         _rule(
             "ProconsulOperatorDown",
@@ -124,15 +134,15 @@ def operator_rules() -> Manifest:
         ),
         _rule(
             "ProconsulBackupTooOld",
-            f"time() - max by (namespace, name) ({name}) > {BACKUP_HOURS * HOUR_S}",
+            f"time() - max by {by} ({covered}) > {backup_age_s}",
             wait="5m",
             severity="critical",
-            summary="The newest good snapshot of {{ $labels.namespace }}/{{ $labels.name }} is "
-            "{{ $value | humanizeDuration }} old.",
+            summary="{{ $labels.namespace }}/{{ $labels.name }} has a schedule, and for "
+            "{{ $value | humanizeDuration }} no good snapshot.",
         ),
         _rule(
             "ProconsulClusterNotQuorate",
-            "max by (namespace, name) (proconsul_operator_cluster_quorate) < 1",
+            f"max by {by} ({of}quorate) < 1",
             wait="5m",
             severity="critical",
             summary="The operator finds no leader of {{ $labels.namespace }}/{{ $labels.name }}.",
