@@ -7,7 +7,7 @@ one before, which has kept them.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -92,16 +92,27 @@ class Operator:
         self.kubectl("delete", "pod", *names, "--grace-period=0", "--force", "--wait=false")
 
     def fail_at(self, *failpoints: str) -> None:
-        """From here on it ends at each of them, once a pod; without any, at none.
+        """From here on it ends at each of them, once a pod; without any, at none."""
+        self._set(failpoints, "exit")
+        self.await_rollout()
 
-        Until the operator that heeds them holds the Lease: no step is done by one that does not.
+    def halt_at(self, *failpoints: str) -> None:
+        """From here on a pod of it ends for good at the first of them; without any, at none.
+
+        It is not waited for: a pod that halts at once never becomes ready.
         """
-        text = ",".join(f"{name}=exit" for name in failpoints)
-        marks = f"PROCONSUL_FAILPOINT_MARKS={MARKS}"
-        self.kubectl("set", "env", f"deployment/{RELEASE}", f"PROCONSUL_FAILPOINTS={text}", marks)
+        self._set(failpoints, "halt")
+
+    def await_rollout(self) -> None:
+        """Until the newest one holds the Lease: no step is done by one that does not."""
         timeout = f"--timeout={limit('operator_ready'):.0f}s"
         self.kubectl("rollout", "status", f"deployment/{RELEASE}", timeout)
         until(self._is_old, "the operator with failpoints works", limit("operator_ready"))
+
+    def _set(self, failpoints: Sequence[str], what: str) -> None:
+        text = ",".join(f"{name}={what}" for name in failpoints)
+        marks = f"PROCONSUL_FAILPOINT_MARKS={MARKS}"
+        self.kubectl("set", "env", f"deployment/{RELEASE}", f"PROCONSUL_FAILPOINTS={text}", marks)
 
     def _is_old(self) -> str:
         (name, *others) = sorted(self.pods())

@@ -240,7 +240,9 @@ def main(words: Sequence[str] | None = None) -> int:
             environment.get("PROCONSUL_LOG_FORMAT", "json"),
         )
         if program == "run":
-            return asyncio.run(run(Settings.of(environment)))
+            settings = Settings.of(environment)
+            settings.failpoints.start()
+            return asyncio.run(run(settings))
     except ValueError as error:
         log.error("%s", error)
         return 2

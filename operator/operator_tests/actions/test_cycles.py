@@ -1,5 +1,6 @@
 """Failpoints: their names are the plans' own steps."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,9 @@ def test_other_steps_pass() -> None:
     assert ended == []
 
 
-@pytest.mark.parametrize("text", ["after-Nothing=exit", "after-LetGo", "after-Idle=exit"])
+@pytest.mark.parametrize(
+    "text", ["after-Nothing=exit", "after-LetGo", "after-Idle=exit", f"{FAILPOINTS[0]}=stop"]
+)
 def test_a_name_that_no_plan_has_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no failpoint"):
         Failpoints.of(text)
@@ -47,3 +50,27 @@ def test_with_marks_each_ends_the_process_once_and_the_others_still_do(tmp_path:
     assert ended == [KILLED]
     Failpoints(names=read.names, marks=read.marks, end=ended.append).passed(second)
     assert ended == [KILLED, KILLED]
+
+
+def test_who_is_to_halt_stays_dead_until_the_marks_are_gone(tmp_path: Path) -> None:
+    ended: list[int] = []
+    halts, exits = FAILPOINTS[:2]
+    marks = tmp_path / "marks"
+    read = Failpoints.of(f"{halts}=halt,{exits}=exit", str(marks))
+    points = replace(read, end=ended.append)
+    points.start()
+    points.passed(Step(exits.removeprefix("after-")))
+    points.start()
+    assert ended == [KILLED], "that one goes on afterwards"
+    points.passed(Step(halts.removeprefix("after-")))
+    points.start()
+    points.start()
+    assert ended == [KILLED] * 4
+    (marks / halts).unlink()
+    points.start()
+    assert ended == [KILLED] * 4
+
+
+def test_nobody_halts_without_a_folder_that_remembers_it() -> None:
+    with pytest.raises(ValueError, match="PROCONSUL_FAILPOINT_MARKS"):
+        Failpoints.of(f"{FAILPOINTS[0]}=halt")

@@ -34,29 +34,46 @@ class Failpoints:
     """Where the process ends at once, for tests: after an act and before anything is told.
 
     With a folder of marks, which outlives the process, each ends it once; without one, each time.
+    Where it is to halt, the folder's later processes end at their start, too.
     """
 
     names: frozenset[str]
+    halts: frozenset[str] = frozenset()
     end: Callable[[int], object] = os._exit
     marks: Path | None = None
 
     @classmethod
     def of(cls, text: str, marks: str = "") -> "Failpoints":
-        """`after-RollPod=exit,…`. Raises ValueError for a name that no plan has."""
-        names = set()
+        """`after-RollPod=exit,after-AddKey=halt,…`.
+
+        Raises ValueError for a name that no plan has, and for a halt without marks.
+        """
+        named: dict[str, str] = {}
         for part in filter(None, (each.strip() for each in text.split(","))):
             name, _, what = part.partition("=")
-            if name not in FAILPOINTS or what != "exit":
-                raise ValueError(f"{part!r} is no failpoint: write after-<Step>=exit")
-            names.add(name)
-        return cls(names=frozenset(names), marks=Path(marks) if marks else None)
+            if name not in FAILPOINTS or what not in ("exit", "halt"):
+                raise ValueError(f"{part!r} is no failpoint: write after-<Step>=exit, or =halt")
+            named[name] = what
+        halts = frozenset(name for name, what in named.items() if what == "halt")
+        if halts and not marks:
+            raise ValueError("a failpoint halts by PROCONSUL_FAILPOINT_MARKS: name a folder there")
+        return cls(names=frozenset(named), halts=halts, marks=Path(marks) if marks else None)
+
+    def start(self) -> None:
+        """A process starts: not if one before it was to halt."""
+        for name in sorted(self.halts):
+            if self.marks is not None and (self.marks / name).exists():
+                self._end(name)
 
     def passed(self, step: Step) -> None:
         """The act of this step is done."""
         name = f"after-{step}"
         if name in self.names and self._first_time(name):
-            log.warning("failpoint %s", name)
-            self.end(KILLED)
+            self._end(name)
+
+    def _end(self, name: str) -> None:
+        log.warning("failpoint %s", name)
+        self.end(KILLED)
 
     def _first_time(self, name: str) -> bool:
         if self.marks is None:
