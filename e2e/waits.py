@@ -33,6 +33,8 @@ LIMITS_S: Final[Mapping[str, float]] = {
     "reloaded": 150.0,  # a kubelet brings a changed ConfigMap after up to 90 s (16)
     "certificates_taken": 180.0,  # a Secret was changed; the kubelet takes up to 90 of it (17)
     # guards
+    "agents_joined": 120.0,  # client agents of a DaemonSet, or one pod, are members (21)
+    "program_copied": 180.0,  # a hundred megabytes into a pod
     "rotated": 900.0,  # a CA, or the gossip key, with the operator killed at each step (17)
     "operator_ready": 120.0,  # `helm install` of the operator, or another number of them
     "store_ready": 60.0,

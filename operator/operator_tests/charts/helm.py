@@ -41,6 +41,14 @@ def find_helm() -> str:
     pytest.skip("there is no helm on the PATH or in HELM")
 
 
+def find_helm_4() -> str:
+    """The path of a Helm 4, where HELM is a Helm 3; skips the test where there is none."""
+    found = os.environ.get("HELM4") or shutil.which("helm4")
+    if not found:
+        pytest.skip("HELM4 names no helm 4, and there is no helm4 on the PATH")
+    return found
+
+
 def run(helm: str, *arguments: str, values: Mapping[str, Any] | None = None) -> str:
     """Standard output of helm; `values` come last. Raises RefusedError."""
     given = [] if values is None else ["--values", "-"]

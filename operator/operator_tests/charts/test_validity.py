@@ -1,7 +1,7 @@
 """Whatever the values, what comes out is good Kubernetes, restricted, and the same each time."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import kubernetes_validate
@@ -14,6 +14,8 @@ from operator_tests.charts.helm import (
     NEWEST,
     OLDEST,
     Manifest,
+    find_helm,
+    find_helm_4,
     hook_of,
     render,
     run,
@@ -30,11 +32,15 @@ def rendered(helm: str, chart: Path, case: str, version: str = OLDEST) -> list[M
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("find", [find_helm, find_helm_4])
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
-def test_a_chart_passes_the_strict_lint_with_each_of_its_cases(helm: str, chart: Path) -> None:
+def test_a_chart_passes_the_strict_lint_with_each_of_its_cases(
+    chart: Path, find: Callable[[], str]
+) -> None:
     files = sorted((chart / "ci").glob("*.yaml"))
     for file in files:
-        run(helm, "lint", "--strict", str(chart), f"--values={file}", f"--kube-version={OLDEST}")
+        words = (str(chart), f"--values={file}", f"--kube-version={OLDEST}")
+        run(find(), "lint", "--strict", *words)
     assert files
 
 
@@ -62,6 +68,11 @@ def test_rendering_twice_gives_the_same_bytes(helm: str, chart: Path, case: str)
     values = values_of(chart, case)
     first = template(helm, chart, values, flags=MONITORING)
     assert first == template(helm, chart, values, flags=MONITORING)
+
+
+@pytest.mark.parametrize(("chart", "case"), CASES)
+def test_helm_4_renders_what_helm_3_does(helm: str, chart: Path, case: str) -> None:
+    assert rendered(find_helm_4(), chart, case) == rendered(helm, chart, case)
 
 
 @pytest.mark.parametrize(("chart", "case"), CASES)
