@@ -61,9 +61,8 @@ def test_agents_in_the_cluster_join_and_serve(story: Story, how: str) -> None:
     story.figures["served again after s"] = _still_serve(story, real, ours)
 
     story.note("the chart's agents are no longer wanted")
-    left = sorted(chart_agents(kubectl))
     _upgrade(story, how)
-    until(lambda: _agents_left(story, len(left)), "they have left", limit("agents_joined"))
+    until(lambda: _agents_left(story, nodes), "they have left", limit("agents_joined"))
     assert _not(story, real, ALIVE) == ""
 
 
