@@ -93,7 +93,8 @@ def mend(observed: Observed) -> Decision | None:
     for pod in outdated(observed):
         why = _takes_no_part(observed, pod)
         if why:
-            return _delete(Step.MEND_POD, pod, f"it is outdated and takes no part: {why}")
+            told = f"it is outdated and takes no part: {why}"
+            return _delete(Step.MEND_POD, pod, told, unless_leading=pod.id)
     return None
 
 
@@ -208,14 +209,15 @@ def _next(observed: Observed, pod: Pod) -> Decision | None:
         unwell = unwell_pods(observed, besides=pod)
         if unwell or leader_of(observed).configuration.learners:
             return None  # it is growing: who joins now takes the load off it
-        return _delete(Step.ROLL_POD, pod, "it is outdated; it is the only one: expect downtime")
+        why = "it is outdated; it is the only one: expect downtime"
+        return _delete(Step.ROLL_POD, pod, why, unless_leading="")
     objection = objection_to_stopping(observed, pod)
     if objection is not None:
         if _only_size_forbids(observed, pod):
             return None
         return wait(Step.AWAIT_SAFETY, f"{pod.name} is outdated, but {objection}", target=pod.name)
     if not leads(observed, pod):
-        return _delete(Step.ROLL_POD, pod, "it is outdated")
+        return _delete(Step.ROLL_POD, pod, "it is outdated", unless_leading=pod.id)
     return transfer(
         observed, Step.ROLL_TRANSFER, pod, besides=tuple(each.name for each in outdated(observed))
     )
@@ -246,14 +248,14 @@ def transfer(
     )
 
 
-def _delete(step: Step, pod: Pod, why: str) -> Decision:
+def _delete(step: Step, pod: Pod, why: str, *, unless_leading: str) -> Decision:
     return Decision(
         step=step,
         action=DeletePod(
             name=pod.name,
             uid=pod.uid,
             resource_version=pod.resource_version,
-            unless_leading=pod.id,
+            unless_leading=unless_leading,
         ),
         target=pod.name,
         why=why,
