@@ -4,6 +4,7 @@ A real Consul comes as the program that CONSUL_REAL names: it is copied into a p
 image, which waits for it and then becomes it. So no image of it is needed, on any cluster.
 """
 
+import json
 import os
 import subprocess
 from dataclasses import dataclass
@@ -51,9 +52,9 @@ class Agent:
 
     def register(self, service: str, port: int) -> None:
         """A service beside it, which is healthy while that port of the agent's answers."""
-        check = f'{{"TCP": "127.0.0.1:{port}", "Interval": "2s"}}'
-        body = f'{{"Name": "{service}", "ID": "{service}", "Port": {port}, "Check": {check}}}'
-        self.ask("/v1/agent/service/register", "PUT", body.encode())
+        check = {"TCP": f"127.0.0.1:{port}", "Interval": "2s"}
+        body = {"Name": service, "ID": service, "Port": port, "Check": check}
+        self.ask("/v1/agent/service/register", "PUT", json.dumps(body).encode())
 
 
 def chart_agents(kubectl: Kubectl) -> dict[str, Manifest]:
@@ -80,14 +81,14 @@ def start_real(kubectl: Kubectl, program: Path, image: str, cluster: str, secret
 
 def _pod(image: str, cluster: str, secret: str) -> Manifest:
     words = [
-        *(
-            "agent",
-            f"-node={REAL}",
-            "-bind=$(POD_IP)",
-            "-client=0.0.0.0",
-            f"-data-dir={FOLDER}/data",
-        ),
-        *(f"-retry-join={cluster}-headless", "-retry-interval=1s", "-encrypt=$(KEY)"),
+        "agent",
+        f"-node={REAL}",
+        "-bind=$(POD_IP)",
+        "-client=0.0.0.0",
+        f"-data-dir={FOLDER}/data",
+        f"-retry-join={cluster}-headless",
+        "-retry-interval=1s",
+        "-encrypt=$(KEY)",
     ]
     key = {"secretKeyRef": {"name": secret, "key": "key"}}
     container: dict[str, Any] = {

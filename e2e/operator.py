@@ -86,11 +86,6 @@ class Operator:
         ready = [name for name, pod in pods.items() if is_ready(pod)]
         return "" if len(pods) == len(ready) == replicas else f"{sorted(pods)}, ready {ready}"
 
-    def kill(self) -> None:
-        """At once, as the loss of its machine would; another comes."""
-        names = sorted(self.pods())
-        self.kubectl("delete", "pod", *names, "--grace-period=0", "--force", "--wait=false")
-
     def fail_at(self, *failpoints: str) -> None:
         """From here on it ends at each of them, once a pod; without any, at none."""
         self._set(failpoints, "exit")

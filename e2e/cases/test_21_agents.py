@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from e2e import helm, operator
-from e2e.agents import Agent, chart_agents, real_program, start_real
+from e2e.agents import CLIENTS, Agent, chart_agents, real_program, start_real
 from e2e.cases.story import IMAGE, RELEASE, VALUES, Story
 from e2e.waits import limit, until
 
@@ -132,5 +132,5 @@ def _still_serve(story: Story, real: Agent, ours: list[Agent]) -> float:
 
 def _agents_left(story: Story, count: int) -> str:
     gone = [name for name, one in _members(story).items() if one["Status"] == LEFT]
-    pods = story.kubectl.list("pods", "app.kubernetes.io/component=client")
+    pods = story.kubectl.list("pods", CLIENTS)
     return "" if len(gone) == count and not pods else f"left {gone}, pods {len(pods)}"

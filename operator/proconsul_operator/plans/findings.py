@@ -28,6 +28,7 @@ from proconsul_operator.plans.observe import (
 )
 from proconsul_operator.plans.quorum import Quorum, Verdict, judge
 from proconsul_operator.plans.rollout import is_outdated, stuck_pod
+from proconsul_operator.plans.snapshot import schedules_of
 from proconsul_operator.plans.steps import STEPS, Operation, Step
 from proconsul_operator.plans.volumes import wanted_bytes, why_not_grown
 
@@ -177,8 +178,7 @@ def _replace_command(observed: Observed, volume: Volume) -> str:
 
 def _backup(observed: Observed) -> Finding:
     kind = _C.BACKUP_READY
-    name = observed.cluster.metadata.name
-    schedules = [each for each in observed.schedules if each.spec.cluster_ref.name == name]
+    schedules = schedules_of(observed)
     if not schedules:
         return _finding(kind, _U, "NoSchedule", "no ProconsulSnapshotSchedule names this cluster")
     failing = [each.metadata.name for each in schedules if each.status.consecutive_failures]

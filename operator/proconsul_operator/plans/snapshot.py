@@ -18,6 +18,7 @@ from proconsul_operator.api.conditions import (
 )
 from proconsul_operator.api.group import API_VERSION, FINALIZER
 from proconsul_operator.api.places import Destination
+from proconsul_operator.api.schedule import ProconsulSnapshotSchedule
 from proconsul_operator.api.snapshot import (
     ProconsulSnapshot,
     SnapshotError,
@@ -272,11 +273,15 @@ def _truth(holds: bool) -> Truth:
     return Truth.TRUE if holds else Truth.FALSE
 
 
+def schedules_of(observed: Observed) -> list[ProconsulSnapshotSchedule]:
+    """Schedules that name this cluster."""
+    name = observed.cluster.metadata.name
+    return [each for each in observed.schedules if each.spec.cluster_ref.name == name]
+
+
 def destination_of(observed: Observed) -> Destination | None:
     """Where the cluster's schedule puts its snapshots; the first by name."""
-    name = observed.cluster.metadata.name
-    ours = [each for each in observed.schedules if each.spec.cluster_ref.name == name]
-    first = min(ours, key=lambda each: each.metadata.name, default=None)
+    first = min(schedules_of(observed), key=lambda each: each.metadata.name, default=None)
     return None if first is None else first.spec.template.destination
 
 

@@ -34,12 +34,19 @@ from proconsul_operator.api.values import time_text, unix_s
 from proconsul_operator.plans import verification
 from proconsul_operator.plans.actions import Decision, RecordStatus
 from proconsul_operator.plans.events import Event, events
-from proconsul_operator.plans.findings import cluster_ids, findings, operation_of, ready_pods, taken
+from proconsul_operator.plans.findings import (
+    cluster_ids,
+    findings,
+    operation_of,
+    ready_pods,
+    taken,
+)
 from proconsul_operator.plans.observe import Leader, Local, Observed, Pod
 from proconsul_operator.plans.quorum import Quorum, judge, last_known
 from proconsul_operator.plans.refusals import lowest_version, target_version
 from proconsul_operator.plans.rollout import is_outdated
 from proconsul_operator.plans.rotation import fingerprint
+from proconsul_operator.plans.snapshot import schedules_of
 from proconsul_operator.plans.steps import Operation as Kind
 from proconsul_operator.plans.steps import Step
 from proconsul_operator.specs.labels import selector
@@ -325,12 +332,7 @@ def last_good_s(observed: Observed) -> float | None:
 
 def scheduled_since_s(observed: Observed) -> float | None:
     """Since when a schedule has named the cluster: the oldest of those there are; None for none."""
-    name = observed.cluster.metadata.name
-    made = [
-        each.metadata.creation_timestamp
-        for each in observed.schedules
-        if each.spec.cluster_ref.name == name
-    ]
+    made = [each.metadata.creation_timestamp for each in schedules_of(observed)]
     return min((unix_s(each) for each in made if each), default=None)
 
 
