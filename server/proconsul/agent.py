@@ -115,8 +115,7 @@ class Agent(AgentLife):
         self._run(self.snapshots.run())
         self._run(self.process.keep_telemetry())
         self._run(self.metrics.watch_disk(self.config.data_dir))
-        reports = CoordinateReports(self.config, self.lan, self.own_calls.call, self._agent_token)
-        self._run(reports.run())
+        self._run(self._reports.run())
 
     @property
     def _me(self) -> Peer:
@@ -289,6 +288,9 @@ class Agent(AgentLife):
         self.local = own_local_agent(
             self.config, self.node_id, self.tokens, self.own_calls.call, lambda: len(self.lan.all())
         )
+        self._reports = CoordinateReports(
+            self.config, self.lan, self.own_calls.call, self._agent_token
+        )
 
     def _build_http(self) -> None:
         self.metrics = ServerMetrics(
@@ -435,6 +437,7 @@ class Agent(AgentLife):
         if self._failure is not None or self.own.idle is not None:
             return
         if self._leaves:
+            self._reports.end()
             await leave(self.driver, self.lan, self.forwarder.call, self.config.datacenter)
         else:
             await hand_over(self.driver)

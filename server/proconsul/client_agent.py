@@ -155,8 +155,7 @@ class ClientAgent(AgentLife):
         self._run(self._keep_joining())
         self._run(self.process.keep_telemetry())
         self._run(self.calls.rebalance_for_ever(lambda: len(self.pool.all())))
-        reports = CoordinateReports(self.config, self.pool, self.calls.call, self._agent_token)
-        self._run(reports.run())
+        self._run(self._reports.run())
 
     def _build_calls(self) -> None:
         for name in COUNTERS:
@@ -199,6 +198,9 @@ class ClientAgent(AgentLife):
             member_changed=self._member_changed,
             event_heard=self.pool_events.hear,
             fail=self.fail,
+        )
+        self._reports = CoordinateReports(
+            self.config, self.pool, self.calls.call, self._agent_token
         )
 
     def _build_http(self) -> None:
@@ -292,6 +294,7 @@ class ClientAgent(AgentLife):
         """The other way round; with HTTP on, the pool is told first if this agent leaves."""
         if self._leaves and self._failure is None:
             client_log.info("client starting leave")
+            self._reports.end()
             await self._step("leave", self.pool.leave())
         await self._step("HTTP", self.http.stop())
         await self._step("local agent", self.local.stop())

@@ -34,7 +34,7 @@ class Pool(Protocol):
 
 
 class CoordinateReports:
-    """The reports of one agent, until cancelled."""
+    """The reports of one agent, until it goes."""
 
     def __init__(
         self,
@@ -48,9 +48,11 @@ class CoordinateReports:
         self._pool = pool
         self._call = call
         self._token = token
+        self._running: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Tell it; nobody does where coordinates are switched off."""
+        self._running = asyncio.current_task()
         while not self._config.disable_coordinates:
             members = self._pool.all()
             await asyncio.sleep(self._interval_s(len(members)) * (1 + random.random()))
@@ -58,6 +60,11 @@ class CoordinateReports:
                 log.debug("skipping coordinate updates until all servers are upgraded")
                 continue
             await self._tell()
+
+    def end(self) -> None:
+        """Say no more: who goes is of no interest, and may hear of no leader any more."""
+        if self._running is not None:
+            self._running.cancel()
 
     def _interval_s(self, members: int) -> float:
         config = self._config

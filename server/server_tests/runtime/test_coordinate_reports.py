@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from proconsul.config.flags import parse_agent_flags
 from proconsul.config.schema import Config
 from proconsul.errors import NoLeaderError
@@ -82,3 +84,24 @@ async def test_nobody_is_told_where_there_is_no_server_or_coordinates_are_off() 
     off = settings("-hcl=disable_coordinates = true")
     await CoordinateReports(off, pool(off), servers.call, lambda: "").run()
     assert servers.told == []
+
+
+async def test_who_goes_says_no_more_not_even_that_it_could_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config, asked = settings(), asyncio.Event()
+
+    async def hold(_method: str, _request: Any) -> Any:
+        asked.set()
+        await asyncio.sleep(PAUSE_S)  # as long as there is no leader
+        raise NoLeaderError
+
+    known = pool(config)
+    known.meet(server("s1", "127.0.0.1:8300", vsn_max="3"))
+    reports = CoordinateReports(config, known, hold, lambda: "")
+    running = asyncio.ensure_future(reports.run())
+    await asked.wait()
+    reports.end()
+    await asyncio.sleep(10 * PAUSE_S)
+    assert running.cancelled()
+    assert "coordinate update error" not in caplog.text
