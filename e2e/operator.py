@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from e2e import helm
@@ -33,9 +34,14 @@ LABELS: Final = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/compone
 REGISTRY_HOST, _, REGISTRY_PATH = REGISTRY.partition("/")
 
 
-def image(name: str) -> dict[str, str]:
+def image(name: str, tag: str = TAG) -> dict[str, str]:
     """As values of a chart name one of the images that `make images` builds."""
-    return {"registry": REGISTRY_HOST, "repository": f"{REGISTRY_PATH}/{name}", "tag": TAG}
+    return {"registry": REGISTRY_HOST, "repository": f"{REGISTRY_PATH}/{name}", "tag": tag}
+
+
+def images(tag: str = TAG) -> dict[str, Any]:
+    """Those of the operator's chart: its own and its servers'."""
+    return {"image": image("proconsul-operator", tag), "serverImage": image("proconsul", tag)}
 
 
 def values(namespace: str) -> dict[str, Any]:
@@ -43,8 +49,7 @@ def values(namespace: str) -> dict[str, Any]:
     return {
         "fullnameOverride": RELEASE,
         "watchNamespaces": [namespace],
-        "image": image("proconsul-operator"),
-        "serverImage": image("proconsul"),
+        **images(),
         "rbac": {"aggregate": False},
     }
 
@@ -55,22 +60,22 @@ class Operator:
 
     kubectl: Kubectl
 
-    def install(self, **more: Any) -> None:
-        """Its chart, until it is ready; `more` are values."""
+    def install(self, *, chart: Path = helm.OPERATOR, **more: Any) -> None:
+        """A chart of it, until it is ready; `more` are values."""
         chosen = {**values(self.kubectl.namespace), **more}
         helm.install(
             self.kubectl.namespace,
             RELEASE,
             chosen,
             "operator_ready",
-            chart=helm.OPERATOR,
+            chart=chart,
             flags=("--take-ownership",),
         )
 
-    def upgrade(self, **more: Any) -> None:
-        """The same chart with other values, until it is ready."""
+    def upgrade(self, *, chart: Path = helm.OPERATOR, **more: Any) -> None:
+        """A chart or values that may be others, until it is ready."""
         chosen = {**values(self.kubectl.namespace), **more}
-        helm.upgrade(self.kubectl.namespace, RELEASE, chosen, "operator_ready", chart=helm.OPERATOR)
+        helm.upgrade(self.kubectl.namespace, RELEASE, chosen, "operator_ready", chart=chart)
 
     def pods(self) -> dict[str, Manifest]:
         """By name, those that there are."""

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import pytest
 
@@ -82,14 +82,7 @@ def _last() -> Last:
 
 def _install(story: Story, last: Last) -> None:
     story.note("the last release is installed, with two clusters")
-    helm.install(
-        story.kubectl.namespace,
-        operator.RELEASE,
-        _tagged(operator.values(story.kubectl.namespace), last.tag),
-        "operator_ready",
-        chart=last.chart("proconsul-operator"),
-        flags=("--take-ownership",),
-    )
+    story.operator.install(chart=last.chart("proconsul-operator"), **operator.images(last.tag))
     for name in (RELEASE, OTHER):
         _servers(story, name, last.chart("proconsul"), last.tag, new=True)
     for name in (RELEASE, OTHER):
@@ -100,24 +93,15 @@ def _install(story: Story, last: Last) -> None:
 
 
 def _operator(story: Story, chart: Path, tag: str) -> None:
-    values = _tagged(operator.values(story.kubectl.namespace), tag)
-    helm.upgrade(story.kubectl.namespace, operator.RELEASE, values, "operator_ready", chart=chart)
+    story.operator.upgrade(chart=chart, **operator.images(tag))
     story.operator.await_rollout()
 
 
 def _servers(story: Story, name: str, chart: Path, tag: str, *, new: bool = False) -> None:
     size = {} if name == RELEASE else {"replicas": 1}
-    values = {**VALUES, "mode": "operator", "fullnameOverride": name, **size}
+    own = {"mode": "operator", "fullnameOverride": name, "image": operator.image("proconsul", tag)}
     act = helm.install if new else helm.upgrade
-    act(story.kubectl.namespace, name, _tagged(values, tag), "ready", chart=chart)
-
-
-def _tagged(values: Mapping[str, Any], tag: str) -> dict[str, Any]:
-    """The same with its images of that tag."""
-    images = {
-        name: {**values[name], "tag": tag} for name in ("image", "serverImage") if name in values
-    }
-    return {**values, **images}
+    act(story.kubectl.namespace, name, {**VALUES, **own, **size}, "ready", chart=chart)
 
 
 def _pods(story: Story) -> dict[str, str]:
