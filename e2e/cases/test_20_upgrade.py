@@ -124,10 +124,15 @@ def _rests(story: Story, before: Mapping[str, str]) -> None:
 
 
 def _are_valid(story: Story) -> None:
-    """What is stored passes the schema that is in force."""
+    """What is stored could be made anew under the schema that is in force.
+
+    Under another name: an update would be let pass where it changes nothing.
+    """
     for name in (RELEASE, OTHER):
         body = story.custom("ProconsulCluster", name).body()
-        story.kubectl("replace", "--dry-run=server", "-f", "-", given=json.dumps(body))
+        new = {key: body[key] for key in ("apiVersion", "kind", "spec")}
+        new["metadata"] = {"name": f"{name}-again"}
+        story.kubectl("create", "--dry-run=server", "-f", "-", given=json.dumps(new))
 
 
 def _not_renewed(story: Story, name: str, old: Mapping[str, str]) -> str:
