@@ -1,7 +1,11 @@
 """Case 20: kinds, operator and servers come from the last release, and the operator goes back.
 
-E2E_LAST is a folder with the tree of that release, and E2E_LAST_TAG (`last`) the tag of its images,
-which E2E_EXTRA_IMAGES brings into the cluster. Without them there is no release to come from.
+E2E_LAST is a folder with the tree of that release, and E2E_LAST_TAG (`last`) the tag of its images.
+Without them there is no release to come from. With that tree in ../last:
+
+    make -C ../last images IMAGE_TAG=last
+    E2E_LAST=../last E2E_EXTRA_IMAGES=../last/build/server.tar:../last/build/operator.tar \\
+      make e2e E2E_FLAGS="-k last_release"
 """
 
 import json
