@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from proconsul.errors import RpcError
-from proconsul.filters import grammar
 from proconsul.filters.fields import PRIMITIVES, Field, Kind, field_spec
-from proconsul.filters.grammar import All, Expression, FilterSyntaxError, Match, Not, Operator
 from proconsul.filters.literals import LiteralError, parse_bool, parse_float, parse_int, quote
 from proconsul.filters.pattern import Pattern, PatternError
+from proconsul.filters.tree import All, Expression, FilterSyntaxError, Match, Not, Operator
+from proconsul.filters.tree import Any as AnyOf
 
 COMPILED_MAX = 128  # expressions kept, each at most grammar.EXPRESSION_CHARS_MAX long
 NESTING_MAX = 100  # and within or within not within ...: each level is a frame when a row is asked
@@ -86,8 +86,10 @@ def _compiled(expression: str, row_type: type[msgspec.Struct]) -> Test:
 
 
 def _parse(expression: str) -> Expression:
+    from proconsul.filters.grammar import parse  # here: the parser's generator is large
+
     try:
-        return grammar.parse(expression)
+        return parse(expression)
     except FilterSyntaxError as error:
         raise FilterError(str(error)) from error
 
@@ -103,7 +105,7 @@ def _expression(tree: Expression, row: Field, depth: int) -> Test:
             return lambda value: not test(value)
         case All(operands):
             return _all(tuple(_expression(part, row, depth + 1) for part in operands))
-        case grammar.Any(operands):
+        case AnyOf(operands):
             return _any(tuple(_expression(part, row, depth + 1) for part in operands))
 
 

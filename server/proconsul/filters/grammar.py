@@ -6,7 +6,6 @@ are reserved nowhere: `not in Tags` asks for the tag "not". Source: go-bexpr 0.1
 a PEG; as LALR it takes the same language, without its exponential time in nested parentheses.
 """
 
-import enum
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,6 +13,7 @@ from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from proconsul.filters.literals import LiteralError, unquote
+from proconsul.filters.tree import All, Any, Expression, FilterSyntaxError, Match, Not, Operator
 
 EXPRESSION_CHARS_MAX = 64 * 1024
 
@@ -66,60 +66,10 @@ _NO_NEGATION = (
 )
 
 
-class Operator(enum.Enum):
-    """What a match asks; the value is the name that Consul's errors give it."""
-
-    EQUAL = "Equal"
-    NOT_EQUAL = "Not Equal"
-    IN = "In"
-    NOT_IN = "Not In"
-    IS_EMPTY = "Is Empty"
-    IS_NOT_EMPTY = "Is Not Empty"
-    MATCHES = "Matches"
-    NOT_MATCHES = "Not Matches"
-
-
 _OPERATORS = {operator.name: operator for operator in Operator} | {
     "CONTAINS": Operator.IN,
     "NOT_CONTAINS": Operator.NOT_IN,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """One question to a row: the field at `selector`, and `value` as it was written, unquoted."""
-
-    selector: tuple[str, ...]
-    operator: Operator
-    value: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    """The opposite of its operand; never of another Not."""
-
-    operand: "Expression"
-
-
-@dataclass(frozen=True, slots=True)
-class All:
-    """`and`, over two operands or more."""
-
-    operands: tuple["Expression", ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Any:
-    """`or`, over two operands or more."""
-
-    operands: tuple["Expression", ...]
-
-
-Expression = Match | Not | All | Any
-
-
-class FilterSyntaxError(ValueError):
-    """The text is no expression; says where, as `line:column (offset)`."""
 
 
 def parse(expression: str) -> Expression:

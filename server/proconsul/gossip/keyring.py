@@ -9,11 +9,12 @@ A change makes a new map: large streams are opened in threads, which go through 
 """
 
 from collections.abc import Sequence
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import TYPE_CHECKING
 
 from proconsul.gossip.failure import KeyringError, PacketError
+
+if TYPE_CHECKING:  # else only where there is a key: it is a tenth of a server's memory
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 NONCE_BYTES = 12
 TAG_BYTES = 16
@@ -56,6 +57,8 @@ class Keyring:
             return
         if len(self._ciphers) == KEYS_MAX:
             raise KeyringError(f"the keyring holds {KEYS_MAX} keys; remove some first")
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         self._ciphers = self._ciphers | {key: AESGCM(key)}
 
     def use(self, key: bytes) -> None:
@@ -78,6 +81,8 @@ class Keyring:
 
     def open(self, sealed: bytes, *, bound: bytes) -> bytes:
         """What is inside, whichever key of the ring it was sealed with. Raises PacketError."""
+        from cryptography.exceptions import InvalidTag
+
         if not sealed:
             raise PacketError("Cannot decrypt empty payload")
         version = sealed[0]

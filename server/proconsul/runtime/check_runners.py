@@ -27,7 +27,6 @@ from proconsul.local.checks import (
 from proconsul.local.state import Status
 from proconsul.model.health import CheckType, HealthCheck
 from proconsul.runtime.check_dial import DialError, TlsContexts, dial, split_host_port
-from proconsul.runtime.check_grpc import probe_grpc
 from proconsul.runtime.check_http import probe_http
 from proconsul.runtime.check_script import probe_script
 from proconsul.wire.golang import SECOND
@@ -358,6 +357,8 @@ class CheckRunners:
         if kind is CheckKind.HTTP:
             return partial(probe_http, check, size_bytes_max, self._tls)
         if kind is CheckKind.GRPC:
+            from proconsul.runtime.check_grpc import probe_grpc  # here: few agents need HTTP/2
+
             return partial(probe_grpc, check, self._tls)
         if kind is CheckKind.SCRIPT:
             return partial(probe_script, check, size_bytes_max)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proconsul.filters import grammar
 from proconsul.filters.evaluate import NESTING_MAX, FilterError, check_syntax, compile_filter
-from proconsul.filters.grammar import All, Expression, Match, Not, Operator
+from proconsul.filters.tree import All, Expression, Match, Not, Operator
+from proconsul.filters.tree import Any as AnyOf
 from server_tests.filters.rows import (
     CheckRow,
     CheckServiceNodeRow,
@@ -203,7 +203,7 @@ def holds(tree: Expression, row: dict[str, object]) -> bool:
             return not holds(operand, row)
         case All(operands):
             return all(holds(operand, row) for operand in operands)
-        case grammar.Any(operands):
+        case AnyOf(operands):
             return any(holds(operand, row) for operand in operands)
         case Match(selector, asked, value):
             return any(answer(found, asked, value or "") for found in reach(row, selector))
@@ -240,7 +240,7 @@ def written(tree: Expression) -> str:
             return f"not ({written(operand)})"
         case All(operands):
             return " and ".join(f"({written(operand)})" for operand in operands)
-        case grammar.Any(operands):
+        case AnyOf(operands):
             return " or ".join(f"({written(operand)})" for operand in operands)
         case Match(selector, asked, value):
             quoted = "" if value is None else f' "{value}"'
@@ -273,7 +273,7 @@ trees = st.recursive(
         questions("ServiceTaggedAddresses.x.Port", EQUALITY, ["1", "2"]),
     ),
     lambda inner: st.one_of(
-        inner.map(Not), *(st.tuples(inner, inner).map(kind) for kind in (All, grammar.Any))
+        inner.map(Not), *(st.tuples(inner, inner).map(kind) for kind in (All, AnyOf))
     ),
     max_leaves=5,
 )

@@ -8,18 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proconsul.filters.grammar import (
-    EXPRESSION_CHARS_MAX,
-    All,
-    Any,
-    Expression,
-    FilterSyntaxError,
-    Match,
-    Not,
-    Operator,
-    parse,
-)
+from proconsul.filters.grammar import EXPRESSION_CHARS_MAX, parse
 from proconsul.filters.literals import LiteralError, unquote
+from proconsul.filters.tree import All, Any, Expression, FilterSyntaxError, Match, Not, Operator
 
 SPACE = r"[ \t\r\n]"
 IDENTIFIER = "[a-zA-Z][a-zA-Z0-9_]*"
