@@ -83,16 +83,7 @@ async def _put(api: Api, request: Request) -> Reply:
     refuse_namespaces(request)
     key = request.path[len(PREFIX) :]
     _require(key)
-    _refuse_conflicts(request, "cas", "acquire", "release")
-    query = request.query
-    flags = _number(query.first("flags")) if query.has("flags") else 0
-    op, session, index = "set", "", 0
-    if query.has("cas"):
-        op, index = "cas", _number(query.first("cas"))
-    if query.has("acquire"):
-        op, session = "lock", query.first("acquire")
-    if query.has("release"):
-        op, session = "unlock", query.first("release")
+    op, session, index, flags = _wanted(request) if request.raw_query else ("set", "", 0, 0)
     _refuse_large(api, request)
     change = KVSRequest(
         datacenter=parse_datacenter(request, api.facts.datacenter),
@@ -108,6 +99,21 @@ async def _put(api: Api, request: Request) -> Reply:
     )
     done = await api.call("KVS.Apply", change)
     return Reply(op == "set" or done)
+
+
+def _wanted(request: Request) -> tuple[str, str, int, int]:
+    """What the query says of a PUT: operation, session, index, flags."""
+    _refuse_conflicts(request, "cas", "acquire", "release")
+    query = request.query
+    flags = _number(query.first("flags")) if query.has("flags") else 0
+    op, session, index = "set", "", 0
+    if query.has("cas"):
+        op, index = "cas", _number(query.first("cas"))
+    if query.has("acquire"):
+        op, session = "lock", query.first("acquire")
+    if query.has("release"):
+        op, session = "unlock", query.first("release")
+    return op, session, index, flags
 
 
 async def _delete(api: Api, request: Request) -> Reply:

@@ -87,6 +87,8 @@ def parse_token(request: Request) -> str:
 
 def parse_datacenter(request: Request, own: str, given: str = "") -> str:
     """`?dc`, else what the body said, else our own."""
+    if not request.raw_query:
+        return given or own
     return request.query.first("dc") or given or own
 
 

@@ -10,9 +10,9 @@ from proconsul.endpoints.methods import Feature, Handler, Method
 from proconsul.errors import NoLeaderError, ProconsulError, RpcError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen, which would make making one slow: each call does
 class Standing:
-    """How this server stands towards the cluster, at one moment."""
+    """How this server stands towards the cluster, at one moment; nobody changes it."""
 
     datacenter: str
     leads: bool

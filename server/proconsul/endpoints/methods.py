@@ -25,8 +25,17 @@ class Feature(Enum):
 
 def missing_features(facts: Facts) -> frozenset[Feature]:
     """What is switched off here."""
-    switches = {Feature.ACL: facts.acl_enabled, Feature.CONNECT: facts.connect_enabled}
-    return frozenset(feature for feature, is_on in switches.items() if not is_on)
+    return _MISSING[facts.acl_enabled, facts.connect_enabled]
+
+
+_MISSING = {
+    (acls, connect): frozenset(
+        feature for feature, is_on in ((Feature.ACL, acls), (Feature.CONNECT, connect)) if not is_on
+    )
+    for acls in (False, True)
+    for connect in (False, True)
+}
+"""By whether ACLs and Connect are on; each call asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +76,12 @@ class Methods:
             raise RpcError(f"rpc: can't find service {name}")
         raise RpcError(f"rpc: can't find method {name}")
 
-    async def call(self, context: Context, name: str, request: Any) -> Any:
-        """Serve a call here."""
+    def call(self, context: Context, name: str, request: Any) -> Awaitable[Any]:
+        """Serve a call here; raises at once what it has not, or has switched off."""
         method = self.find(name)
         if method.needs is not None and method.needs in missing_features(context.facts):
             raise RpcError(method.needs.value)
-        return await method.handler(context, request)
+        return method.handler(context, request)
 
     def names(self) -> list[str]:
         """All methods."""

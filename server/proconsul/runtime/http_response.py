@@ -7,6 +7,8 @@ Connection. Every body of an endpoint is compressed for a client that accepts gz
 
 import email.utils
 import zlib
+from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 
 from proconsul.api.http import HeaderList, Response
@@ -64,13 +66,22 @@ def head(
         fields = [*fields, GZIPPED]
         if all(name != "Content-Type" for name, _ in fields):
             fields.append(PLAIN_TEXT)
+    if len(response.headers) == 1:  # as writes are answered: nearly always the same
+        return _usual_head(response.status, tuple(fields), is_http_10)
+    return _head(response.status, fields, is_http_10)
+
+
+def _head(status: int, fields: Iterable[tuple[str, str]], is_http_10: bool) -> bytes:
     fields = sorted(fields)
     lines = [f"{name}: {value}\r\n" for name, value in fields]
-    text = status_line(response.status, is_http_10=is_http_10) + "".join(lines)
+    text = status_line(status, is_http_10=is_http_10) + "".join(lines)
     breaks = len(lines) + 1
     if text.count("\n") != breaks or text.count("\r") != breaks:
         text = text[: text.index("\n") + 1] + _head_of_one_line_values(fields)
     return text.encode("utf-8", "surrogateescape")
+
+
+_usual_head = lru_cache(maxsize=64)(_head)
 
 
 def length(size_bytes: int) -> bytes:
