@@ -5,7 +5,7 @@ is unescaped, the query keeps its order and forgives bad escapes, header names i
 that are not UTF-8 become surrogate escapes (PEP 383): they survive the way to a key and back.
 """
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Set
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -100,6 +100,10 @@ class Headers:
     def has(self, name: str) -> bool:
         """Whether the field `name` (in lower case) is there."""
         return name in self._values
+
+    def has_none(self, names: Set[str]) -> bool:
+        """Whether none of these fields (in lower case) is there."""
+        return self._values.keys().isdisjoint(names)
 
     def items(self) -> list[tuple[str, str]]:
         """Every field, with its name in lower case; the values of one name are together."""

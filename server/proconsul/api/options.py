@@ -31,7 +31,9 @@ class Options(TypedDict):
 
 
 def parse_options(request: Request) -> Options:
-    """All of them; raises BadRequestError as Consul words it."""
+    """All of them, not to be changed; raises BadRequestError as Consul words it."""
+    if not request.raw_query and request.headers.has_none(_FIELDS):
+        return _NONE
     options = parse_consistency(request)
     if request.raw_query:
         _parse_wait(request, options)
@@ -60,6 +62,11 @@ def _defaults(token: str) -> Options:
         stale_if_error=Duration(0),
         filter="",
     )
+
+
+_NONE = _defaults("")
+_FIELDS = frozenset({"x-consul-token", "authorization", "cache-control"})
+"""Header fields that say some of them."""
 
 
 def parse_consistency(request: Request) -> Options:

@@ -57,6 +57,8 @@ class RequestReader(abc.ABC):
         self._in_line = False  # the request line has begun and not ended
         self._head_bytes = 0  # of it, from earlier reads
         self._reading: Exchange | None = None
+        self._is_last = False  # the parser takes nothing behind a request that ends the connection
+        self._unknown = b""  # what is being parsed from the beginning of a request on
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._body_limit: int | None = 0
@@ -83,6 +85,38 @@ class RequestReader(abc.ABC):
         """Let it go on."""
 
     def _parse(self, data: bytes) -> None:
+        if not (self._reading or self._in_head or self._in_line or self._is_last or self._deaf):
+            if self._is_known(data):
+                return
+            self._unknown = data
+        self._parse_lines(data)
+        self._unknown = b""
+
+    def _is_known(self, data: bytes) -> bool:
+        """Whether these bytes are a request like one before: it is taken, if so."""
+        found = self._server.heads.find(data)
+        if found is None:
+            return False
+        try:
+            request = Request(found.method, found.target, found.headers)
+        except ValueError:
+            return False  # refused by who parses
+        if found.body:
+            size = request.content_length = len(found.body)
+            limit = self._server.body_limit(request)
+            if limit is None or size > limit:
+                return False
+            request.body = found.body
+        self._complete(request)
+        self._submit(Exchange(request, True, False, body_is_complete=True))
+        return True
+
+    def _complete(self, request: Request) -> None:
+        request.remote_address = self._remote
+        request.local_address = self._local
+        request.is_tls = self._is_tls
+
+    def _parse_lines(self, data: bytes) -> None:
         while data and not self._deaf:
             if self._reading is not None:  # a body
                 self._feed(data)
@@ -168,10 +202,9 @@ class RequestReader(abc.ABC):
         if request.path[:1] != "/" and (method, request.path) != ("OPTIONS", "*"):
             self._refuse(400, "")
             return
-        request.remote_address = self._remote
-        request.local_address = self._local
-        request.is_tls = self._is_tls
-        exchange = Exchange(request, parser.should_keep_alive(), version == "1.0")
+        self._complete(request)
+        self._is_last = not parser.should_keep_alive()
+        exchange = Exchange(request, not self._is_last, version == "1.0")
         if "expect" in fields and fields["expect"][0].lower() != "100-continue":
             self._refuse(417, "")
             return
@@ -224,6 +257,9 @@ class RequestReader(abc.ABC):
         if exchange is None:
             return
         self._reading = None
+        if self._unknown:
+            self._server.heads.learn(self._unknown, exchange.request.headers)
+            self._unknown = b""
         exchange.body_is_complete = True
         if exchange.upload is not None:
             exchange.upload.end()

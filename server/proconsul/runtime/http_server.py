@@ -19,6 +19,7 @@ from proconsul.api.http import Handler, Request
 from proconsul.runtime import http_response as render
 from proconsul.runtime.http_connection import Connection
 from proconsul.runtime.http_exchange import Deadlines
+from proconsul.runtime.known_heads import KnownHeads
 
 CONNECTIONS_PER_CLIENT_MAX = 200  # Consul's default for limits.http_max_conns_per_client
 TLS_HANDSHAKE_TIMEOUT_S = 5.0  # Consul's default for limits.https_handshake_timeout
@@ -70,6 +71,7 @@ class HttpServer:
         self.on_error = on_error
         self.connections_per_client_max = CONNECTIONS_PER_CLIENT_MAX  # 0 or less: no limit
         self.added_fields: tuple[tuple[str, str], ...] = (render.VARY,)
+        self.heads = KnownHeads()
         self.stopping = False
         self.tick = 0  # seconds since the start, roughly
         self.date_line = render.date_line(time.time())

@@ -1,0 +1,79 @@
+"""Heads of requests that come again: all but the request line is the same, byte for byte.
+
+A client sends the same header fields with each request: they need be parsed only once. Who finds
+them here has the fields that the parser made of these very bytes. Whatever the parser would refuse,
+or might understand in another way, is left to it.
+"""
+
+import re
+from typing import NamedTuple
+
+from proconsul.api.http import Headers
+
+HEADS_MAX = 256
+HEAD_BYTES_MAX = 2048
+
+# A target of characters that need no thought (RFC 3986: pchar, `/` and `?`), and one version.
+_REQUEST_LINE = re.compile(
+    rb"(GET|PUT|POST|DELETE) (/[A-Za-z0-9/?:@!$&'()*+,;=._~%-]*) HTTP/1\.1\r\n"
+)
+_METHODS = {name.encode(): name for name in ("GET", "PUT", "POST", "DELETE")}
+_HEAD_END = b"\r\n\r\n"
+# They change how a message ends, or what comes after it.
+_NOT_PLAIN = frozenset({"expect", "transfer-encoding", "upgrade"})
+
+
+class Found(NamedTuple):
+    """A whole request, as it stands in what was received."""
+
+    method: str
+    target: str
+    headers: Headers
+    body: bytes
+
+
+class KnownHeads:
+    """Those of one server, the newest ones."""
+
+    def __init__(self) -> None:
+        self._headers: dict[bytes, Headers] = {}
+
+    def find(self, data: bytes) -> Found | None:
+        """The request that these bytes are: one, and all of it; None: the parser knows."""
+        line = _REQUEST_LINE.match(data)
+        if line is None:
+            return None
+        line_end = line.end()
+        # From the line break on: a head without fields has its end there.
+        head_end = data.find(_HEAD_END, line_end - 2) + len(_HEAD_END)
+        headers = self._headers.get(data[line_end:head_end])
+        if headers is None or len(data) - head_end != _body_bytes(headers):
+            return None
+        method, target = line.groups()
+        return Found(_METHODS[method], target.decode("ascii"), headers, data[head_end:])
+
+    def learn(self, data: bytes, headers: Headers) -> None:
+        """The parser found these fields in the first request of these bytes."""
+        line = _REQUEST_LINE.match(data)
+        if line is None or not headers.has_none(_NOT_PLAIN):
+            return
+        if headers.all("connection") not in ([], ["keep-alive"]):
+            return
+        head_end = data.find(_HEAD_END, line.end() - 2) + len(_HEAD_END)
+        head = data[line.end() : head_end]
+        breaks = head.count(b"\r\n")
+        if (
+            len(head) > HEAD_BYTES_MAX
+            or len(data) - head_end != _body_bytes(headers)
+            # Bare ones end a line for the parser, too: then the head might end elsewhere.
+            or head.count(b"\n") != breaks
+            or head.count(b"\r") != breaks
+        ):
+            return
+        if len(self._headers) >= HEADS_MAX:
+            del self._headers[next(iter(self._headers))]
+        self._headers[head] = headers
+
+
+def _body_bytes(headers: Headers) -> int:
+    return int(headers.first("content-length") or 0)
