@@ -154,7 +154,30 @@ def encode_command(message_type: MessageType, request: Request) -> bytes:
         value: Any = [to_wire(update) for update in request.updates]
     else:
         value = to_wire(request)
-    return bytes((message_type | flag,)) + msgpack.pack(value)
+    data = bytes((message_type | flag,)) + msgpack.pack(value)
+    if type(request) is KVSRequest and len(data) <= REMEMBERED_BYTES_MAX and _is_canonical(request):
+        if len(_encoded_here) >= REMEMBERED_MAX:
+            _encoded_here.clear()  # they were never committed
+        _encoded_here[data] = message_type, request
+    return data
+
+
+# A leader applies what it encoded a moment before: decoding it would take a third of applying it.
+REMEMBERED_MAX = 4096
+REMEMBERED_BYTES_MAX = 4096
+_encoded_here: dict[bytes, tuple[MessageType, Request]] = {}
+
+
+def _is_canonical(request: KVSRequest) -> bool:
+    """Whether decoding what encoding makes of it surely gives an equal one."""
+    entry = request.dir_ent
+    return (
+        (entry.value is None or bool(entry.value))  # an empty one comes back as none at all
+        and entry.key.isascii()
+        and entry.session.isascii()
+        and request.datacenter.isascii()
+        and request.token.isascii()
+    )
 
 
 def decode_command(data: bytes | memoryview) -> tuple[MessageType, Request] | Skipped:
@@ -162,6 +185,8 @@ def decode_command(data: bytes | memoryview) -> tuple[MessageType, Request] | Sk
 
     Raises UnknownCommandError and UndecodableCommandError.
     """
+    if isinstance(data, bytes) and (remembered := _encoded_here.pop(data, None)) is not None:
+        return remembered
     if not len(data):
         raise UndecodableCommandError("the log holds a command without a byte")
     number = data[0] & ~IGNORE_UNKNOWN
