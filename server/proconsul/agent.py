@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable
 
 from proconsul.api.event_desk import EventDesk
-from proconsul.api.surface import Api
+from proconsul.api.surface import Api, Surface
 from proconsul.config.schema import Config, LoadedConfig
 from proconsul.endpoints.context import Context
 from proconsul.endpoints.coordinate_batch import CoordinateBatch
@@ -29,6 +29,8 @@ from proconsul.runtime.departure import hand_over, leave
 from proconsul.runtime.federation_report import FederationReport
 from proconsul.runtime.founding import DriverRaft
 from proconsul.runtime.http_front import HttpFront, certificate
+from proconsul.runtime.kept_answers import KeptAnswers
+from proconsul.runtime.kept_reads import KeptReads
 from proconsul.runtime.kube_duties import kube_duties
 from proconsul.runtime.lan_pool import LanPool
 from proconsul.runtime.leader_duties import LeaderDuties
@@ -45,6 +47,7 @@ from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.runtime.raft_ports import Hooks
 from proconsul.runtime.raft_snapshots import RaftSnapshots
 from proconsul.runtime.raft_transport import LIMITS, RaftTransport, raft_dial
+from proconsul.runtime.read_recording import RecordedWay
 from proconsul.runtime.reloading import reloaded
 from proconsul.runtime.replicated_log import ReplicatedLog
 from proconsul.runtime.request_log import log_failure, raft_line
@@ -328,8 +331,15 @@ class Agent(AgentLife):
             ),
             own_server=self.own,
         )
-        self.http = HttpFront(self.api, self.config)
+        self.http = HttpFront(self.api, self.config, self._kept_reads)
         self.probes = ProbePort(self.own, self.config)
+
+    def _kept_reads(self, surface: Surface) -> KeptReads:
+        way = RecordedWay(
+            surface, self.context, self.own_calls, self.forwarder, self._default_token
+        )
+        answers = KeptAnswers(self.storage.replicated.state.kept_answers)
+        return KeptReads(answers, way, self.context.log, self.telemetry)
 
     async def _listen(self) -> None:
         await self.http.listen()
