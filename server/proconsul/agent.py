@@ -34,6 +34,7 @@ from proconsul.runtime.kept_reads import KeptReads
 from proconsul.runtime.kube_duties import kube_duties
 from proconsul.runtime.lan_pool import LanPool
 from proconsul.runtime.leader_duties import LeaderDuties
+from proconsul.runtime.leaders_word import LeadersWord
 from proconsul.runtime.listening import require_bind_address
 from proconsul.runtime.logs import logger, set_level
 from proconsul.runtime.own_calls import OwnCalls
@@ -336,10 +337,12 @@ class Agent(AgentLife):
 
     def _kept_reads(self, surface: Surface) -> KeptReads:
         way = RecordedWay(
-            surface, self.context, self.own_calls, self.forwarder, self._default_token
+            surface, self.context, self.own_calls, self.forwarder, METHODS, self._default_token
         )
         answers = KeptAnswers(self.storage.replicated.state.kept_answers)
-        return KeptReads(answers, way, self.context.log, self.telemetry)
+        log_of_servers = self.context.log
+        word = LeadersWord(log_of_servers, self.client, lambda: self.config.datacenter)
+        return KeptReads(answers, way, log_of_servers, word)
 
     async def _listen(self) -> None:
         await self.http.listen()

@@ -13,13 +13,13 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, cast
 
 from proconsul.api.http import Request, Response
-from proconsul.api.plain_reads import Level, is_whole
+from proconsul.api.plain_reads import is_whole
 from proconsul.runtime import http_response as render
 from proconsul.runtime.eager_task import EagerTask
 from proconsul.runtime.http_exchange import Deadlines, Exchange, address_text
 from proconsul.runtime.http_reader import RequestReader
 from proconsul.runtime.kept_answers import KeptAnswer
-from proconsul.runtime.kept_reads import KeptReads
+from proconsul.runtime.kept_reads import OF_LEADER, KeptReads
 
 if TYPE_CHECKING:
     from proconsul.runtime.http_server import HttpServer
@@ -122,13 +122,18 @@ class Connection(RequestReader, asyncio.Protocol):
         answer = kept.find(data)
         if answer is None or self._ahead or self._writing_paused or self._server.stopping:
             self._parse_whole(data)
-        elif answer.level is Level.CONSISTENT:
-            self._asked_s = began_s
-            self._exchange = CONFIRMED_SOON
-            kept.confirm(self, data)
-        else:
-            self._send_kept(kept, answer)
-            kept.tallies.add(answer.tally, time.monotonic() - began_s)
+            return
+        fresh = kept.fresh_now(answer.level)
+        if fresh is not None:
+            self._send_kept(kept, answer, fresh, began_s)
+            return
+        rounds = kept.word_for(answer.level)
+        if rounds is None:
+            self._parse_whole(data)
+            return
+        self._asked_s = began_s
+        self._exchange = CONFIRMED_SOON
+        kept.confirm(self, data, rounds)
 
     def confirmed(self, request: bytes, answer: KeptAnswer | None) -> None:
         """See `Asking`."""
@@ -139,17 +144,17 @@ class Connection(RequestReader, asyncio.Protocol):
         if answer is None or self._server.stopping:
             self._parse_whole(request)
         else:
-            self._send_kept(self._kept, answer)
-            self._kept.tallies.add(answer.tally, time.monotonic() - self._asked_s)
+            self._send_kept(self._kept, answer, OF_LEADER, self._asked_s)
         self._advance()
 
-    def _send_kept(self, kept: KeptReads, answer: KeptAnswer) -> None:
-        head = (answer.before, kept.freshness(answer), answer.after, self._server.date_line)
+    def _send_kept(self, kept: KeptReads, answer: KeptAnswer, fresh: bytes, began_s: float) -> None:
+        head = (answer.before, fresh, answer.after, self._server.date_line)
         if len(answer.body) <= JOIN_BYTES_MAX:
             self._transport.write(b"".join((*head, answer.body)))
         else:
             self._transport.writelines((b"".join(head), answer.body))
         self.since_tick = self._server.tick
+        kept.tallies.add(answer.tally, time.monotonic() - began_s)
 
     def _parse_whole(self, data: bytes) -> None:
         if is_whole(data):

@@ -10,7 +10,7 @@ import random
 from functools import partial
 from typing import Any
 
-from proconsul.errors import DiskFullError, NoLeaderError, ProconsulError, RpcError
+from proconsul.errors import DiskFullError, NoLeaderError, NotReadyError, ProconsulError, RpcError
 from proconsul.fsm import chunking
 from proconsul.fsm.apply import FsmError
 from proconsul.fsm.commands import CommandError
@@ -59,6 +59,7 @@ from proconsul.runtime.log_writer import (
 from proconsul.runtime.logs import logger
 from proconsul.runtime.pending import (
     LeadershipLostError,
+    PendingEntries,
     PendingReads,
     PendingTransfers,
     PendingWrites,
@@ -93,6 +94,7 @@ class RaftDriver:
         self._hooks = hooks
         self._writes = PendingWrites()
         self._reads = PendingReads()
+        self._awaited = PendingEntries()
         self._applying = Applying(replicated, self._schedule)
         self._turn_scheduled = False
         self._turning = False
@@ -250,6 +252,22 @@ class RaftDriver:
             self._turn()
         return done
 
+    def read_index(self) -> Index:
+        """The last entry that is applied; the followers hear of it now, not with the next tick.
+
+        Raises NotReadyError while a snapshot is being restored: the state may be it already.
+        """
+        if not self._open.is_set():
+            raise NotReadyError
+        self.node.tell_commit()
+        self._schedule()
+        return self.node.applied_index
+
+    async def wait_applied(self, index: Index) -> None:
+        """Until the state holds this entry; the caller has a deadline."""
+        if self.node.applied_index < index:
+            await self._awaited.wait(index)
+
     def may_read_by_lease(self) -> bool:
         """Whether what is applied now may be read without asking the others (default mode)."""
         node = self.node
@@ -352,6 +370,7 @@ class RaftDriver:
         self._applying.forget()  # what waited to be applied is in the snapshot
         self._writes.fail(LeadershipLostError)
         self.node.installed(install)
+        self._awaited.applied(self.node.applied_index)
         self._schedule()
 
     def install_failed(self, install: Install) -> None:
@@ -463,6 +482,7 @@ class RaftDriver:
 
     def _applied(self, last: Entry, applied: Applied) -> None:
         self.node.applied(last.index)
+        self._awaited.applied(last.index)
         self._writes.applied(applied.results)
         if applied.events:
             self._hooks.events(applied.events)

@@ -7,15 +7,18 @@ they are given write down what they are asked. So a kept answer is the ordinary 
 import copy
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from proconsul.api.http import Request, Response
 from proconsul.api.plain_reads import Level, may_be_kept
 from proconsul.api.surface import Surface
-from proconsul.endpoints.context import Context, Facts
+from proconsul.endpoints.context import Context, Facts, Log
+from proconsul.endpoints.methods import Methods
 from proconsul.runtime.default_token import bearing
 from proconsul.runtime.kept_answers import Counted, Sampled
+from proconsul.runtime.leaders_word import LeadersStead
 from proconsul.runtime.own_calls import OwnCalls
+from proconsul.runtime.read_rounds import Rounds
 from proconsul.runtime.rpc_forwarding import Forwarder
 from proconsul.runtime.server_calls import count_own_call
 from proconsul.store.traced_reads import Notes, TracedTransaction
@@ -52,14 +55,16 @@ class Recording:
         self._way = way
         self._telemetry = _NotedTelemetry(way.telemetry)
         self._context = replace(way.context, state=self, telemetry=self._telemetry)
+        self._in_leaders_stead = replace(self._context, log=cast("Log", LeadersStead()))
         self._surface = copy.copy(way.surface)
         self._surface.api = replace(way.surface.api, call=self._call, telemetry=self._telemetry)
         self.age = way.age
 
-    def begin(self, whole: bytes, level: Level) -> None:
+    def begin(self, whole: bytes, level: Level, word: Rounds | None) -> None:
         """For the request with these bytes."""
         self.whole = whole
         self.level = level
+        self._word = word
         self._reads = 0
         self._newest: ReadTransaction | None = None
         self._traced: TracedTransaction | None = None
@@ -81,6 +86,8 @@ class Recording:
         way = self._way
         count_own_call(way.calls.limit, way.context.world.now_s(), self._telemetry)
         bears = bearing(request, way.token())
+        if self._word is not None and await self._word.given():
+            return await way.methods.call(self._in_leaders_stead, method, bears)
         return await way.forwarder.call_in(self._context, method, bears)
 
     def end(self, response: Response) -> "Recorded | None":
@@ -116,6 +123,7 @@ class RecordedWay:
         context: Context,
         calls: OwnCalls,
         forwarder: Forwarder,
+        methods: Methods,
         token: Callable[[], str],
     ) -> None:
         """The parts of the ordinary way; `token` is the agent's default one."""
@@ -123,6 +131,7 @@ class RecordedWay:
         self.context = context
         self.calls = calls
         self.forwarder = forwarder
+        self.methods = methods
         self.token = token
         self.telemetry = context.telemetry
         self.age = 0  # grows with each change of the settings
@@ -133,10 +142,10 @@ class RecordedWay:
         """As they are now."""
         return self.context.facts
 
-    def begin(self, whole: bytes, level: Level) -> Recording:
-        """A recording of one request."""
+    def begin(self, whole: bytes, level: Level, word: Rounds | None) -> Recording:
+        """A recording of one request; with `word`, it is read here once that is given."""
         recording = self._spare.pop() if self._spare else Recording(self)
-        recording.begin(whole, level)
+        recording.begin(whole, level, word)
         return recording
 
     def take_back(self, recording: Recording) -> bool:

@@ -16,7 +16,7 @@ from proconsul.model.operator import (
     ServerStats,
 )
 from proconsul.raft.membership import RemoveServer
-from proconsul.raft.messages import Peer, Server, ServerId, Suffrage
+from proconsul.raft.messages import Index, Peer, Server, ServerId, Suffrage
 from proconsul.runtime.logs import logger
 from proconsul.runtime.member_changes import demand_change
 from proconsul.runtime.raft_driver import RaftDriver
@@ -83,6 +83,17 @@ class ReplicatedLog:
     def may_read_by_lease(self) -> bool:
         """Whether reads in the default mode may be answered at this moment."""
         return self._driver.may_read_by_lease()
+
+    async def wait_applied(self, index: int) -> None:
+        """Until the state holds this entry; the caller has a deadline."""
+        await self._driver.wait_applied(Index(index))
+
+    def read_index(self) -> int:
+        """The last entry that the state holds; the followers hear at once that it is committed.
+
+        Raises NotReadyError.
+        """
+        return self._driver.read_index()
 
     def is_leader(self) -> bool:
         """Whether this server believes that it leads."""
