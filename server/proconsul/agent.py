@@ -223,6 +223,7 @@ class Agent(AgentLife):
             self.config.rpc_hold_timeout_s,
             self.pool,
             health=lambda: self.pilot.health(),  # noqa: PLW0108  # made later
+            awaited=self.storage.replicated.awaited,
             telemetry=self.telemetry,
         )
         self.world = ServerWorld(self.storage.replicated.waiting)

@@ -124,9 +124,9 @@ class PendingEntries:
     """Reads that wait until the state has come as far as somebody else's."""
 
     def __init__(self) -> None:
-        self._waiting: dict[asyncio.Future[None], Index] = {}
+        self._waiting: dict[asyncio.Future[None], int] = {}
 
-    async def wait(self, index: Index) -> None:
+    async def wait(self, index: int) -> None:
         """Until the entry is applied; the caller has a deadline."""
         reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[reached] = index
@@ -135,7 +135,7 @@ class PendingEntries:
         finally:
             del self._waiting[reached]
 
-    def applied(self, index: Index) -> None:
+    def applied(self, index: int) -> None:
         """All entries up to this one are."""
         for reached, awaited in self._waiting.items():
             if awaited <= index and not reached.done():

@@ -10,7 +10,7 @@ import random
 from functools import partial
 from typing import Any
 
-from proconsul.errors import DiskFullError, NoLeaderError, NotReadyError, ProconsulError, RpcError
+from proconsul.errors import DiskFullError, NoLeaderError, ProconsulError, RpcError
 from proconsul.fsm import chunking
 from proconsul.fsm.apply import FsmError
 from proconsul.fsm.commands import CommandError
@@ -59,7 +59,6 @@ from proconsul.runtime.log_writer import (
 from proconsul.runtime.logs import logger
 from proconsul.runtime.pending import (
     LeadershipLostError,
-    PendingEntries,
     PendingReads,
     PendingTransfers,
     PendingWrites,
@@ -90,23 +89,18 @@ class RaftDriver:
         hooks: Hooks,
     ) -> None:
         """`log_path` is for messages; `snapshot` is what the state began with."""
-        self._loop = asyncio.get_running_loop()
-        self._hooks = hooks
+        self._loop, self._hooks = asyncio.get_running_loop(), hooks
         self._writes = PendingWrites()
         self._reads = PendingReads()
-        self._awaited = PendingEntries()
         self._applying = Applying(replicated, self._schedule)
-        self._turn_scheduled = False
-        self._turning = False
-        self._log_full = False
+        self._turn_scheduled = self._turning = self._log_full = False
         self._log_path = log_path
-        self._stopped = False
+        self._stopped = self._is_installing = False
         self._tick_timer: asyncio.TimerHandle | None = None
         self._open = asyncio.Event()  # closed while a user's snapshot is being restored
         self._open.set()
         self._carrier: Carrier | None = None
         self._installer: Installer | None = None
-        self._is_installing = False
         self.lease = Lease(duration_s(settings, TICK_S))
         self._contact_s: float | None = None  # when the leader was heard last
         self._transfers = PendingTransfers()
@@ -252,28 +246,16 @@ class RaftDriver:
             self._turn()
         return done
 
-    def read_index(self) -> Index:
-        """The last entry that is applied; the followers hear of it now, not with the next tick.
-
-        Raises NotReadyError while a snapshot is being restored: the state may be it already.
-        """
-        if not self._open.is_set():
-            raise NotReadyError
+    def tell_commit(self) -> None:
+        """Have the followers hear of what is committed now, not with the next tick."""
         self.node.tell_commit()
         self._schedule()
-        return self.node.applied_index
-
-    async def wait_applied(self, index: Index) -> None:
-        """Until the state holds this entry; the caller has a deadline."""
-        if self.node.applied_index < index:
-            await self._awaited.wait(index)
 
     def may_read_by_lease(self) -> bool:
         """Whether what is applied now may be read without asking the others (default mode)."""
-        node = self.node
-        if self._stopped or not node.may_hold_a_lease:
+        if self._stopped or not self.node.may_hold_a_lease:
             return False
-        return node.is_only_voter or self.lease.holds(lasting_s())
+        return self.node.is_only_voter or self.lease.holds(lasting_s())
 
     @property
     def contact_age_s(self) -> float | None:
@@ -370,7 +352,6 @@ class RaftDriver:
         self._applying.forget()  # what waited to be applied is in the snapshot
         self._writes.fail(LeadershipLostError)
         self.node.installed(install)
-        self._awaited.applied(self.node.applied_index)
         self._schedule()
 
     def install_failed(self, install: Install) -> None:
@@ -482,7 +463,6 @@ class RaftDriver:
 
     def _applied(self, last: Entry, applied: Applied) -> None:
         self.node.applied(last.index)
-        self._awaited.applied(last.index)
         self._writes.applied(applied.results)
         if applied.events:
             self._hooks.events(applied.events)
