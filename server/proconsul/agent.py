@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable
 
 from proconsul.api.event_desk import EventDesk
-from proconsul.api.surface import Api
+from proconsul.api.surface import Api, Surface
 from proconsul.config.schema import Config, LoadedConfig
 from proconsul.endpoints.context import Context
 from proconsul.endpoints.coordinate_batch import CoordinateBatch
@@ -29,9 +29,12 @@ from proconsul.runtime.departure import hand_over, leave
 from proconsul.runtime.federation_report import FederationReport
 from proconsul.runtime.founding import DriverRaft
 from proconsul.runtime.http_front import HttpFront, certificate
+from proconsul.runtime.kept_answers import KeptAnswers
+from proconsul.runtime.kept_reads import KeptReads
 from proconsul.runtime.kube_duties import kube_duties
 from proconsul.runtime.lan_pool import LanPool
 from proconsul.runtime.leader_duties import LeaderDuties
+from proconsul.runtime.leaders_word import LeadersWord
 from proconsul.runtime.listening import require_bind_address
 from proconsul.runtime.logs import logger, set_level
 from proconsul.runtime.own_calls import OwnCalls
@@ -45,6 +48,7 @@ from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.runtime.raft_ports import Hooks
 from proconsul.runtime.raft_snapshots import RaftSnapshots
 from proconsul.runtime.raft_transport import LIMITS, RaftTransport, raft_dial
+from proconsul.runtime.read_recording import RecordedWay
 from proconsul.runtime.reloading import reloaded
 from proconsul.runtime.replicated_log import ReplicatedLog
 from proconsul.runtime.request_log import log_failure, raft_line
@@ -218,6 +222,7 @@ class Agent(AgentLife):
             self.config.rpc_hold_timeout_s,
             self.pool,
             health=lambda: self.pilot.health(),  # noqa: PLW0108  # made later
+            awaited=self.storage.replicated.awaited,
             telemetry=self.telemetry,
         )
         self.world = ServerWorld(self.storage.replicated.waiting)
@@ -330,8 +335,17 @@ class Agent(AgentLife):
             ),
             own_server=self.own,
         )
-        self.http = HttpFront(self.api, self.config)
+        self.http = HttpFront(self.api, self.config, self._kept_reads)
         self.probes = ProbePort(self.own, self.config)
+
+    def _kept_reads(self, surface: Surface) -> KeptReads:
+        way = RecordedWay(
+            surface, self.context, self.own_calls, self.forwarder, METHODS, self._default_token
+        )
+        answers = KeptAnswers(self.storage.replicated.state.kept_answers)
+        log_of_servers = self.context.log
+        word = LeadersWord(log_of_servers, self.client, lambda: self.config.datacenter)
+        return KeptReads(answers, way, log_of_servers, word)
 
     async def _listen(self) -> None:
         await self.http.listen()

@@ -5,6 +5,7 @@ maximum and the sum of squares of one interval. Time is given by the caller of `
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 INTERVAL_S = 10.0
@@ -22,15 +23,15 @@ class Aggregate:
     minimum: float = 0.0
     maximum: float = 0.0
 
-    def add(self, value: float) -> None:
-        """Take one value."""
+    def add(self, value: float, times: int = 1) -> None:
+        """Take a value, or the same one several times."""
         if not self.count or value < self.minimum:
             self.minimum = value
         if not self.count or value > self.maximum:
             self.maximum = value
-        self.count += 1
-        self.sum += value
-        self.sum_squares += value * value
+        self.count += times
+        self.sum += value * times
+        self.sum_squares += value * value * times
 
     @property
     def mean(self) -> float:
@@ -95,6 +96,8 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.blocking_queries = 0  # waiting right now
+        # Who counts by himself and adds it here from time to time; called before anything is read.
+        self.sources: list[Callable[[], None]] = []
         self._now_s = 0.0
         self._current = Interval(0.0)
         self._last: Interval | None = None
@@ -105,29 +108,32 @@ class Telemetry:
         """Let a counter be there as 0: one that is missing until it first counts breaks alerts."""
         self._counts.setdefault((name, ()), 0.0)
 
-    def count(self, name: str, value: float = 1.0, labels: Labels = ()) -> None:
-        """Add to a counter."""
+    def count(self, name: str, value: float = 1.0, labels: Labels = (), times: int = 1) -> None:
+        """Add to a counter, once or several times."""
         key = (name, labels)
         counters = self._current.counters
         aggregate = counters.get(key)
         if aggregate is None:
             aggregate = counters[key] = Aggregate()
-        aggregate.add(value)
-        self._counts[key] = self._counts.get(key, 0.0) + value
+        aggregate.add(value, times)
+        self._counts[key] = self._counts.get(key, 0.0) + value * times
 
-    def sample(self, name: str, value: float, labels: Labels = ()) -> None:
-        """Add to a sample; timings are in milliseconds."""
+    def sample(self, name: str, value: float, labels: Labels = (), times: int = 1) -> None:
+        """Add to a sample, once or several times; timings are in milliseconds."""
         key = (name, labels)
         samples = self._current.samples
         aggregate = samples.get(key)
         if aggregate is None:
             aggregate = samples[key] = Aggregate()
-        aggregate.add(value)
+        aggregate.add(value, times)
         summary = self._summaries.get(key)
         if summary is None:
             summary = self._summaries[key] = Summary()
-        summary.total.add(value)
-        summary.recent.append((self._now_s, value))
+        summary.total.add(value, times)
+        if times == 1:
+            summary.recent.append((self._now_s, value))
+        else:
+            summary.recent.extend([(self._now_s, value)] * min(times, RECENT_VALUES_MAX))
 
     def gauge(self, name: str, value: float, labels: Labels = ()) -> None:
         """Set a gauge."""
@@ -139,6 +145,7 @@ class Telemetry:
 
     def roll(self, unix_s: float) -> None:
         """Tell the time, about once a second; begins a new interval if the current one is over."""
+        self._gather()  # what was counted until now is of the interval that may end
         self._now_s = unix_s
         start_s = unix_s - unix_s % INTERVAL_S
         if start_s == self._current.start_s:
@@ -151,8 +158,14 @@ class Telemetry:
 
     def newest(self) -> Interval:
         """The newest interval that is whole, or the first one while it is not."""
+        self._gather()
         return self._last or self._current
 
     def totals(self) -> Totals:
         """All since the start."""
+        self._gather()
         return Totals(dict(self._current.gauges), self._counts, self._summaries, self._now_s)
+
+    def _gather(self) -> None:
+        for source in self.sources:
+            source()

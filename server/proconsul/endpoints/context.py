@@ -97,6 +97,15 @@ class Log(Protocol):
         To be looked at before each answer in the default mode, with nothing awaited in between.
         """
 
+    async def wait_applied(self, index: int) -> None:
+        """Until the state holds this entry; the caller has a deadline."""
+
+    def read_index(self) -> int:
+        """The last entry that the state holds; who follows hears at once that it is committed.
+
+        Raises NotReadyError while the state is being replaced: then it may hold more.
+        """
+
     def is_leader(self) -> bool:
         """Whether this server believes that it leads."""
 

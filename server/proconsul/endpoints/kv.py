@@ -42,8 +42,7 @@ async def get(context: Context, request: KeyRequest) -> IndexedDirEntries:
     check_datacenter(context, request.datacenter)
 
     def query(state: ReadTransaction, watch: WatchSet | None) -> tuple[int, DirEntry | None]:
-        index, entry = kv.get(state, watch, request.key)
-        return (index if entry is None else entry.modify_index), entry
+        return kv.get(state, watch, request.key)
 
     answer = await blocking_query(context, request, query)
     entries = None if answer.value is None else [answer.value]

@@ -17,10 +17,11 @@ class TokenBucket:
         self._burst = burst
         self._tokens = float(burst)
         self._filled_s = now_s
+        self.is_infinite = math.isinf(rate_per_s)  # it never refuses
 
     def take(self, now_s: float) -> bool:
         """Whether it may be done now; it counts only if so."""
-        if math.isinf(self._rate_per_s):
+        if self.is_infinite:
             return True
         gained = (now_s - self._filled_s) * self._rate_per_s
         self._tokens = min(float(self._burst), self._tokens + gained)

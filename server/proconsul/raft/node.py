@@ -158,6 +158,11 @@ class Node(State):
         self.leadership.reads.ask(ReadId(self.last_read))
         return ReadId(self.last_read)
 
+    def tell_commit(self) -> None:
+        """A follower is waited for to apply what is committed: tell it so with the next turn."""
+        if self.leadership is not None:
+            self.leadership.commit_due = True
+
     def persisted(self, number: WriteNumber) -> None:
         """This write, and all with smaller numbers, are on disk."""
         assert self._persisted <= number <= self._written, "of a write that was asked for"

@@ -7,15 +7,19 @@ nothing behind.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, cast
 
-from proconsul.api.http import Response
+from proconsul.api.http import Request, Response
+from proconsul.api.plain_reads import is_whole
 from proconsul.runtime import http_response as render
 from proconsul.runtime.eager_task import EagerTask
 from proconsul.runtime.http_exchange import Deadlines, Exchange, address_text
 from proconsul.runtime.http_reader import RequestReader
+from proconsul.runtime.kept_answers import KeptAnswer
+from proconsul.runtime.kept_reads import OF_LEADER, KeptReads
 
 if TYPE_CHECKING:
     from proconsul.runtime.http_server import HttpServer
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 AHEAD_MAX = 32  # requests sent before the answer to an earlier one; then we read no more
 SLICE_BYTES = 1 << 13  # parsed at a time, between two looks at how far ahead the client is
 JOIN_BYTES_MAX = 1 << 16  # a larger body is not copied to stand behind its head
+# In the place of a request that was not parsed: its answer is there, and waits for a quorum.
+CONFIRMED_SOON = Exchange(Request("GET", "/"), True, False, body_is_complete=True)
 LINGER_S = 0.5  # how long we read on after refusing a body, as Go does: see `_close`
 
 
@@ -48,6 +54,9 @@ class Connection(RequestReader, asyncio.Protocol):
         self._reading_paused = False
         self._writing_paused = False
         self._drained: asyncio.Future[None] | None = None
+        self._kept = server.kept
+        self._whole = b""  # what is being parsed, if that is one request, and all of it
+        self._asked_s = 0.0  # when CONFIRMED_SOON came
         self.since_tick = server.tick  # the last sign of life, in ticks of the server
 
     # ------------------------------------------------------------ the transport's calls
@@ -94,10 +103,64 @@ class Connection(RequestReader, asyncio.Protocol):
         if not self._in_head:
             self.since_tick = self._server.tick
         if self._exchange is None and not self._held and len(data) <= SLICE_BYTES:
-            self._parse(data)
+            if self._kept is None or self._reading is not None or self._in_head or self._in_line:
+                self._parse(data)
+            else:
+                self._take(self._kept, data)
         else:
             self._held += data
-            self._parse_held()
+            if self._exchange is CONFIRMED_SOON:
+                self._pause_reading()
+            else:
+                self._parse_held()
+
+    # ------------------------------------------------------------ answers that are kept
+
+    def _take(self, kept: KeptReads, data: bytes) -> None:
+        """Answer from what is kept, or parse; here a request begins, and none is before it."""
+        began_s = time.monotonic()
+        answer = kept.find(data)
+        if answer is None or self._ahead or self._writing_paused or self._server.stopping:
+            self._parse_whole(data)
+            return
+        fresh = kept.fresh_now(answer.level)
+        if fresh is not None:
+            self._send_kept(kept, answer, fresh, began_s)
+            return
+        rounds = kept.word_for(answer.level)
+        if rounds is None:
+            self._parse_whole(data)
+            return
+        self._asked_s = began_s
+        self._exchange = CONFIRMED_SOON
+        kept.confirm(self, data, rounds)
+
+    def confirmed(self, request: bytes, answer: KeptAnswer | None) -> None:
+        """See `Asking`."""
+        assert self._kept is not None, "it was asked to confirm"
+        self._exchange = None
+        if self._deaf:
+            return
+        if answer is None or self._server.stopping:
+            self._parse_whole(request)
+        else:
+            self._send_kept(self._kept, answer, OF_LEADER, self._asked_s)
+        self._advance()
+
+    def _send_kept(self, kept: KeptReads, answer: KeptAnswer, fresh: bytes, began_s: float) -> None:
+        head = (answer.before, fresh, answer.after, self._server.date_line)
+        if len(answer.body) <= JOIN_BYTES_MAX:
+            self._transport.write(b"".join((*head, answer.body)))
+        else:
+            self._transport.writelines((b"".join(head), answer.body))
+        self.since_tick = self._server.tick
+        kept.tallies.add(answer.tally, time.monotonic() - began_s)
+
+    def _parse_whole(self, data: bytes) -> None:
+        if is_whole(data):
+            self._whole = data
+        self._parse(data)
+        self._whole = b""
 
     def _parse_held(self) -> None:
         """Parse on, until the client is too far ahead: a slice may hold very many requests."""
@@ -155,8 +218,12 @@ class Connection(RequestReader, asyncio.Protocol):
         if exchange.request.path == "*":  # OPTIONS *, which Go answers without asking anybody
             self._respond(Response.plain(200))
             return
+        kept, whole = self._kept, self._whole
+        if whole and kept is not None and exchange.keep_alive and not exchange.is_http_10:
+            exchange.recording = kept.begin(whole, exchange.request)
+        handle = self._handler if exchange.recording is None else exchange.recording.handle
         try:
-            answer = self._handler(exchange.request)
+            answer = handle(exchange.request)
         except Exception as error:
             self._respond(self._failure(error))
             return
@@ -196,11 +263,15 @@ class Connection(RequestReader, asyncio.Protocol):
             self._task = task
             task.start()
             return
-        if body and self._wants_gzip(exchange, response):
+        gzipped = bool(body) and self._wants_gzip(exchange, response)
+        if gzipped:
             body = render.gzip(body)
-            head = self._head(exchange, response, render.length(len(body)), gzipped=True)
-        else:
-            head = self._head(exchange, response, render.body_fields(response, body))
+        framing = render.length(len(body)) if gzipped else render.body_fields(response, body)
+        text = self._head_fields(exchange, response, gzipped=gzipped)
+        if exchange.recording is not None and self._kept is not None:
+            kept_body = b"".join((framing, b"\r\n", body))
+            self._kept.end(exchange.recording, response, text, kept_body)
+        head = self._head(exchange, text, framing)
         if exchange.request.method == "HEAD" or not body:
             self._write(head)
         elif len(body) <= JOIN_BYTES_MAX:
@@ -216,7 +287,8 @@ class Connection(RequestReader, asyncio.Protocol):
             exchange.keep_alive = False  # the end of the connection is the end of the body
         squeezer = render.GzipPieces() if self._wants_gzip(exchange, response) else None
         framing = b"" if exchange.is_http_10 else render.CHUNKED
-        self._write(self._head(exchange, response, framing, gzipped=squeezer is not None))
+        text = self._head_fields(exchange, response, gzipped=squeezer is not None)
+        self._write(self._head(exchange, text, framing))
         try:
             if exchange.request.method == "HEAD":
                 return
@@ -261,17 +333,16 @@ class Connection(RequestReader, asyncio.Protocol):
             and all(name != "Content-Encoding" for name, _ in response.headers)
         )
 
-    def _head(
-        self, exchange: Exchange, response: Response, framing: bytes, *, gzipped: bool = False
-    ) -> bytes:
-        server = self._server
-        added = server.added_fields if response.is_endpoint else ()
-        text = render.head(response, added, is_http_10=exchange.is_http_10, gzipped=gzipped)
+    def _head_fields(self, exchange: Exchange, response: Response, *, gzipped: bool) -> bytes:
+        added = self._server.added_fields if response.is_endpoint else ()
+        return render.head(response, added, is_http_10=exchange.is_http_10, gzipped=gzipped)
+
+    def _head(self, exchange: Exchange, text: bytes, framing: bytes) -> bytes:
         if not self._may_live_on(exchange):
             connection = b"\r\n" if exchange.is_http_10 else b"Connection: close\r\n\r\n"
         else:
             connection = b"Connection: keep-alive\r\n\r\n" if exchange.is_http_10 else b"\r\n"
-        return b"".join((text, server.date_line, framing, connection))
+        return b"".join((text, self._server.date_line, framing, connection))
 
     def _may_live_on(self, exchange: Exchange) -> bool:
         return exchange.keep_alive and exchange.body_is_complete and not self._server.stopping

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from proconsul.api.http import Request
+from proconsul.runtime.read_recording import Recording
 
 UPLOAD_BUFFER_BYTES_MAX = 1 << 18
 _HOST = re.compile(r"[A-Za-z0-9!$%&'()*+,\-.:;=\[\]_~]*")  # Go's httpguts.ValidHostHeader
@@ -81,6 +82,7 @@ class Exchange:
     waits_for_word: bool = False  # the client sends its body when it is told to (100 Continue)
     body_is_complete: bool = False
     upload: Upload | None = None
+    recording: Recording | None = None  # its answer may be kept
 
 
 def head_fault(version: str, fields: dict[str, list[str]]) -> str | None:

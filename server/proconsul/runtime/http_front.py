@@ -1,6 +1,7 @@
 """The HTTP listeners of an agent, server or client, and the API behind them."""
 
 import ssl
+from collections.abc import Callable
 
 from proconsul.api.routes import ROUTES
 from proconsul.api.surface import Api, Surface
@@ -8,6 +9,7 @@ from proconsul.config.schema import Config
 from proconsul.runtime import agent_settings
 from proconsul.runtime.http_exchange import Deadlines
 from proconsul.runtime.http_server import HttpServer
+from proconsul.runtime.kept_reads import KeptReads
 from proconsul.runtime.listening import listen
 from proconsul.runtime.long_polls import LongPolls
 from proconsul.runtime.request_log import log_crash, with_lines
@@ -19,10 +21,14 @@ STOP_GRACE_S = 2.0
 class HttpFront:
     """Listens for HTTP and HTTPS."""
 
-    def __init__(self, api: Api, config: Config) -> None:
+    def __init__(
+        self, api: Api, config: Config, keep: Callable[[Surface], KeptReads] | None
+    ) -> None:
+        """`keep` makes the keeper of answers to plain reads; None: the state is not here."""
         self._api = api
         self._config = config
         surface = Surface(api, ROUTES)
+        self._kept = None if keep is None else keep(surface)
         self._polls = LongPolls(with_lines(surface.handle, api.now_s))
         self._http = HttpServer(
             self._polls.handle,
@@ -30,6 +36,7 @@ class HttpFront:
             on_error=log_crash,
             deadlines=Deadlines(),
             tls_handshake_timeout_s=config.limits.https_handshake_timeout_s,
+            kept=self._kept,
         )
         self._apply(config)
 
@@ -48,6 +55,8 @@ class HttpFront:
         self._config = config
         self._http.connections_per_client_max = config.limits.http_max_conns_per_client
         self._http.set_response_headers(tuple(config.http.response_headers.items()))
+        if self._kept is not None:
+            self._kept.clear()
 
     async def stop(self) -> None:
         """Accept nothing more, answer who waits, and give what is under way a moment."""

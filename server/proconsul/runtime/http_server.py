@@ -19,6 +19,7 @@ from proconsul.api.http import Handler, Request
 from proconsul.runtime import http_response as render
 from proconsul.runtime.http_connection import Connection
 from proconsul.runtime.http_exchange import Deadlines
+from proconsul.runtime.kept_reads import KeptReads
 from proconsul.runtime.known_heads import KnownHeads
 
 CONNECTIONS_PER_CLIENT_MAX = 200  # Consul's default for limits.http_max_conns_per_client
@@ -64,11 +65,16 @@ class HttpServer:
         on_error: OnError,
         deadlines: Deadlines,
         tls_handshake_timeout_s: float = TLS_HANDSHAKE_TIMEOUT_S,
+        kept: KeptReads | None = None,
     ) -> None:
-        """`on_error` hears of exceptions that the handler raised; their client got a 500."""
+        """`on_error` hears of exceptions that the handler raised; their client got a 500.
+
+        `kept` is asked before the handler, and even before a request is parsed.
+        """
         self.handler = handler
         self.body_limit = body_limit
         self.on_error = on_error
+        self.kept = kept
         self.connections_per_client_max = CONNECTIONS_PER_CLIENT_MAX  # 0 or less: no limit
         self.added_fields: tuple[tuple[str, str], ...] = (render.VARY,)
         self.heads = KnownHeads()

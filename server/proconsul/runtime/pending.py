@@ -1,4 +1,4 @@
-"""Who waits for raft: writes for results, consistent reads for leave, transfers for their end.
+"""Who waits for raft: writes for results, reads for leave or for entries, transfers for their end.
 
 Everything happens on the event loop. Each future that fails gets an exception of its own.
 """
@@ -118,6 +118,28 @@ class PendingReads:
         for done in asked.values():
             if not done.done():
                 done.set_exception(NoLeaderError())
+
+
+class PendingEntries:
+    """Reads that wait until the state has come as far as somebody else's."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[asyncio.Future[None], int] = {}
+
+    async def wait(self, index: int) -> None:
+        """Until the entry is applied; the caller has a deadline."""
+        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[reached] = index
+        try:
+            await reached
+        finally:
+            del self._waiting[reached]
+
+    def applied(self, index: int) -> None:
+        """All entries up to this one are."""
+        for reached, awaited in self._waiting.items():
+            if awaited <= index and not reached.done():
+                reached.set_result(None)
 
 
 class PendingTransfers:

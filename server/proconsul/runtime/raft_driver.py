@@ -89,22 +89,18 @@ class RaftDriver:
         hooks: Hooks,
     ) -> None:
         """`log_path` is for messages; `snapshot` is what the state began with."""
-        self._loop = asyncio.get_running_loop()
-        self._hooks = hooks
+        self._loop, self._hooks = asyncio.get_running_loop(), hooks
         self._writes = PendingWrites()
         self._reads = PendingReads()
         self._applying = Applying(replicated, self._schedule)
-        self._turn_scheduled = False
-        self._turning = False
-        self._log_full = False
+        self._turn_scheduled = self._turning = self._log_full = False
         self._log_path = log_path
-        self._stopped = False
+        self._stopped = self._is_installing = False
         self._tick_timer: asyncio.TimerHandle | None = None
         self._open = asyncio.Event()  # closed while a user's snapshot is being restored
         self._open.set()
         self._carrier: Carrier | None = None
         self._installer: Installer | None = None
-        self._is_installing = False
         self.lease = Lease(duration_s(settings, TICK_S))
         self._contact_s: float | None = None  # when the leader was heard last
         self._transfers = PendingTransfers()
@@ -251,12 +247,16 @@ class RaftDriver:
             self._turn()
         return done
 
+    def tell_commit(self) -> None:
+        """Have the followers hear of what is committed now, not with the next tick."""
+        self.node.tell_commit()
+        self._schedule()
+
     def may_read_by_lease(self) -> bool:
         """Whether what is applied now may be read without asking the others (default mode)."""
-        node = self.node
-        if self._stopped or not node.may_hold_a_lease:
+        if self._stopped or not self.node.may_hold_a_lease:
             return False
-        return node.is_only_voter or self.lease.holds(lasting_s())
+        return self.node.is_only_voter or self.lease.holds(lasting_s())
 
     @property
     def contact_age_s(self) -> float | None:

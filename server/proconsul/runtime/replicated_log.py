@@ -19,6 +19,7 @@ from proconsul.raft.membership import RemoveServer
 from proconsul.raft.messages import Peer, Server, ServerId, Suffrage
 from proconsul.runtime.logs import logger
 from proconsul.runtime.member_changes import demand_change
+from proconsul.runtime.pending import PendingEntries
 from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.telemetry import Telemetry
 from proconsul.wire.golang import SECOND, format_duration, quote
@@ -44,6 +45,7 @@ class ReplicatedLog:
         hold_s: float,
         pool: Pool,
         health: Callable[[], OperatorHealthReply],
+        awaited: PendingEntries,
         telemetry: Telemetry,
     ) -> None:
         """`ready` is set while the leader's duties run; `health` is what autopilot says."""
@@ -52,6 +54,7 @@ class ReplicatedLog:
         self._hold_s = hold_s
         self._pool = pool
         self._health = health
+        self._awaited = awaited
         self._telemetry = telemetry
 
     async def propose(self, kind: MessageType, request: Request) -> Any:
@@ -83,6 +86,22 @@ class ReplicatedLog:
     def may_read_by_lease(self) -> bool:
         """Whether reads in the default mode may be answered at this moment."""
         return self._driver.may_read_by_lease()
+
+    async def wait_applied(self, index: int) -> None:
+        """Until the state holds this entry; the caller has a deadline."""
+        if self._driver.node.applied_index < index:
+            await self._awaited.wait(index)
+
+    def read_index(self) -> int:
+        """The last entry that the state holds; the followers hear at once that it is committed.
+
+        Raises NotReadyError while the state is being replaced: it may hold more already.
+        """
+        node = self._driver.node
+        if node.leadership is None or node.leadership.is_restoring:
+            raise NotReadyError
+        self._driver.tell_commit()
+        return node.applied_index
 
     def is_leader(self) -> bool:
         """Whether this server believes that it leads."""

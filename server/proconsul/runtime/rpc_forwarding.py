@@ -52,10 +52,14 @@ class Forwarder:
 
     async def call(self, name: str, request: Any) -> Any:
         """The reply. Raises ProconsulError: NoLeaderError when nobody led all the time."""
+        return await self.call_in(self._context, name, request)
+
+    async def call_in(self, context: Context, name: str, request: Any) -> Any:
+        """The same; what is served here is served in this context."""
         method = self._methods.find(name)
-        world, hold_s = self._context.world, self._context.facts.rpc_hold_timeout_s
+        world, hold_s = context.world, context.facts.rpc_hold_timeout_s
         until_s = world.now_s() + hold_s
-        while (answer := await self._attempt(name, method, request)) is _NOT_YET:
+        while (answer := await self._attempt(context, name, method, request)) is _NOT_YET:
             if world.now_s() >= until_s:
                 raise NoLeaderError
             part = world.die(JITTER_STEPS) / JITTER_STEPS
@@ -69,12 +73,12 @@ class Forwarder:
             async with asyncio.timeout(at_most_s):
                 await changed.wait()
 
-    async def _attempt(self, name: str, method: Method, request: Any) -> Any:
+    async def _attempt(self, context: Context, name: str, method: Method, request: Any) -> Any:
         """The reply, or _NOT_YET if nothing was done and it may be made again."""
         match self._decide(method, request):
             case Here():
                 try:
-                    return await self._methods.call(self._context, name, request)
+                    return await self._methods.call(context, name, request)
                 except NoLeaderError:
                     if method.local:
                         raise  # it says how things are

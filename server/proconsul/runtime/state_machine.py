@@ -19,6 +19,7 @@ from proconsul.fsm.apply import apply
 from proconsul.fsm.commands import CommandError
 from proconsul.raft.messages import Entry, EntryKind
 from proconsul.runtime.logs import logger
+from proconsul.runtime.pending import PendingEntries
 from proconsul.runtime.waiting import WaitingRoom
 from proconsul.store.engine import Engine
 from proconsul.store.state import State
@@ -173,6 +174,7 @@ class ReplicatedState:
         self._is_broken = False
         self.state = State(engine)
         self.waiting = WaitingRoom(self.state.watchers)
+        self.awaited = PendingEntries()
 
     @property
     def applied_index(self) -> int:
@@ -198,6 +200,7 @@ class ReplicatedState:
                 applied.results.append((entry.index, entry.term, value))
             txn.set_applied(entries[-1].index)
         applied.events.extend(txn.events)
+        self.awaited.applied(entries[-1].index)
         return applied
 
     @contextmanager
@@ -218,6 +221,7 @@ class ReplicatedState:
             if not new.is_settled:
                 new.mark_applied()
             self.waiting.state_replaced()
+        self.awaited.applied(applied_index)
 
     def close(self) -> None:
         """Mark the stored state as whole, if it is, and let go of it."""

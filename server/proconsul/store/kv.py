@@ -20,11 +20,14 @@ from proconsul.wire.msgpack import bytes_text
 
 
 def get(txn: ReadTransaction, watch: WatchSet | None, key: str) -> tuple[int, DirEntry | None]:
-    """One entry. The index is the whole store's: who finds the entry answers with its own."""
+    """One entry, with the index of its last change; the whole store's index if there is none."""
     row_key = text(key)
     if watch is not None:
         watch.exact(KVS.name, row_key)
-    return txn.table_index(KVS.name, TOMBSTONES.name), txn.row(KVS, row_key)
+    entry = txn.row(KVS, row_key)
+    if entry is not None:
+        return entry.modify_index, entry
+    return txn.table_index(KVS.name, TOMBSTONES.name), None
 
 
 def list_entries(

@@ -20,6 +20,7 @@ class State:
         self._cache = RowCache()
         self._newest: ReadTransaction | None = None
         self.watchers = Watchers()
+        self.kept_answers = Watchers()  # they die with what they were read from
 
     def read(self) -> ReadTransaction:
         """The newest commit, with its rows cached.
@@ -53,6 +54,7 @@ class State:
         for name, size_bytes in txn.sizes.items():
             if name in txn.known:  # what is written is often read next
                 self._cache.keep(name, txn.known[name], size_bytes)
+        self.kept_answers.fire(txn.changed)
         self.watchers.fire(txn.changed)
 
     @contextmanager
@@ -65,6 +67,7 @@ class State:
             yield WriteTransaction(batch, index, None)
         self._newest = None
         self._cache.clear()
+        self.kept_answers.abandon()
         self.watchers.abandon()
 
     def applied_index(self) -> int:

@@ -29,12 +29,12 @@ class ReadTransaction:
 
     def __init__(self, view: View, cache: RowCache | None) -> None:
         self.view = view
-        self._cache = cache
+        self.cache = cache
         self._indexes: dict[str, int] = {}  # entries of the index table that were asked for
 
     def row(self, table: Table[T], key: bytes) -> T | None:
         """The row at this key, or None."""
-        cache = self._cache
+        cache = self.cache
         if cache is None:
             data = self.view.get(table.name, key)
             return None if data is None else decode(table.row, data)
@@ -55,13 +55,13 @@ class ReadTransaction:
             row = self._held(name)
             if row is None:
                 row = decode(table.row, data)
-                if self._cache is not None:
-                    self._cache.keep(name, row, len(data))
+                if self.cache is not None:
+                    self.cache.keep(name, row, len(data))
             yield cast("T", row)
 
     def _held(self, name: tuple[str, bytes]) -> GoStruct | None:
         """The row, if it is at hand decoded."""
-        return None if self._cache is None else self._cache.rows.get(name)
+        return None if self.cache is None else self.cache.rows.get(name)
 
     def rows_by(self, table: Table[T], order: Secondary[T], prefix: bytes = b"") -> Iterator[T]:
         """The rows that `order` has under `prefix`, in its order."""
@@ -81,7 +81,7 @@ class ReadTransaction:
 
         The result is shared: nobody may change it.
         """
-        cache = self._cache
+        cache = self.cache
         if cache is None:
             return make(self._listed(table, order, prefix))
         key = (table.name if order is None else order.name, prefix)

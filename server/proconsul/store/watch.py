@@ -6,8 +6,9 @@ that it noted. A whole row is noted as its full key (keys of rows end with a NUL
 key is no prefix of another's; KV keys are noted with `exact`).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 Changed = set[tuple[str, bytes]]
 
@@ -37,6 +38,30 @@ class WatchSet:
             self.keys.add((table, key))
 
 
+class Noted(Protocol):
+    """What a WatchSet names, in whatever form."""
+
+    @property
+    def prefixes(self) -> Collection[tuple[str, bytes]]:
+        """Tables, and prefixes of keys in them."""
+
+    @property
+    def keys(self) -> Collection[tuple[str, bytes]]:
+        """Tables, and keys in them."""
+
+
+class Concerned(Protocol):
+    """Who is told of a change, once."""
+
+    @property
+    def watch(self) -> Noted:
+        """Of what; it stays the same."""
+
+    @property
+    def fire(self) -> Callable[[], None]:
+        """Tells."""
+
+
 @dataclass(slots=True, eq=False)
 class Waiter:
     """One waiting query; `fire` is called once, with no argument."""
@@ -46,18 +71,18 @@ class Waiter:
 
 
 class Watchers:
-    """All waiting queries, by what they wait for."""
+    """All who wait for changes, by what they wait for."""
 
     def __init__(self) -> None:
-        self._by_key: dict[tuple[str, bytes], set[Waiter]] = {}
-        self._by_prefix: dict[tuple[str, bytes], set[Waiter]] = {}
+        self._by_key: dict[tuple[str, bytes], set[Concerned]] = {}
+        self._by_prefix: dict[tuple[str, bytes], set[Concerned]] = {}
         self._lengths: dict[str, dict[int, int]] = {}  # table: length of prefix: how many
-        self._all: set[Waiter] = set()
+        self._all: set[Concerned] = set()
 
     def __len__(self) -> int:
         return len(self._all)
 
-    def add(self, waiter: Waiter) -> None:
+    def add(self, waiter: Concerned) -> None:
         """Wait for what `waiter.watch` names."""
         self._all.add(waiter)
         for noted in waiter.watch.keys:
@@ -70,7 +95,7 @@ class Watchers:
                 lengths[len(noted[1])] = lengths.get(len(noted[1]), 0) + 1
             waiters.add(waiter)
 
-    def remove(self, waiter: Waiter) -> None:
+    def remove(self, waiter: Concerned) -> None:
         """Forget a waiter; harmless if it fired already."""
         if waiter not in self._all:
             return
@@ -92,7 +117,7 @@ class Watchers:
 
     def fire(self, changed: Iterable[tuple[str, bytes]]) -> None:
         """Wake all that read one of these keys."""
-        woken: set[Waiter] = set()
+        woken: set[Concerned] = set()
         for table, key in changed:
             woken |= self._by_key.get((table, key), set())
             for length in self._lengths.get(table, ()):

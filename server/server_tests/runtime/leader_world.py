@@ -200,6 +200,7 @@ async def leader(world: World | None = None, new_cluster_id: str = "") -> AsyncI
             7.0,
             pool,
             lambda: pilot.health(),  # noqa: PLW0108  # made later
+            life.replicated.awaited,
             Telemetry(),
         ),
         telemetry=Telemetry(),
