@@ -2,7 +2,7 @@
 
 import pytest
 
-from proconsul.telemetry import RECENT_VALUES_MAX, Telemetry
+from proconsul.telemetry import FRESH_MAX, RECENT_VALUES_MAX, Aggregate, Telemetry
 
 
 def test_an_interval_begins_empty_but_gauges_stay() -> None:
@@ -46,6 +46,29 @@ def test_a_busy_sample_keeps_only_its_newest_values() -> None:
     summary = telemetry.totals().samples["s", ()]
     assert summary.total.count == RECENT_VALUES_MAX * 2
     assert summary.quantiles((0.0,), 100.0) == [RECENT_VALUES_MAX]
+
+
+def test_many_values_sum_up_as_each_by_itself_would() -> None:
+    values = [float(number * 7919 % 104729) for number in range(3 * FRESH_MAX + 5)]
+    telemetry, wanted = Telemetry(), Aggregate()
+    telemetry.roll(100.0)
+    for value in values:
+        telemetry.sample("s", value)
+        wanted.add(value)
+    assert telemetry.newest().samples["s", ()] == wanted
+    assert telemetry.totals().samples["s", ()].total == wanted
+
+
+def test_a_value_is_of_the_interval_in_which_it_came() -> None:
+    telemetry = Telemetry()
+    telemetry.roll(100.0)
+    telemetry.sample("s", 1.0)
+    telemetry.roll(110.0)
+    telemetry.sample("s", 2.0)
+    assert telemetry.newest().samples["s", ()].maximum == 1.0
+    telemetry.roll(120.0)
+    assert telemetry.newest().samples["s", ()].minimum == 2.0
+    assert telemetry.totals().samples["s", ()].quantiles((0.0,), 120.0) == [2.0]
 
 
 def test_a_declared_counter_is_there_as_zero_but_in_no_interval() -> None:

@@ -21,6 +21,13 @@ class Route(Generic[H]):
     metric: str = field(default="")
 
 
+AREA_AT = len("/v1/")
+
+
+def _is_below(path: str, subtree: str) -> bool:
+    return path != subtree and path.startswith(subtree)
+
+
 def metric_of(pattern: str) -> str:
     """`/v1/kv/` to `v1.kv._`: how Consul names the timing of a pattern."""
     parts = pattern.split("/")[1:]
@@ -52,6 +59,13 @@ class Router(Generic[H]):
         self._depth_max = max(pattern.count("/") for pattern in self._routes)
         roots = {pattern[:-1] for pattern in self._routes if pattern.endswith("/")}
         self._roots = roots - self._routes.keys()
+        # `/v1/kv/` and its like: nothing else in the table is below them.
+        self._whole = {
+            pattern: route
+            for pattern, route in self._routes.items()
+            if pattern.endswith("/")
+            and not any(_is_below(other, pattern) for other in self._routes)
+        }
 
     def find(self, path: str) -> Route[H] | None:
         """The route of a clean path: its own, or that of the deepest subtree around it.
@@ -59,7 +73,7 @@ class Router(Generic[H]):
         None for a subtree's root without its slash, though a wider subtree be around it: that
         is for `redirect`.
         """
-        found = self._routes.get(path)
+        found = self._whole.get(path[: path.find("/", AREA_AT) + 1]) or self._routes.get(path)
         if found is not None or path in self._roots:
             return found
         at = 0

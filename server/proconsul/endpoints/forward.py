@@ -48,6 +48,20 @@ class Refused:
 
 
 Decision = Here | There | NotYet | Refused
+HERE = Here()
+
+
+def is_the_leaders(method: Method, request: Any, datacenter: str) -> bool:
+    """Whether a leader in that datacenter serves the call here, without need for thought.
+
+    True for nearly all that a leader is asked; `decide` says Here to it, too.
+    """
+    return (
+        method.needs is None
+        and not method.primary
+        and getattr(request, "datacenter", None) == datacenter
+        and not hasattr(request, "target_datacenter")
+    )
 
 
 def decide(method: Method, request: Any, standing: Standing) -> Decision:

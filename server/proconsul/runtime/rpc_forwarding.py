@@ -12,6 +12,7 @@ from typing import Any
 
 from proconsul.endpoints.context import Context
 from proconsul.endpoints.forward import (
+    HERE,
     Decision,
     Here,
     NotYet,
@@ -19,6 +20,7 @@ from proconsul.endpoints.forward import (
     Standing,
     There,
     decide,
+    is_the_leaders,
     reply_type_of,
 )
 from proconsul.endpoints.methods import Method, Methods, missing_features
@@ -97,6 +99,8 @@ class Forwarder:
     def _decide(self, method: Method, request: Any) -> Decision:
         log = self._context.log
         leads = log.is_leader()
+        if leads and is_the_leaders(method, request, self._context.facts.datacenter):
+            return HERE
         standing = Standing(
             datacenter=self._context.facts.datacenter,
             leads=leads,
