@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import machine, report, results, rows
+from bench import lives, machine, report, results, rows, watchers
 from bench.failure import BenchError
 from bench.machine import Placement
 from bench.options import FOLDER, NETWORK, Options
@@ -19,9 +19,9 @@ from bench.wrk import require_wrk
 from proconsul import __version__
 
 FILES_WANTED = 65536
-Part = Callable[[Options, Placement, dict[str, str]], Path]
-PARTS: dict[str, Part] = {}
-DEFAULT = ("all",)
+Part = Callable[[Options, Placement, dict[str, str], Callable[[str], None]], Path]
+PARTS: dict[str, Part] = {"watchers": watchers.measure, "lives": lives.measure}
+ALL = ("rows", "watchers", "lives")  # that have goals
 
 
 def say(text: str) -> None:
@@ -52,9 +52,9 @@ def parse(words: Sequence[str]) -> tuple[list[str], Options]:
         prog="python -m bench",
         description="Measure this server beside a real Consul 1.8.7 (CONSUL_REAL).",
     )
-    names = ", ".join([*rows.GROUPS, *rows.BY_NAME, *PARTS])
+    names = ", ".join(["all", *rows.GROUPS, *rows.BY_NAME, *PARTS])
     parser.add_argument(
-        "what", nargs="*", help=f"of: {names}; or report [FILE...]; default: {' '.join(DEFAULT)}"
+        "what", nargs="*", help=f"of: {names}; or report [FILE...]; default: all ({', '.join(ALL)})"
     )
     parser.add_argument("--servers", default="1,3", help="sizes of cluster (1,3)")
     parser.add_argument("--pairs", type=int, default=5, help="pairs of runs a row (5)")
@@ -71,7 +71,7 @@ def parse(words: Sequence[str]) -> tuple[list[str], Options]:
         parser.error("--servers is 1, 3 or 1,3")
     if found.pairs < 1 or found.seconds < 1:
         parser.error("--pairs and --seconds are at least 1")
-    return list(found.what) or list(DEFAULT), Options(
+    return list(found.what) or ["all"], Options(
         servers=servers,
         pairs=found.pairs,
         seconds=found.seconds,
@@ -83,8 +83,9 @@ def parse(words: Sequence[str]) -> tuple[list[str], Options]:
 
 def measure(words: Sequence[str], options: Options) -> list[Path]:
     """Do what was chosen: the files that hold the results. Raises BenchError."""
-    parts = [name for name in PARTS if name in words]
-    chosen = rows.chosen(word for word in words if word not in PARTS)
+    wanted = [part for word in words for part in (ALL if word == "all" else (word,))]
+    parts = [name for name in PARTS if name in wanted]
+    chosen = rows.chosen(word for word in wanted if word not in PARTS)
     options.folder.mkdir(parents=True, exist_ok=True)
     placement = machine.choose_placement(machine.our_cores(), both_cores=options.both_cores)
     settings = settings_of(options, placement)
@@ -94,7 +95,7 @@ def measure(words: Sequence[str], options: Options) -> list[Path]:
     paths = []
     if chosen:
         paths.append(measure_chosen_rows(chosen, options, placement, settings))
-    paths += [PARTS[name](options, placement, settings) for name in parts]
+    paths += [PARTS[name](options, placement, settings, say) for name in parts]
     return paths
 
 

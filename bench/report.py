@@ -1,21 +1,39 @@
 """Each kind of results as text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import results
+from bench import lives, results, watchers
 from bench.failure import BenchError
 from bench.ratios import lines
-from bench.results import Rows, load
+from bench.results import Figures, Rows, Watchers, load
 from bench.table import rows_table, settings_text
 
 
 def _rows(path: Path) -> str:
     found = load(path, Rows)
-    return f"## Workloads\n\n{settings_text(found.settings)}\n{rows_table(lines(found.measured))}"
+    return _text("Workloads", found.settings, rows_table(lines(found.measured)))
 
 
-RENDERERS: dict[str, Callable[[Path], str]] = {"rows": _rows}
+def _watchers(path: Path) -> str:
+    found = load(path, Watchers)
+    return _text("Blocking queries", found.settings, watchers.table(found))
+
+
+def _lives(path: Path) -> str:
+    found = load(path, Figures)
+    return _text("Starts, snapshots and memory", found.settings, lives.table(found.figures))
+
+
+def _text(title: str, settings: Mapping[str, str], table: str) -> str:
+    return f"## {title}\n\n{settings_text(settings)}\n{table}"
+
+
+RENDERERS: dict[str, Callable[[Path], str]] = {
+    "rows": _rows,
+    "watchers": _watchers,
+    "lives": _lives,
+}
 
 
 def rendered(path: Path) -> str:
