@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import lives, machine, report, results, rows, watchers
+from bench import growth, lives, machine, report, results, rows, watchers
 from bench.failure import BenchError
 from bench.machine import Placement
 from bench.options import FOLDER, NETWORK, Options
@@ -20,7 +20,11 @@ from proconsul import __version__
 
 FILES_WANTED = 65536
 Part = Callable[[Options, Placement, dict[str, str], Callable[[str], None]], Path]
-PARTS: dict[str, Part] = {"watchers": watchers.measure, "lives": lives.measure}
+PARTS: dict[str, Part] = {
+    "watchers": watchers.measure,
+    "lives": lives.measure,
+    "growth": growth.measure,
+}
 ALL = ("rows", "watchers", "lives")  # that have goals
 
 
@@ -59,6 +63,8 @@ def parse(words: Sequence[str]) -> tuple[list[str], Options]:
     parser.add_argument("--servers", default="1,3", help="sizes of cluster (1,3)")
     parser.add_argument("--pairs", type=int, default=5, help="pairs of runs a row (5)")
     parser.add_argument("--seconds", type=int, default=3, help="that each run lasts (3)")
+    parser.add_argument("--largest", type=int, default=1_000_000, help="of growth (1000000)")
+    parser.add_argument("--mixed-seconds", type=int, default=300, help="of the mixed load (300)")
     parser.add_argument("--both-cores", action="store_true", help="pin nothing")
     parser.add_argument("--network", default=NETWORK, help=f"/24 of loopback ({NETWORK})")
     parser.add_argument("--folder", type=Path, default=FOLDER, help=f"for data, results ({FOLDER})")
@@ -76,6 +82,8 @@ def parse(words: Sequence[str]) -> tuple[list[str], Options]:
         pairs=found.pairs,
         seconds=found.seconds,
         both_cores=found.both_cores,
+        largest=found.largest,
+        mixed_seconds=found.mixed_seconds,
         network=found.network,
         folder=found.folder,
     )

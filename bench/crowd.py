@@ -18,6 +18,7 @@ from server_tests.differential.target import Answer, pause
 
 WAIT = "300s"
 SENT_AT_ONCE = 50
+OF_ONE_ADDRESS = 5000
 SEND_PAUSE_S = 0.002  # so that the queries themselves are no burst
 SETTLE_S = 1.0
 TOLD_S_MAX = 60.0
@@ -45,8 +46,8 @@ class Crowd:
 
     def __enter__(self) -> Self:
         try:
-            for _ in range(self._size):
-                connection = opened(self._address)
+            for number in range(self._size):
+                connection = opened(self._address, source=source(number))
                 self._sockets[connection.fileno()] = connection
                 self._poll.register(connection.fileno(), select.EPOLLIN)
         except BaseException:
@@ -139,6 +140,11 @@ def _whole(data: dict[int, bytearray], numbers: Iterable[int]) -> dict[int, Answ
         if answer is not None:
             found[number] = answer[0]
     return found
+
+
+def source(number: int) -> str:
+    """Where the connection of this number comes from: a server limits those of one address."""
+    return f"127.0.0.{1 + number // OF_ONE_ADDRESS}"
 
 
 def prepare_key(address: str, key: str) -> None:

@@ -98,8 +98,9 @@ class Wire:
         self.close()
 
 
-def opened(address: str, timeout_s: float = REQUEST_S_MAX) -> socket.socket:
-    """A connection to the HTTP port."""
-    connection = socket.create_connection((address, PORT), timeout=timeout_s)
+def opened(address: str, timeout_s: float = REQUEST_S_MAX, source: str = "") -> socket.socket:
+    """A connection to the HTTP port, from a loopback address."""
+    here = (source, 0) if source else None
+    connection = socket.create_connection((address, PORT), timeout_s, here)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection

@@ -44,7 +44,7 @@ class Promise:
         return max(values) if self.worst else statistics.median(values)
 
     def is_met(self, value: float, consul: float | None) -> bool:
-        """Whether ours is below the number, and not above that part of Consul's, if there is one."""
+        """Whether ours is below the number, and not above that part of Consul's."""
         if value >= self.at_most:
             return False
         if consul is None or self.of_consul_max == float("inf"):

@@ -70,6 +70,47 @@ function kinds.register(prefix)
    end
 end
 
+-- Checks of one service's COUNT instances, on nodes of their own, become critical or passing.
+function kinds.flip(service, count)
+   local most = tonumber(count) - 1
+   return function()
+      local at = math.random(0, most)
+      local name = service .. "-" .. at
+      return wrk.format("PUT", "/v1/catalog/register", nil, string.format(
+         '{"Node": "node-%s", "SkipNodeUpdate": true, "Check": {"CheckID": "service:%s", ' ..
+         '"Name": "alive", "ServiceID": "%s", "Status": "%s", "Output": "round %d"}}',
+         name, name, name, math.random(2) == 1 and "critical" or "passing",
+         math.random(1000000)))
+   end
+end
+
+-- Nine reads of some kind, then a write of some kind. COUNT keys PATTERN, which has one %d.
+function kinds.mixed(pattern, count, session)
+   local most = tonumber(count) - 1
+   local reads = {
+      pattern, pattern .. "?stale", pattern .. "?consistent", pattern .. "?raw",
+      "/v1/health/service/web-10?passing", "/v1/health/service/web-100?passing",
+      "/v1/health/service/web-100?passing&stale", "/v1/catalog/service/web-10",
+      "/v1/catalog/services", "/v1/session/info/" .. session
+   }
+   local small, large = string.rep("v", 64), string.rep("v", 1024)
+   local writes = {
+      function() return wrk.format("PUT", string.format(pattern, math.random(0, most)), nil, small) end,
+      function() return wrk.format("PUT", string.format(pattern, math.random(0, most)), nil, large) end,
+      function()
+         local way = math.random(2) == 1 and "?acquire=" or "?release="
+         return wrk.format("PUT", "/v1/kv/bench/mixed-lock" .. way .. session, nil, small)
+      end,
+      kinds.flip("web-10", 10),
+   }
+   local made = 0
+   return function()
+      made = made + 1
+      if made % 10 == 0 then return writes[math.random(#writes)]() end
+      return wrk.format("GET", string.format(reads[math.random(#reads)], math.random(0, most)))
+   end
+end
+
 function init(args)
    math.randomseed(tonumber(args[1]) + number)
    request = kinds[args[2]](unpack(args, 3))

@@ -15,6 +15,8 @@ class Options:
     pairs: int = 5
     seconds: int = 3
     both_cores: bool = False
+    largest: int = 1_000_000  # of what grows: keys, instances, watchers
+    mixed_seconds: int = 300
     network: str = NETWORK
     folder: Path = FOLDER
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import lives, results, watchers
+from bench import growth, lives, results, watchers
 from bench.failure import BenchError
 from bench.ratios import lines
-from bench.results import Figures, Rows, Watchers, load
+from bench.results import Figures, Growth, Rows, Watchers, load
 from bench.table import rows_table, settings_text
 
 
@@ -25,6 +25,11 @@ def _lives(path: Path) -> str:
     return _text("Starts, snapshots and memory", found.settings, lives.table(found.figures))
 
 
+def _growth(path: Path) -> str:
+    found = load(path, Growth)
+    return _text("How cost grows", found.settings, growth.table(found.points))
+
+
 def _text(title: str, settings: Mapping[str, str], table: str) -> str:
     return f"## {title}\n\n{settings_text(settings)}\n{table}"
 
@@ -33,6 +38,7 @@ RENDERERS: dict[str, Callable[[Path], str]] = {
     "rows": _rows,
     "watchers": _watchers,
     "lives": _lives,
+    "growth": _growth,
 }
 
 

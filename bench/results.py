@@ -1,7 +1,6 @@
 """What was measured, as files of JSON: `python -m bench report` makes tables of them again."""
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,39 +62,49 @@ class Watchers(msgspec.Struct, kw_only=True):
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """One measurement of something with a name; `at` is a size that it depends on."""
+    """One measurement of something with a name."""
 
     name: str
     side: str
     value: float
     servers: int = 1
-    at: int = 0
 
 
 class Figures(msgspec.Struct, kw_only=True):
-    """Of lives, growth or the mixed load."""
+    """Of lives or the mixed load."""
 
     settings: dict[str, str]
     figures: list[Figure] = []
 
 
-Kind = TypeVar("Kind", Rows, Watchers, Figures)
-KINDS: Mapping[str, type[Rows] | type[Watchers] | type[Figures]] = {
-    "rows": Rows,
-    "watchers": Watchers,
-    "lives": Figures,
-    "growth": Figures,
-    "mixed": Figures,
-}
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operation costs when there are `at` of what grows."""
+
+    operation: str
+    measure: str
+    side: str
+    at: int
+    value: float
+
+
+class Growth(msgspec.Struct, kw_only=True):
+    """Points of all rounds."""
+
+    settings: dict[str, str]
+    points: list[Point] = []
+
+
+Results = Rows | Watchers | Figures | Growth
+Kind = TypeVar("Kind", Rows, Watchers, Figures, Growth)
 
 
 def new_path(folder: Path, name: str) -> Path:
-    """A file for results of a kind of KINDS, named by the time."""
+    """A file for results of a kind, named by the time."""
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{name}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.json"
 
 
-def save(path: Path, results: Rows | Watchers | Figures) -> None:
+def save(path: Path, results: Results) -> None:
     """Write them, whole or not at all."""
     part = path.with_suffix(".part")
     part.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1))
