@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import growth, lives, machine, report, results, rows, watchers
+from bench import growth, lives, machine, mixed, report, results, rows, watchers
 from bench.failure import BenchError
 from bench.machine import Placement
 from bench.options import FOLDER, NETWORK, Options
@@ -24,6 +24,7 @@ PARTS: dict[str, Part] = {
     "watchers": watchers.measure,
     "lives": lives.measure,
     "growth": growth.measure,
+    "mixed": mixed.measure,
 }
 ALL = ("rows", "watchers", "lives")  # that have goals
 

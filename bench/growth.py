@@ -28,6 +28,7 @@ MEASURES = (CPU, P50, P99, RSS, LAST, CPU_ROUND)
 FLAT, LINEAR = 0.0, 1.0
 TOLERANCE = 0.15  # of an exponent, before it is said to be too large
 REST_S = 2.0
+SLOW_FROM, SLOW_S = 10_000, 10  # an answer of so many may take a second
 GROUP = 100  # keys of one prefix
 FOLDER = "bench/grown"
 Say = Callable[[str], None]
@@ -213,6 +214,7 @@ def _one(
     placement: Placement,
     keep: Keep,
 ) -> None:
+    slow = operation.exponent > FLAT and size >= SLOW_FROM
     used = cluster.usage()
     try:
         counted = wrk.run(
@@ -221,7 +223,7 @@ def _one(
                 operation.load(size),
                 connections=operation.connections,
                 threads=1,
-                seconds=options.seconds,
+                seconds=max(options.seconds, SLOW_S) if slow else options.seconds,
                 seed=size,
             ),
             placement,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import growth, lives, results, watchers
+from bench import growth, lives, mixed, results, watchers
 from bench.failure import BenchError
 from bench.ratios import lines
 from bench.results import Figures, Growth, Rows, Watchers, load
@@ -30,6 +30,11 @@ def _growth(path: Path) -> str:
     return _text("How cost grows", found.settings, growth.table(found.points))
 
 
+def _mixed(path: Path) -> str:
+    found = load(path, Figures)
+    return _text("Everything at once", found.settings, mixed.table(found.figures))
+
+
 def _text(title: str, settings: Mapping[str, str], table: str) -> str:
     return f"## {title}\n\n{settings_text(settings)}\n{table}"
 
@@ -39,6 +44,7 @@ RENDERERS: dict[str, Callable[[Path], str]] = {
     "watchers": _watchers,
     "lives": _lives,
     "growth": _growth,
+    "mixed": _mixed,
 }
 
 
