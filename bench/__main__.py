@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import growth, lives, machine, mixed, report, results, rows, watchers
+from bench import growth, lives, machine, mixed, plots, report, results, rows, watchers
 from bench.failure import BenchError
 from bench.machine import Placement
 from bench.options import FOLDER, NETWORK, Options
@@ -26,6 +26,7 @@ PARTS: dict[str, Part] = {
     "growth": growth.measure,
     "mixed": mixed.measure,
 }
+PLOTS = Path("docs/performance")
 ALL = ("rows", "watchers", "lives")  # that have goals
 
 
@@ -39,6 +40,10 @@ def main(words: Sequence[str]) -> int:
     """The exit status: 0, or 2 when it could not be measured."""
     chosen, options = parse(words)
     try:
+        if chosen == ["plots"]:
+            for path in plots.write(options.results, PLOTS):
+                say(str(path))
+            return 0
         if chosen[:1] == ["report"]:
             paths = [Path(word) for word in chosen[1:]] or report.newest(options.results)
         else:
@@ -59,7 +64,9 @@ def parse(words: Sequence[str]) -> tuple[list[str], Options]:
     )
     names = ", ".join(["all", *rows.GROUPS, *rows.BY_NAME, *PARTS])
     parser.add_argument(
-        "what", nargs="*", help=f"of: {names}; or report [FILE...]; default: all ({', '.join(ALL)})"
+        "what",
+        nargs="*",
+        help=f"of: {names}; or report [FILE...]; or plots; default: all ({', '.join(ALL)})",
     )
     parser.add_argument("--servers", default="1,3", help="sizes of cluster (1,3)")
     parser.add_argument("--pairs", type=int, default=5, help="pairs of runs a row (5)")

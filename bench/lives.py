@@ -1,11 +1,9 @@
 """Starts, restarts, snapshots and memory: what is measured once in a server's life."""
 
 import http.client
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from bench import fixtures
@@ -14,6 +12,7 @@ from bench.http1 import Wire
 from bench.machine import Placement
 from bench.options import Options
 from bench.probes import Contact, Lag
+from bench.promises import Promise
 from bench.results import Figure, Figures, new_path, save
 from bench.servers import START_S_MAX, Cluster, Side, running
 from bench.table import markdown
@@ -28,38 +27,6 @@ SNAPSHOTS = 3
 CONTACT_S = 0.2  # that heartbeats are watched after a snapshot
 MIB = 2**20
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Promise:
-    """What a figure must not exceed: a number, or a part of Consul's."""
-
-    unit: str
-    at_most: float = float("inf")
-    of_consul_max: float = float("inf")
-    worst: bool = False  # of all rounds counts, not their median
-
-    def summary(self, values: Sequence[float]) -> float:
-        """What counts."""
-        return max(values) if self.worst else statistics.median(values)
-
-    def is_met(self, value: float, consul: float | None) -> bool:
-        """Whether ours is below the number, and not above that part of Consul's."""
-        if value >= self.at_most:
-            return False
-        if consul is None or self.of_consul_max == float("inf"):
-            return True
-        return value <= self.of_consul_max * consul
-
-    @property
-    def text(self) -> str:
-        """For the table."""
-        texts = []
-        if self.at_most < float("inf"):
-            texts.append(f"under {self.at_most:g} {self.unit}")
-        if self.of_consul_max < float("inf"):
-            texts.append(f"at most {self.of_consul_max:g}x")
-        return ", ".join(texts) or "-"
 
 
 COLD = "cold start to the first write"

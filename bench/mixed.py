@@ -19,10 +19,10 @@ from bench.crowd import source
 from bench.failure import WrongAnswerError
 from bench.fixtures import KEY_FOLDER
 from bench.http1 import Wire, opened, parsed, request
-from bench.lives import Promise
 from bench.machine import Placement
 from bench.options import Options
 from bench.probes import Contact, term
+from bench.promises import Promise
 from bench.results import Figure, Figures, new_path, save
 from bench.samples import Lanes, Step, expect
 from bench.servers import Cluster, Side, running
