@@ -87,7 +87,8 @@ class _Pair:
     def _aim(self, row: Row) -> None:
         for side, cluster in self._clusters.items():
             stock = self._stocks[side]
-            stock.asked = cluster.follower if row.through_follower else cluster.leader
+            stock.leader = cluster.leader
+            stock.asked = cluster.follower if row.through_follower else stock.leader
 
     def _both(self, row: Row, busy: bool, at: int, keep: Keep) -> None:
         order = [Side.CONSUL, Side.OURS]

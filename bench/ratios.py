@@ -9,6 +9,7 @@ from bench.rows import BY_NAME, ROWS, Row
 from bench.servers import Side
 
 LOAD_FULL_CORES = 0.9  # of wrk: from here on it may be the bottleneck
+MORE_THAN_A_CORE = 1.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,9 @@ class OneSide:
     cpu_us: float
     flushes_s: float | None
     rss_bytes: float
+    server_cores: float
     load_cores: float
+    beats_s: float
     sampled_share: float
 
 
@@ -62,6 +65,16 @@ class Line:
         if self.row.workload.reads:
             return self.p99_ratio < self.row.p99_max
         return self.p99_ratio <= self.row.p99_max
+
+    @property
+    def load_is_full(self) -> bool:
+        """Whether wrk may have kept us from being faster."""
+        return self.ours.load_cores > LOAD_FULL_CORES
+
+    @property
+    def lost_to_cores(self) -> bool:
+        """Whether Consul wins, and runs on more than one core."""
+        return self.ratio < 1 and self.consul.server_cores > MORE_THAN_A_CORE
 
     @property
     def is_met(self) -> bool:
@@ -111,6 +124,8 @@ def _one_side(runs: list[Measured]) -> OneSide:
         cpu_us=median(lambda one: one.cpu_us),
         flushes_s=statistics.median(flushes_s) if flushes_s else None,
         rss_bytes=median(lambda one: one.rss_bytes),
+        server_cores=median(lambda one: one.server_cores),
         load_cores=median(lambda one: one.load_cores),
+        beats_s=median(lambda one: one.beats_s),
         sampled_share=median(lambda one: one.sampled / one.requests),
     )

@@ -7,12 +7,13 @@ from bench import growth, lives, mixed, results, watchers
 from bench.failure import BenchError
 from bench.ratios import lines
 from bench.results import Figures, Growth, Rows, Watchers, load
-from bench.table import rows_table, settings_text
+from bench.table import others_text, rows_table, settings_text
 
 
 def _rows(path: Path) -> str:
     found = load(path, Rows)
-    return _text("Workloads", found.settings, rows_table(lines(found.measured)))
+    table = rows_table(lines(found.measured))
+    return _text("Workloads", found.settings, f"{table}\n{others_text(found.measured)}")
 
 
 def _watchers(path: Path) -> str:

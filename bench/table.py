@@ -1,9 +1,13 @@
 """Results as Markdown, with the goal and whether it is reached."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from bench.ratios import LOAD_FULL_CORES, Line, OneSide
+from bench.ratios import Line, OneSide
+from bench.results import Measured
+from bench.rows import BEATS_S
 
+BEATS_SHARE = 0.9  # of the changes that a busy row should have, before the table says so
 NOTES = (
     "Ratios are of requests a second, ours to Consul's, median (least to most) of the pairs; all "
     "else are medians of each side's runs, Consul / ours. CPU is that of all servers of a side, "
@@ -49,20 +53,40 @@ def rows_table(lines: Sequence[Line]) -> str:
         *("req/s", "p50", "p99", "CPU", "flushes/s", "RSS", "sampled"),
     )
     met = sum(line.is_met for line in lines)
-    full = sorted({_name(line) for line in lines if _load_is_full(line)})
     text = markdown(head, (_cells(line) for line in lines))
     text += f"\n{met} of {len(lines)} rows reach their goal.\n"
-    if full:
-        text += f"wrk had no core to spare in: {', '.join(full)}; there ours is at least so fast.\n"
+    for what, holds in REMARKS:
+        named = [_name(line) for line in lines if holds(line)]
+        if named:
+            text += f"\n{what}: {', '.join(named)}.\n"
     return f"{text}\n{NOTES}\n"
 
 
-def _load_is_full(line: Line) -> bool:
-    return line.ours.load_cores > LOAD_FULL_CORES
+def others_text(measured: Sequence[Measured]) -> str:
+    """What else the machine did meanwhile."""
+    cores = [one.other_cores for one in measured]
+    if not cores:
+        return ""
+    return (
+        f"Other work on the machine during the runs: {statistics.median(cores):.2f} cores "
+        f"(median), {max(cores):.2f} (most).\n"
+    )
+
+
+REMARKS: tuple[tuple[str, Callable[[Line], bool]], ...] = (
+    ("wrk had no core to spare, so ours is at least so fast", lambda line: line.load_is_full),
+    ("Consul wins because it runs on more than one core", lambda line: line.lost_to_cores),
+    (
+        f"A side was too slow to take {BEATS_S} changes a second",
+        lambda line: (
+            line.busy and min(line.consul.beats_s, line.ours.beats_s) < BEATS_SHARE * BEATS_S
+        ),
+    ),
+)
 
 
 def _name(line: Line) -> str:
-    return f"{line.row.name} ({line.servers})"
+    return f"{line.row.name}{' busy' if line.busy else ''} ({line.servers})"
 
 
 def _cells(line: Line) -> list[str]:

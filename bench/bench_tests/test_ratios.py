@@ -5,7 +5,7 @@ import pytest
 from bench.bench_tests.measurements import pair, run
 from bench.ratios import lines
 from bench.servers import Side
-from bench.table import rows_table
+from bench.table import others_text, rows_table
 
 
 def test_ratios_are_taken_pair_by_pair() -> None:
@@ -53,5 +53,22 @@ def test_the_table_says_what_is_missing() -> None:
     text = rows_table(lines(pair(0, 100, 200, p99_us=5000, load_cores=0.99, flushes_s=None)))
     assert "**2.00x** (2.00x to 2.00x) | 3x | **no**: ratio, p99 is 5.00x" in text
     assert "0 of 1 rows reach their goal" in text
-    assert "wrk had no core to spare in: put-64-64 (1)" in text
+    assert "wrk had no core to spare, so ours is at least so fast: put-64-64 (1)." in text
     assert "500 / -" in text
+
+
+def test_the_table_says_where_more_cores_win_and_where_less_was_changed() -> None:
+    runs = [
+        run(Side.CONSUL, 100, row="get", busy=True, server_cores=1.6, beats_s=50.0),
+        run(Side.OURS, 90, row="get", busy=True, beats_s=44.0),
+    ]
+    text = rows_table(lines(runs))
+    assert "more than one core: get busy (1)." in text
+    assert "too slow to take 50 changes a second: get busy (1)." in text
+    assert "core: " not in rows_table(lines(pair(0, 100, 90)))
+
+
+def test_other_work_is_told() -> None:
+    assert "0.50 cores (median), 0.75 (most)" in others_text(
+        [run(Side.OURS, 1, other_cores=cores) for cores in (0.25, 0.5, 0.75)]
+    )
