@@ -3,10 +3,12 @@
 import argparse
 import os
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from bench import growth, lives, machine, mixed, plots, report, results, rows, watchers
 from bench.failure import BenchError
@@ -101,7 +103,7 @@ def measure(words: Sequence[str], options: Options) -> list[Path]:
     """Do what was chosen: the files that hold the results. Raises BenchError."""
     wanted = [part for word in words for part in (ALL if word == "all" else (word,))]
     parts = [name for name in PARTS if name in wanted]
-    chosen = rows.chosen(word for word in wanted if word not in PARTS)
+    chosen = rows.chosen((word for word in wanted if word not in PARTS), PARTS)
     options.folder.mkdir(parents=True, exist_ok=True)
     placement = machine.choose_placement(machine.our_cores(), both_cores=options.both_cores)
     settings = settings_of(options, placement)
@@ -162,7 +164,13 @@ def measure_chosen_rows(
     return path
 
 
+def end(*_: object) -> NoReturn:
+    """SIGTERM: as ^C, so that the servers end and their data go."""
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, end)
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:

@@ -154,8 +154,11 @@ GROUPS = {
 }
 
 
-def chosen(words: Iterable[str]) -> tuple[Row, ...]:
-    """Rows by name or group, in the table's order. Raises BenchError: there is no such."""
+def chosen(words: Iterable[str], others: Iterable[str] = ()) -> tuple[Row, ...]:
+    """Rows by name or group, in the table's order. Raises BenchError: there is no such.
+
+    `others` are words that its text names, too.
+    """
     wanted: set[str] = set()
     for word in words:
         if word in GROUPS:
@@ -164,6 +167,6 @@ def chosen(words: Iterable[str]) -> tuple[Row, ...]:
             wanted.add(word)
         else:
             raise BenchError(
-                f"there is no workload {word!r}: choose of {', '.join([*GROUPS, *BY_NAME])}"
+                f"there is no workload {word!r}: choose of {', '.join([*GROUPS, *BY_NAME, *others])}"
             )
     return tuple(row for row in ROWS if row.name in wanted)

@@ -56,7 +56,7 @@ def require_consul() -> str:
     version = said.partition("\n")[0].strip()
     if version != WANTED_VERSION:
         raise BenchError(
-            f"CONSUL_REAL={path} says {version or 'nothing'!r}; the goals are against "
+            f"CONSUL_REAL={path} calls itself {version!r}; the goals are against "
             f"{WANTED_VERSION}: name such a program"
         )
     return path

@@ -26,7 +26,7 @@ def test_another_version_is_not_measured_against(
     program.write_text("#!/bin/sh\necho Consul v1.9.0\n")
     program.chmod(0o755)
     monkeypatch.setenv("CONSUL_REAL", str(program))
-    with pytest.raises(BenchError, match=r"says 'Consul v1\.9\.0'"):
+    with pytest.raises(BenchError, match=r"calls itself 'Consul v1\.9\.0'"):
         require_consul()
     monkeypatch.setenv("CONSUL_REAL", str(tmp_path / "none"))
     with pytest.raises(BenchError, match="cannot be run"):
