@@ -166,7 +166,6 @@ def chosen(words: Iterable[str], others: Iterable[str] = ()) -> tuple[Row, ...]:
         elif word in BY_NAME:
             wanted.add(word)
         else:
-            raise BenchError(
-                f"there is no workload {word!r}: choose of {', '.join([*GROUPS, *BY_NAME, *others])}"
-            )
+            there = ", ".join([*GROUPS, *BY_NAME, *others])
+            raise BenchError(f"there is no workload {word!r}: choose of {there}")
     return tuple(row for row in ROWS if row.name in wanted)

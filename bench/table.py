@@ -11,9 +11,9 @@ BEATS_SHARE = 0.9  # of the changes that a busy row should have, before the tabl
 NOTES = (
     "Ratios are of requests a second, ours to Consul's, median (least to most) of the pairs; all "
     "else are medians of each side's runs, Consul / ours. CPU is that of all servers of a side, "
-    "a request. Flushes are those of the whole device, whoever asks for them. RSS is of all "
-    "servers after the run, with what earlier rows of the pair left. p99 must be below Consul's "
-    "in reads, and at most 1.2 times it in writes."
+    "a request, with what the changes cost in a busy row. Flushes are those of the whole device, "
+    "whoever asks for them. RSS is of all servers after the run, with what earlier rows of the "
+    "pair left. p99 must be below Consul's in reads, and at most 1.2 times it in writes."
 )
 
 
