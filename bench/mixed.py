@@ -27,12 +27,14 @@ from bench.results import Figure, Figures, new_path, save
 from bench.samples import Lanes, Step, expect
 from bench.servers import Cluster, Side, running
 from bench.table import markdown
+from server_tests.differential.target import pause
 
 SERVERS = 3
 CONNECTIONS = 32
 WATCHERS = 2000
 WATCHED_KEYS = 200
 LISTINGS_S = 1.0
+SETTLE_S = 5.0  # for the watchers' first questions, which come all at once
 INSTANCES = (10, 100)
 WAIT = "60s"
 _POLL_S = 0.2
@@ -146,8 +148,9 @@ def _measured(cluster: Cluster, options: Options, placement: Placement) -> dict[
     listing = _Listing(leader.address)
     with ExitStack() as stack:
         watchers = stack.enter_context(Watchers(leader.address))
-        stack.enter_context(Lanes(LISTINGS_S, [listing.step]))
+        pause(SETTLE_S)
         contact = stack.enter_context(Contact(cluster))
+        stack.enter_context(Lanes(LISTINGS_S, [listing.step]))
         term_before, told_before, began_s = term(leader), watchers.told, time.monotonic()
         counted = wrk.run(
             wrk.command(
@@ -200,8 +203,8 @@ def table(figures: Sequence[Figure]) -> str:
         rows.append(
             (
                 name,
-                "-" if real is None else f"{real:,.2f} {promise.unit}",
-                f"**{ours:,.2f} {promise.unit}**",
+                "-" if real is None else f"{real:,.2f} {promise.unit}".strip(),
+                f"**{f'{ours:,.2f} {promise.unit}'.strip()}**",
                 goal,
                 "-" if goal == "-" else met,
             )

@@ -109,7 +109,7 @@ def test_results_are_shown_again(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "| 3x | yes |" in shown
     assert "**0.33x** | 0.5x | yes" in shown
     assert "**0.60 s** (0.60 to 0.60) | at most 1x | **no**" in shown
-    assert "| elections | - | **1.00 ** | none | **no** |" in shown
+    assert "| elections | - | **1.00** | none | **no** |" in shown
     assert "n^1.00 | **no**" in shown
 
 
