@@ -16,7 +16,7 @@ comma := ,
 stop = { echo 'make: $(1)' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: promtool promtool-path record record-operator images e2e e2e-short kube-ready e2e-report crds manifests fuzz pool-test help setup run run3 fmt check test test-slow sim kill-test lin-test failover diff-test ci clean lock
+.PHONY: promtool promtool-path record record-operator images e2e e2e-short kube-ready e2e-report crds manifests fuzz pool-test help setup run run3 fmt check test test-slow sim kill-test lin-test failover diff-test bench ci clean lock
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -48,12 +48,12 @@ run3: setup  ## start three servers on 127.0.0.1 to .3, which are one cluster; ^
 	done; wait
 
 fmt: setup  ## format the code
-	$(BIN)/ruff format server operator e2e
-	$(BIN)/ruff check --fix server operator e2e
+	$(BIN)/ruff format server operator e2e bench
+	$(BIN)/ruff check --fix server operator e2e bench
 
 check: setup  ## lint, format, types, import contracts
-	$(BIN)/ruff check server operator e2e
-	$(BIN)/ruff format --check server operator e2e
+	$(BIN)/ruff check server operator e2e bench
+	$(BIN)/ruff format --check server operator e2e bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -91,6 +91,14 @@ FUZZ_SECONDS ?= 60
 FUZZ_FLAGS ?=
 fuzz: setup  ## feed decoders changed bytes, FUZZ_SECONDS each; FUZZ="yamux http" names some (FUZZ_FLAGS=--help)
 	$(BIN)/python -m server_tests.fuzz.run --seconds $(FUZZ_SECONDS) $(FUZZ_FLAGS) $(FUZZ)
+
+WORKLOAD ?= all
+SERVERS ?= 1,3
+PAIRS ?= 5
+SECONDS_EACH ?= 3
+BENCH_FLAGS ?=
+bench: setup  ## speed beside the Consul 1.8.7 that CONSUL_REAL names; WORKLOAD="get put-64-64", SERVERS, PAIRS, SECONDS_EACH (BENCH_FLAGS=--help)
+	$(BIN)/python -m bench $(WORKLOAD) --servers $(SERVERS) --pairs $(PAIRS) --seconds $(SECONDS_EACH) $(BENCH_FLAGS)
 
 crds: setup  ## write manifests/crds from the operator's structs
 	$(BIN)/python -m operator_tests.crds manifests/crds

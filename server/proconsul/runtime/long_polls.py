@@ -7,7 +7,6 @@ within the moment that the end gives them.
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import suppress
 from typing import Any
 
 from proconsul.api.http import Handler, Request, Response
@@ -16,16 +15,25 @@ MESSAGE = "this agent is about to end: ask another one"
 
 
 class LongPolls:
-    """Between a listener and the API."""
+    """Between a listener and the API.
+
+    A query runs in the task that asked for it, and the end cancels that task, as a timeout would.
+    A future of the end that all of them wait for would cost each one a walk along all others.
+    """
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
-        self._ending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting: set[asyncio.Task[Any]] = set()
+        self._told: set[asyncio.Task[Any]] = set()  # of these, who has not yet heard of the end
+        self._is_ending = False
 
     def end(self) -> None:
         """Answer all that wait now, and those that come."""
-        if not self._ending.done():
-            self._ending.set_result(None)
+        self._is_ending = True
+        told, self._waiting = self._waiting, set()
+        self._told |= told
+        for task in told:
+            task.cancel()
 
     def handle(self, request: Request) -> Response | Coroutine[Any, Any, Response]:
         """What the listener calls."""
@@ -35,14 +43,22 @@ class LongPolls:
         return self._until_the_end(answer)
 
     async def _until_the_end(self, answer: Coroutine[Any, Any, Response]) -> Response:
-        work = asyncio.ensure_future(answer)
-        try:
-            await asyncio.wait((work, self._ending), return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                return work.result()
+        if self._is_ending:
+            answer.close()
             return Response.text(503, MESSAGE)
+        task = asyncio.current_task()
+        assert task is not None, "a listener answers in tasks"
+        self._waiting.add(task)
+        try:
+            response = await answer
+        except asyncio.CancelledError:
+            if task not in self._told or task.uncancel() > 0:
+                raise  # the client has gone
+            return Response.text(503, MESSAGE)
+        else:
+            if task in self._told:
+                task.uncancel()  # it was done in the same moment
+            return response
         finally:
-            if not work.done():
-                work.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await work
+            self._waiting.discard(task)
+            self._told.discard(task)

@@ -6,6 +6,7 @@ newest state may look here; a commit takes out what it changed.
 """
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from proconsul.store.watch import Changed
@@ -14,6 +15,7 @@ from proconsul.wire.gostruct import GoStruct
 ROW_BYTES_MAX = 64 * 1024 * 1024  # encoded; decoded rows take a few times as much
 GROUPS_MAX = 65_536
 ROW_OVERHEAD_BYTES = 256
+GIVE_WAY_SHARE = 64  # of the rows, this part gives way at once
 
 Key = tuple[str, bytes]
 
@@ -39,7 +41,7 @@ class RowCache:
         self._sizes[key] = size_bytes
         self._size_bytes += size_bytes
         while self._size_bytes > self._row_bytes_max:
-            self._forget(next(iter(self._sizes)))
+            self._make_room()
 
     def keep_group(self, key: Key, make: Callable[..., Any], made: Any) -> None:
         """Remember what `make` made of the rows whose keys start with the prefix."""
@@ -69,6 +71,13 @@ class RowCache:
         self.groups.clear()
         self._sizes.clear()
         self._size_bytes = 0
+
+    def _make_room(self) -> None:
+        # Many at a time: to find its first key a dict looks at all places at its front that
+        # were emptied since it grew last. One by one, that took more time than all the reading.
+        count = max(len(self._sizes) // GIVE_WAY_SHARE, 1)
+        for key in list(islice(self._sizes, count)):
+            self._forget(key)
 
     def _forget(self, key: Key) -> None:
         size = self._sizes.pop(key, None)

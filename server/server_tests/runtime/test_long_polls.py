@@ -78,3 +78,48 @@ async def test_a_failure_is_the_handlers_own() -> None:
     waiting = asked(polls, "/v1/kv/a?index=4")
     await asyncio.wait([waiting])
     assert isinstance(waiting.exception(), ValueError)
+
+
+async def test_who_has_an_answer_of_its_own_at_the_end_gives_it_and_goes_on() -> None:
+    async def stubborn(request: Request) -> Response:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return Response.text(200, request.path)
+        raise AssertionError("nobody sets it")
+
+    polls = LongPolls(stubborn)
+    waiting = asked(polls, "/v1/kv/a?index=4")
+    await asyncio.sleep(1)
+    polls.end()
+    assert (await waiting).status == 200
+
+
+async def test_a_task_that_was_told_of_the_end_can_wait_again() -> None:
+    slow = Slow()
+    polls = LongPolls(slow.handle)
+
+    async def connection() -> int:
+        answer = polls.handle(Request("GET", "/v1/kv/a?index=4"))
+        assert not isinstance(answer, Response)
+        status = (await answer).status
+        await asyncio.sleep(1)  # as it sends that answer
+        return status
+
+    task = asyncio.ensure_future(connection())
+    await asyncio.sleep(1)
+    polls.end()
+    assert await task == 503
+    assert task.cancelling() == 0
+
+
+async def test_a_client_that_goes_at_the_end_is_gone() -> None:
+    slow = Slow()
+    polls = LongPolls(slow.handle)
+    waiting = asked(polls, "/v1/kv/a?index=4")
+    await asyncio.sleep(1)
+    polls.end()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()
+    assert slow.cancelled == 1
