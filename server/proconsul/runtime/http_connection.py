@@ -142,7 +142,10 @@ class Connection(RequestReader, asyncio.Protocol):
         if self._deaf:
             return
         if answer is None or self._server.stopping:
+            # What came meanwhile is not for the parser while it is at work on this.
+            held, self._held = self._held, b""
             self._parse_whole(request)
+            self._held = held
         else:
             self._send_kept(self._kept, answer, OF_LEADER, self._asked_s)
         self._advance()

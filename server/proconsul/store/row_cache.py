@@ -11,7 +11,7 @@ from typing import Any
 from proconsul.store.watch import Changed
 from proconsul.wire.gostruct import GoStruct
 
-ROW_BYTES_MAX = 64 * 1024 * 1024  # encoded; decoded rows take a few times as much
+ROW_BYTES_MAX = 16 * 1024 * 1024  # encoded; decoded rows take a few times as much
 GROUPS_MAX = 65_536
 ROW_OVERHEAD_BYTES = 256
 

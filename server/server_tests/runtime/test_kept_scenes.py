@@ -127,6 +127,23 @@ async def test_consistent_reads_that_two_clients_sent_ahead_are_all_answered_in_
         assert bodies(other) == [b"a", b"b", b"c"] * 4
 
 
+async def test_what_is_sent_ahead_is_not_parsed_before_it_is_known_how_a_read_is_answered() -> None:
+    async with kept_site() as site:
+        await site.write("PUT", "/v1/kv/a", b"1")
+        await kept(site, A_CONSISTENT)
+        gate = site.role.gate = asyncio.Event()
+        line = Line(site.with_kept)
+        line.send(A_CONSISTENT)
+        line.send(A[:10])
+        await settled()
+        await site.write("PUT", "/v1/kv/a", b"2")  # it goes the ordinary way, through the parser
+        gate.set()
+        await settled()
+        line.send(A[10:])
+        await settled()
+        assert bodies(line) == [b"2", b"2"]
+
+
 async def test_without_a_majority_a_kept_answer_is_not_given() -> None:
     async with kept_site() as site:
         await site.write("PUT", "/v1/kv/a", b"1")
