@@ -7,7 +7,6 @@ within the moment that the end gives them.
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import suppress
 from typing import Any
 
 from proconsul.api.http import Handler, Request, Response
@@ -16,16 +15,24 @@ MESSAGE = "this agent is about to end: ask another one"
 
 
 class LongPolls:
-    """Between a listener and the API."""
+    """Between a listener and the API.
+
+    It cancels who waits, and answers in his stead: a task more for each of thousands of queries,
+    that waits for both, would take as long to wake as the query itself.
+    """
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
-        self._ending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting: set[asyncio.Task[Any]] = set()
+        self._told: set[asyncio.Task[Any]] = set()  # cancelled by us
+        self._is_ending = False
 
     def end(self) -> None:
         """Answer all that wait now, and those that come."""
-        if not self._ending.done():
-            self._ending.set_result(None)
+        self._is_ending = True
+        for task in list(self._waiting):
+            self._told.add(task)
+            task.cancel()
 
     def handle(self, request: Request) -> Response | Coroutine[Any, Any, Response]:
         """What the listener calls."""
@@ -35,14 +42,18 @@ class LongPolls:
         return self._until_the_end(answer)
 
     async def _until_the_end(self, answer: Coroutine[Any, Any, Response]) -> Response:
-        work = asyncio.ensure_future(answer)
+        task = asyncio.current_task()
+        assert task is not None, "a coroutine runs in a task"
+        self._waiting.add(task)
+        if self._is_ending:  # it may have an answer at once
+            asyncio.get_running_loop().call_soon(self.end)
         try:
-            await asyncio.wait((work, self._ending), return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                return work.result()
+            return await answer
+        except asyncio.CancelledError:
+            if task not in self._told:
+                raise  # the client has gone
+            task.uncancel()
             return Response.text(503, MESSAGE)
         finally:
-            if not work.done():
-                work.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await work
+            self._waiting.discard(task)
+            self._told.discard(task)
