@@ -3,6 +3,7 @@
 from urllib.parse import quote_plus
 
 from proconsul.api.failure import BadRequestError, HttpError
+from proconsul.api.fragments import Fragments
 from proconsul.api.http import Request, Response
 from proconsul.api.options import (
     parse_datacenter,
@@ -12,7 +13,7 @@ from proconsul.api.options import (
     uint64_error,
 )
 from proconsul.api.reading import ask
-from proconsul.api.reply import Reply, meta_headers
+from proconsul.api.reply import Encoded, Reply, meta_headers
 from proconsul.api.surface import Api
 from proconsul.errors import RpcError
 from proconsul.model.kv import (
@@ -32,6 +33,8 @@ RAW_HEADERS = (
     ("Content-Security-Policy", "sandbox"),
     ("X-Content-Type-Options", "nosniff"),
 )
+# All who wait for one key are told of the same entry; others seldom ask for it as often.
+_ENTRIES: Fragments[DirEntry] = Fragments(to_json, kept_max=64)
 TOO_LARGE_HELP = "https://www.consul.io/docs/agent/options.html#kv_max_value_size"
 
 
@@ -68,7 +71,9 @@ async def _get(api: Api, request: Request) -> Reply | Response:
     if query.has("raw") and not recurse:
         headers = [*meta_headers(found), *RAW_HEADERS]
         return Response(200, found.entries[0].value or b"", headers)
-    return Reply([to_json(entry) for entry in found.entries], found)
+    if recurse:
+        return Reply([to_json(entry) for entry in found.entries], found)
+    return Reply(Encoded(b"[" + _ENTRIES.of(found.entries[0]) + b"]"), found)
 
 
 async def _keys(api: Api, wanted: KeyListRequest) -> Reply:

@@ -35,6 +35,29 @@ LINGER_S = 0.5  # how long we read on after refusing a body, as Go does: see `_c
 class Connection(RequestReader, asyncio.Protocol):
     """The protocol object of one accepted connection."""
 
+    __slots__ = (
+        "_ahead",
+        "_asked_s",
+        "_closing",
+        "_drained",
+        "_exchange",
+        "_handler",
+        "_held",
+        "_is_advancing",
+        "_is_cancelled",
+        "_kept",
+        "_loop",
+        "_lost",
+        "_reading_paused",
+        "_refusal",
+        "_task",
+        "_transport",
+        "_whole",
+        "_writing_paused",
+        "client",
+        "since_tick",
+    )
+
     def __init__(self, server: "HttpServer", loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(server)
         self._loop = loop
@@ -142,7 +165,10 @@ class Connection(RequestReader, asyncio.Protocol):
         if self._deaf:
             return
         if answer is None or self._server.stopping:
+            # What came meanwhile is not for the parser while it is at work on this.
+            held, self._held = self._held, b""
             self._parse_whole(request)
+            self._held = held
         else:
             self._send_kept(self._kept, answer, OF_LEADER, self._asked_s)
         self._advance()

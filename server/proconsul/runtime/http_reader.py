@@ -43,6 +43,26 @@ _NAMES = {
 class RequestReader(abc.ABC):
     """Parses what arrives, and submits each request once its handler can start."""
 
+    # There are thousands of them: a dictionary of attributes takes as much as all that is in it.
+    __slots__ = (
+        "_body",
+        "_body_bytes",
+        "_body_limit",
+        "_deaf",
+        "_fields",
+        "_good_host",
+        "_head_bytes",
+        "_in_head",
+        "_in_line",
+        "_is_tls",
+        "_local",
+        "_parser",
+        "_reading",
+        "_remote",
+        "_server",
+        "_url",
+    )
+
     def __init__(self, server: "HttpServer") -> None:
         self._server = server
         self._parser = httptools.HttpRequestParser(self)

@@ -12,7 +12,7 @@ from typing import Any
 from proconsul.store.watch import Changed
 from proconsul.wire.gostruct import GoStruct
 
-ROW_BYTES_MAX = 64 * 1024 * 1024  # encoded; decoded rows take a few times as much
+ROW_BYTES_MAX = 16 * 1024 * 1024  # encoded; decoded rows take a few times as much
 GROUPS_MAX = 65_536
 ROW_OVERHEAD_BYTES = 256
 GIVE_WAY_SHARE = 64  # of the rows, this part gives way at once

@@ -33,9 +33,10 @@ from proconsul.runtime.read_recording import RecordedWay
 from proconsul.runtime.rpc_client import RemoteError, RpcClient
 from proconsul.runtime.rpc_forwarding import Forwarder
 from proconsul.runtime.rpc_snapshots import SnapshotHandler
+from proconsul.runtime.waiting import WaitingRoom
 from proconsul.store.state import State
 from proconsul.wire.gostruct import GoStruct
-from server_tests.endpoints.site import MemoryLog, Site, open_site
+from server_tests.endpoints.site import MemoryLog, Site, World, open_site
 
 HOLD_S = 0.1  # while nobody leads
 PATIENCE_S = 60.0  # by the tests' clock
@@ -76,6 +77,13 @@ class Transport(asyncio.Transport):
 
     def resume_reading(self) -> None:
         """Nor goes on."""
+
+
+class EvenWorld(World):
+    """Its die always shows the middle: with 0 a follower would look for a leader without pause."""
+
+    def die(self, sides: int) -> int:
+        return sides // 2
 
 
 @dataclass
@@ -180,6 +188,7 @@ class KeptSite:
 
     def __init__(self, bytes_max: int) -> None:
         self.own, self.ahead = open_site(), open_site()
+        self.own.context.world = EvenWorld(WaitingRoom(self.own_state.watchers))
         self.own.context.facts = replace(self.own.context.facts, rpc_hold_timeout_s=HOLD_S)
         self.log = RoleLog(self.own)
         self.own.context.log = cast("Log", self.log)

@@ -147,7 +147,7 @@ async def take(site: KeptSite, steps: list[tuple[str, Any]]) -> None:
             await site.same(request)
 
 
-@settings(max_examples=100)
+@settings(max_examples=150)
 @given(st.lists(STEPS, max_size=14))
 def test_a_kept_answer_is_the_ordinary_one(steps: list[tuple[str, Any]]) -> None:
     async def story() -> None:

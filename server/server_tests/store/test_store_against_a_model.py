@@ -23,6 +23,7 @@ from proconsul.model.txn import TxnKVOp, TxnOp
 from proconsul.store import catalog, checks, kv, sessions, tombstones
 from proconsul.store.schema import CHECKS, INDEXES, KVS, NODES, SERVICES, SESSIONS, TOMBSTONES
 from proconsul.store.state import State
+from proconsul.store.traced_reads import TracedTransaction
 from proconsul.store.transaction import WriteTransaction
 from proconsul.store.txn import apply_ops
 from proconsul.store.watch import Waiter, WatchSet
@@ -62,6 +63,19 @@ class StoreAgainstModel(RuleBasedStateMachine):
         self.state = State(MemoryEngine())
         self.model = Model()
         self.waiting: dict[str, Waiting] = {}
+        self.kept: dict[str, Waiting] = {}
+
+    def keep(self) -> None:
+        """Ask everything, and note what was really read: whatever changes must be told."""
+        for name, query in QUERIES.items():
+            known = self.kept.get(name)
+            if known is not None and not known.woken:
+                assert query(self.state.read(), None) == known.answer, name
+                continue
+            traced = TracedTransaction(self.state.read())
+            kept = self.kept[name] = Waiting(query(traced, None))
+            kept.waiter = Waiter(WatchSet(traced.notes.prefixes, traced.notes.keys), kept.wake)
+            self.state.kept_answers.add(kept.waiter)
 
     def apply(
         self,
@@ -69,6 +83,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
         rules: Callable[[Model], object],
     ) -> None:
         """Do it here and there, refusals and answers alike."""
+        self.keep()
         for name, query in QUERIES.items():
             if name not in self.waiting or self.waiting[name].woken:
                 watch = WatchSet()
