@@ -1,5 +1,7 @@
 """`/v1/kv/`: read, write, lock and delete keys (agent/kvs_endpoint.go)."""
 
+from collections.abc import Coroutine
+from typing import Any
 from urllib.parse import quote_plus
 
 from proconsul.api.failure import BadRequestError, HttpError
@@ -8,6 +10,7 @@ from proconsul.api.options import (
     parse_datacenter,
     parse_options,
     parse_uint64,
+    parse_write,
     refuse_namespaces,
     uint64_error,
 )
@@ -35,11 +38,11 @@ RAW_HEADERS = (
 TOO_LARGE_HELP = "https://www.consul.io/docs/agent/options.html#kv_max_value_size"
 
 
-async def kv(api: Api, request: Request) -> Reply | Response:
+def kv(api: Api, request: Request) -> Coroutine[Any, Any, Reply | Response]:
     """All verbs of a key."""
     if request.method == "GET":
-        return await _get(api, request)
-    return await (_put if request.method == "PUT" else _delete)(api, request)
+        return _get(api, request)
+    return (_put if request.method == "PUT" else _delete)(api, request)
 
 
 async def _get(api: Api, request: Request) -> Reply | Response:
@@ -79,20 +82,21 @@ async def _keys(api: Api, wanted: KeyListRequest) -> Reply:
 
 
 async def _put(api: Api, request: Request) -> Reply:
-    options = parse_options(request)
+    token = parse_write(request)
     refuse_namespaces(request)
     key = request.path[len(PREFIX) :]
     _require(key)
-    _refuse_conflicts(request, "cas", "acquire", "release")
-    query = request.query
-    flags = _number(query.first("flags")) if query.has("flags") else 0
-    op, session, index = "set", "", 0
-    if query.has("cas"):
-        op, index = "cas", _number(query.first("cas"))
-    if query.has("acquire"):
-        op, session = "lock", query.first("acquire")
-    if query.has("release"):
-        op, session = "unlock", query.first("release")
+    op, session, index, flags = "set", "", 0, 0
+    if request.raw_query:
+        _refuse_conflicts(request, "cas", "acquire", "release")
+        query = request.query
+        flags = _number(query.first("flags")) if query.has("flags") else 0
+        if query.has("cas"):
+            op, index = "cas", _number(query.first("cas"))
+        if query.has("acquire"):
+            op, session = "lock", query.first("acquire")
+        if query.has("release"):
+            op, session = "unlock", query.first("release")
     _refuse_large(api, request)
     change = KVSRequest(
         datacenter=parse_datacenter(request, api.facts.datacenter),
@@ -104,14 +108,14 @@ async def _put(api: Api, request: Request) -> Reply:
             session=session,
             modify_index=index,
         ),
-        token=options["token"],
+        token=token,
     )
     done = await api.call("KVS.Apply", change)
     return Reply(op == "set" or done)
 
 
 async def _delete(api: Api, request: Request) -> Reply:
-    options = parse_options(request)
+    token = parse_write(request)
     refuse_namespaces(request)
     _refuse_conflicts(request, "recurse", "cas")
     key = request.path[len(PREFIX) :]
@@ -127,7 +131,7 @@ async def _delete(api: Api, request: Request) -> Reply:
         datacenter=parse_datacenter(request, api.facts.datacenter),
         op=op,
         dir_ent=DirEntry(key=key, modify_index=index),
-        token=options["token"],
+        token=token,
     )
     done = await api.call("KVS.Apply", change)
     return Reply(op != "delete-cas" or done)

@@ -31,6 +31,7 @@ from proconsul.runtime.lan_pool import LanPool
 from proconsul.runtime.sd_notify import READY, RELOADING, STOPPING, notify
 
 SWITCH_INTERVAL_S = 0.0005
+GC_YOUNG_MAX = 20_000  # objects, of which most die with their request
 UNENFORCED = {
     True: "this server does not enforce ACLs yet: every request is allowed, whatever its token",
     False: "this client does not enforce ACLs yet: whoever reaches it may ask and change what is "
@@ -137,6 +138,8 @@ async def _serve(loaded: LoadedConfig, source: ConfigSource, files: ConfigFiles)
             agent.watch_files(files, signals.reload)
         # What lives from here on is no garbage: keep the collector from walking it.
         gc.freeze()
+        # Requests make no cycles to speak of: look for some after thousands of them, not dozens.
+        gc.set_threshold(GC_YOUNG_MAX, 20, 50)
         failure = await agent.wait_for_end()
         _notify(STOPPING)
         await agent.stop()

@@ -48,20 +48,21 @@ class Refused:
 
 
 Decision = Here | There | NotYet | Refused
+HERE = Here()
 
 
 def decide(method: Method, request: Any, standing: Standing) -> Decision:
     """Where to serve a call of `method` with `request`."""
     if method.needs in standing.missing:
-        return Here()  # to be refused: that looks at nothing else
+        return HERE  # to be refused: that looks at nothing else
     datacenter = _datacenter_of(method, request, standing)
     if datacenter is not None and datacenter != standing.datacenter:
         # What is switched off says that first, and refuses other datacenters by itself.
-        return Here() if method.needs else Refused(RpcError("No path to datacenter"))
+        return HERE if method.needs else Refused(RpcError("No path to datacenter"))
     if method.local or standing.leads:
-        return Here()
+        return HERE
     if method.read and _allows_stale(request) and standing.has_heard_of_a_leader:
-        return Here()
+        return HERE
     return _elsewhere(standing)
 
 

@@ -7,6 +7,7 @@ alike, so that a call means the same wherever it comes from.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 from proconsul.endpoints.context import Context, Facts
@@ -25,7 +26,12 @@ class Feature(Enum):
 
 def missing_features(facts: Facts) -> frozenset[Feature]:
     """What is switched off here."""
-    switches = {Feature.ACL: facts.acl_enabled, Feature.CONNECT: facts.connect_enabled}
+    return _missing(facts.acl_enabled, facts.connect_enabled)
+
+
+@lru_cache  # asked for in each call
+def _missing(acl: bool, connect: bool) -> frozenset[Feature]:
+    switches = {Feature.ACL: acl, Feature.CONNECT: connect}
     return frozenset(feature for feature, is_on in switches.items() if not is_on)
 
 
@@ -67,12 +73,12 @@ class Methods:
             raise RpcError(f"rpc: can't find service {name}")
         raise RpcError(f"rpc: can't find method {name}")
 
-    async def call(self, context: Context, name: str, request: Any) -> Any:
-        """Serve a call here."""
+    def call(self, context: Context, name: str, request: Any) -> Awaitable[Any]:
+        """Serve a call here: the reply, to be awaited. Raises RpcError before that, too."""
         method = self.find(name)
         if method.needs is not None and method.needs in missing_features(context.facts):
             raise RpcError(method.needs.value)
-        return await method.handler(context, request)
+        return method.handler(context, request)
 
     def names(self) -> list[str]:
         """All methods."""

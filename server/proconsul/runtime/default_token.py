@@ -22,7 +22,7 @@ def bearing(request: Any, token: str) -> Any:
 def with_default_token(call: Call, token: Callable[[], str]) -> Call:
     """`call`, with `token` in requests that bear none."""
 
-    async def called(method: str, request: Any) -> Any:
-        return await call(method, bearing(request, token()))
+    def called(method: str, request: Any) -> Awaitable[Any]:
+        return call(method, bearing(request, token()))
 
     return called
