@@ -1,5 +1,7 @@
 """`/v1/kv/`: read, write, lock and delete keys (agent/kvs_endpoint.go)."""
 
+from collections.abc import Coroutine
+from typing import Any
 from urllib.parse import quote_plus
 
 from proconsul.api.failure import BadRequestError, HttpError
@@ -9,6 +11,7 @@ from proconsul.api.options import (
     parse_datacenter,
     parse_options,
     parse_uint64,
+    parse_write,
     refuse_namespaces,
     uint64_error,
 )
@@ -38,11 +41,11 @@ _ENTRIES: Fragments[DirEntry] = Fragments(to_json, kept_max=64)
 TOO_LARGE_HELP = "https://www.consul.io/docs/agent/options.html#kv_max_value_size"
 
 
-async def kv(api: Api, request: Request) -> Reply | Response:
+def kv(api: Api, request: Request) -> Coroutine[Any, Any, Reply | Response]:
     """All verbs of a key."""
     if request.method == "GET":
-        return await _get(api, request)
-    return await (_put if request.method == "PUT" else _delete)(api, request)
+        return _get(api, request)
+    return (_put if request.method == "PUT" else _delete)(api, request)
 
 
 async def _get(api: Api, request: Request) -> Reply | Response:
@@ -84,7 +87,7 @@ async def _keys(api: Api, wanted: KeyListRequest) -> Reply:
 
 
 async def _put(api: Api, request: Request) -> Reply:
-    options = parse_options(request)
+    token = parse_write(request)
     refuse_namespaces(request)
     key = request.path[len(PREFIX) :]
     _require(key)
@@ -100,7 +103,7 @@ async def _put(api: Api, request: Request) -> Reply:
             session=session,
             modify_index=index,
         ),
-        token=options["token"],
+        token=token,
     )
     done = await api.call("KVS.Apply", change)
     return Reply(op == "set" or done)
@@ -122,7 +125,7 @@ def _wanted(request: Request) -> tuple[str, str, int, int]:
 
 
 async def _delete(api: Api, request: Request) -> Reply:
-    options = parse_options(request)
+    token = parse_write(request)
     refuse_namespaces(request)
     _refuse_conflicts(request, "recurse", "cas")
     key = request.path[len(PREFIX) :]
@@ -138,7 +141,7 @@ async def _delete(api: Api, request: Request) -> Reply:
         datacenter=parse_datacenter(request, api.facts.datacenter),
         op=op,
         dir_ent=DirEntry(key=key, modify_index=index),
-        token=options["token"],
+        token=token,
     )
     done = await api.call("KVS.Apply", change)
     return Reply(op != "delete-cas" or done)

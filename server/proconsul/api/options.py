@@ -40,6 +40,13 @@ def parse_options(request: Request) -> Options:
     return options
 
 
+def parse_write(request: Request) -> str:
+    """The token of a request that writes; raises BadRequestError for bad options all the same."""
+    if request.raw_query or request.headers.has("cache-control"):
+        return parse_options(request)["token"]
+    return parse_token(request)
+
+
 def parse_waiting(request: Request) -> Options:
     """Only what is said about waiting."""
     options = _defaults(parse_token(request))

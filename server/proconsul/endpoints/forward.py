@@ -10,9 +10,9 @@ from proconsul.endpoints.methods import Feature, Handler, Method
 from proconsul.errors import NoLeaderError, ProconsulError, RpcError
 
 
-@dataclass(slots=True, kw_only=True)  # not frozen, which would make making one slow: each call does
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How this server stands towards the cluster, at one moment; nobody changes it."""
+    """How this server stands towards the cluster, at one moment."""
 
     datacenter: str
     leads: bool
@@ -51,31 +51,18 @@ Decision = Here | There | NotYet | Refused
 HERE = Here()
 
 
-def is_the_leaders(method: Method, request: Any, datacenter: str) -> bool:
-    """Whether a leader in that datacenter serves the call here, without need for thought.
-
-    True for nearly all that a leader is asked; `decide` says Here to it, too.
-    """
-    return (
-        method.needs is None
-        and not method.primary
-        and getattr(request, "datacenter", None) == datacenter
-        and not hasattr(request, "target_datacenter")
-    )
-
-
 def decide(method: Method, request: Any, standing: Standing) -> Decision:
     """Where to serve a call of `method` with `request`."""
     if method.needs in standing.missing:
-        return Here()  # to be refused: that looks at nothing else
+        return HERE  # to be refused: that looks at nothing else
     datacenter = _datacenter_of(method, request, standing)
     if datacenter is not None and datacenter != standing.datacenter:
         # What is switched off says that first, and refuses other datacenters by itself.
-        return Here() if method.needs else Refused(RpcError("No path to datacenter"))
+        return HERE if method.needs else Refused(RpcError("No path to datacenter"))
     if method.local or standing.leads:
-        return Here()
+        return HERE
     if method.read and _allows_stale(request) and standing.has_heard_of_a_leader:
-        return Here()
+        return HERE
     return _elsewhere(standing)
 
 

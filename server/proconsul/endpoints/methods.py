@@ -7,6 +7,7 @@ alike, so that a call means the same wherever it comes from.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 from proconsul.endpoints.context import Context, Facts
@@ -25,17 +26,13 @@ class Feature(Enum):
 
 def missing_features(facts: Facts) -> frozenset[Feature]:
     """What is switched off here."""
-    return _MISSING[facts.acl_enabled, facts.connect_enabled]
+    return _missing(facts.acl_enabled, facts.connect_enabled)
 
 
-_MISSING = {
-    (acls, connect): frozenset(
-        feature for feature, is_on in ((Feature.ACL, acls), (Feature.CONNECT, connect)) if not is_on
-    )
-    for acls in (False, True)
-    for connect in (False, True)
-}
-"""By whether ACLs and Connect are on; each call asks for it."""
+@lru_cache  # asked for in each call
+def _missing(acl: bool, connect: bool) -> frozenset[Feature]:
+    switches = {Feature.ACL: acl, Feature.CONNECT: connect}
+    return frozenset(feature for feature, is_on in switches.items() if not is_on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ class Methods:
         raise RpcError(f"rpc: can't find method {name}")
 
     def call(self, context: Context, name: str, request: Any) -> Awaitable[Any]:
-        """Serve a call here; raises at once what it has not, or has switched off."""
+        """Serve a call here: the reply, to be awaited. Raises RpcError before that, too."""
         method = self.find(name)
         if method.needs is not None and method.needs in missing_features(context.facts):
             raise RpcError(method.needs.value)

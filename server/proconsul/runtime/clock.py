@@ -19,9 +19,7 @@ class RealWorld:
     def __init__(self) -> None:
         self._random = random.Random(os.urandom(16))
 
-    def now_s(self) -> float:
-        """Monotonic seconds."""
-        return time.monotonic()
+    now_s = staticmethod(time.monotonic)  # several times in each request
 
     def unix_ns(self) -> int:
         """Nanoseconds since 1970."""

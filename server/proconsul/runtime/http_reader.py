@@ -54,12 +54,14 @@ class RequestReader(abc.ABC):
         "_head_bytes",
         "_in_head",
         "_in_line",
+        "_is_last",
         "_is_tls",
         "_local",
         "_parser",
         "_reading",
         "_remote",
         "_server",
+        "_unknown",
         "_url",
     )
 

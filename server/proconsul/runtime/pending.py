@@ -55,6 +55,8 @@ class PendingWrites:
     """Writes in the log whose clients wait, in the order of their indexes."""
 
     def __init__(self) -> None:
+        # Asking which loop runs is a system call in Python 3.11 (getpid), too dear for each write.
+        self._loop = asyncio.get_running_loop()
         self._writes: deque[_Write] = deque()
 
     def __len__(self) -> int:
@@ -62,7 +64,7 @@ class PendingWrites:
 
     def add(self, index: Index, term: Term) -> asyncio.Future[Any]:
         """A write was taken into the log; its result comes with the future."""
-        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Any] = self._loop.create_future()
         self._writes.append(_Write(index, term, done))
         return done
 
@@ -94,11 +96,12 @@ class PendingReads:
     """Consistent reads that wait for the node's word that the state may be read now."""
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()  # see PendingWrites
         self._asked: dict[ReadId, asyncio.Future[None]] = {}
 
     def add(self, read: ReadId) -> asyncio.Future[None]:
         """A read was asked for."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[None] = self._loop.create_future()
         self._asked[read] = done
         return done
 

@@ -8,11 +8,11 @@ as what it is, an error that says so, and is never answered with "No cluster lea
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from proconsul.endpoints.context import Context
 from proconsul.endpoints.forward import (
-    HERE,
     Decision,
     Here,
     NotYet,
@@ -20,10 +20,9 @@ from proconsul.endpoints.forward import (
     Standing,
     There,
     decide,
-    is_the_leaders,
     reply_type_of,
 )
-from proconsul.endpoints.methods import Method, Methods, missing_features
+from proconsul.endpoints.methods import Feature, Method, Methods, missing_features
 from proconsul.errors import NoLeaderError, RpcError
 from proconsul.runtime.rpc_client import RpcClient, RpcTransportError, can_retry
 
@@ -35,6 +34,18 @@ LEADER_REPLACED = (
     "whether it was done is unknown"
 )
 _NOT_YET = object()
+
+
+@lru_cache(maxsize=1)  # the same in each call until the configuration is another
+def _leading(datacenter: str, primary_datacenter: str, missing: frozenset[Feature]) -> Standing:
+    return Standing(
+        datacenter=datacenter,
+        leads=True,
+        leader_address="",
+        has_heard_of_a_leader=True,
+        primary_datacenter=primary_datacenter,
+        missing=missing,
+    )
 
 
 class Forwarder:
@@ -97,18 +108,19 @@ class Forwarder:
         return _NOT_YET
 
     def _decide(self, method: Method, request: Any) -> Decision:
-        log = self._context.log
-        leads = log.is_leader()
-        if leads and is_the_leaders(method, request, self._context.facts.datacenter):
-            return HERE
+        log, facts = self._context.log, self._context.facts
+        missing = missing_features(facts)
+        if log.is_leader():
+            leading = _leading(facts.datacenter, facts.primary_datacenter, missing)
+            return decide(method, request, leading)
         standing = Standing(
-            datacenter=self._context.facts.datacenter,
-            leads=leads,
-            leader_address="" if leads else log.leader_address(),
-            has_heard_of_a_leader=leads or log.leader_known() or log.last_contact_ns() > 0,
+            datacenter=facts.datacenter,
+            leads=False,
+            leader_address=log.leader_address(),
+            has_heard_of_a_leader=log.leader_known() or log.last_contact_ns() > 0,
             leaves=self._leaves(),
-            primary_datacenter=self._context.facts.primary_datacenter,
-            missing=missing_features(self._context.facts),
+            primary_datacenter=facts.primary_datacenter,
+            missing=missing,
         )
         return decide(method, request, standing)
 

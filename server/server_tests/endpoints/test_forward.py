@@ -13,7 +13,6 @@ from proconsul.endpoints.forward import (
     Standing,
     There,
     decide,
-    is_the_leaders,
     reply_type_of,
 )
 from proconsul.endpoints.methods import Feature
@@ -158,19 +157,3 @@ def test_each_handler_declares_a_reply_that_can_be_read(name: str) -> None:
 def test_the_reply_of_a_method_is_what_its_handler_declares() -> None:
     assert reply_type_of(METHODS.find("KVS.Get").handler) is IndexedDirEntries
     assert reply_type_of(METHODS.find("KVS.Apply").handler) is bool
-
-
-@pytest.mark.parametrize("name", METHODS.names())
-def test_what_is_surely_the_leaders_is_decided_so(name: str) -> None:
-    method = METHODS.find(name)
-    if method.request is None:
-        return
-    fields = method.request.__struct_fields__
-    for where in ("dc1", "mars", "") if "datacenter" in fields else ("",):
-        request: Any = method.request(**({"datacenter": where} if where else {}))
-        if is_the_leaders(method, request, "dc1"):
-            assert decide(method, request, LEADER) == Here()
-
-
-def test_a_write_to_a_key_is_surely_the_leaders() -> None:
-    assert is_the_leaders(METHODS.find("KVS.Apply"), KVSRequest(datacenter="dc1"), "dc1")
