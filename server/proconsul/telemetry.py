@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 INTERVAL_S = 10.0
 QUANTILE_WINDOW_S = 10.0
+HELD_MAX = 256  # values of one metric that are not reckoned yet: few, so that it is done soon
 RECENT_VALUES_MAX = 1024  # of one sample: of more values in a window, the newest count
 
 
@@ -22,15 +23,16 @@ class Aggregate:
     minimum: float = 0.0
     maximum: float = 0.0
 
-    def add(self, value: float) -> None:
-        """Take one value."""
-        if not self.count or value < self.minimum:
-            self.minimum = value
-        if not self.count or value > self.maximum:
-            self.maximum = value
-        self.count += 1
-        self.sum += value
-        self.sum_squares += value * value
+    def add(self, values: list[float]) -> None:
+        """Take some values, one at least."""
+        lowest, highest = min(values), max(values)
+        if not self.count or lowest < self.minimum:
+            self.minimum = lowest
+        if not self.count or highest > self.maximum:
+            self.maximum = highest
+        self.count += len(values)
+        self.sum = sum(values, self.sum)
+        self.sum_squares = sum([one * one for one in values], self.sum_squares)
 
     @property
     def mean(self) -> float:
@@ -96,6 +98,8 @@ class Telemetry:
     def __init__(self) -> None:
         self.blocking_queries = 0  # waiting right now
         self._now_s = 0.0
+        self._counted: dict[Key, list[float]] = {}  # what came since `_gather`
+        self._sampled: dict[Key, list[float]] = {}
         self._current = Interval(0.0)
         self._last: Interval | None = None
         self._counts: dict[Key, float] = {}
@@ -107,27 +111,11 @@ class Telemetry:
 
     def count(self, name: str, value: float = 1.0, labels: Labels = ()) -> None:
         """Add to a counter."""
-        key = (name, labels)
-        counters = self._current.counters
-        aggregate = counters.get(key)
-        if aggregate is None:
-            aggregate = counters[key] = Aggregate()
-        aggregate.add(value)
-        self._counts[key] = self._counts.get(key, 0.0) + value
+        self._hold(self._counted, (name, labels), value)
 
     def sample(self, name: str, value: float, labels: Labels = ()) -> None:
         """Add to a sample; timings are in milliseconds."""
-        key = (name, labels)
-        samples = self._current.samples
-        aggregate = samples.get(key)
-        if aggregate is None:
-            aggregate = samples[key] = Aggregate()
-        aggregate.add(value)
-        summary = self._summaries.get(key)
-        if summary is None:
-            summary = self._summaries[key] = Summary()
-        summary.total.add(value)
-        summary.recent.append((self._now_s, value))
+        self._hold(self._sampled, (name, labels), value)
 
     def gauge(self, name: str, value: float, labels: Labels = ()) -> None:
         """Set a gauge."""
@@ -139,6 +127,7 @@ class Telemetry:
 
     def roll(self, unix_s: float) -> None:
         """Tell the time, about once a second; begins a new interval if the current one is over."""
+        self._gather()  # what came until now is of the interval that may end
         self._now_s = unix_s
         start_s = unix_s - unix_s % INTERVAL_S
         if start_s == self._current.start_s:
@@ -151,8 +140,32 @@ class Telemetry:
 
     def newest(self) -> Interval:
         """The newest interval that is whole, or the first one while it is not."""
+        self._gather()
         return self._last or self._current
 
     def totals(self) -> Totals:
         """All since the start."""
+        self._gather()
         return Totals(dict(self._current.gauges), self._counts, self._summaries, self._now_s)
+
+    def _hold(self, held: dict[Key, list[float]], key: Key, value: float) -> None:
+        values = held.get(key)
+        if values is None:
+            held[key] = [value]
+            return
+        values.append(value)
+        if len(values) >= HELD_MAX:
+            self._gather()
+
+    def _gather(self) -> None:
+        """Reckon what came: many values at once cost little more than one."""
+        counted, self._counted = self._counted, {}
+        for key, values in counted.items():
+            self._current.counters.setdefault(key, Aggregate()).add(values)
+            self._counts[key] = sum(values, self._counts.get(key, 0.0))
+        sampled, self._sampled = self._sampled, {}
+        for key, values in sampled.items():
+            self._current.samples.setdefault(key, Aggregate()).add(values)
+            summary = self._summaries.setdefault(key, Summary())
+            summary.total.add(values)
+            summary.recent.extend([(self._now_s, one) for one in values])

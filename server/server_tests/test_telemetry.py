@@ -1,8 +1,10 @@
 """Counting in intervals of ten seconds."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from proconsul.telemetry import RECENT_VALUES_MAX, Telemetry
+from proconsul.telemetry import HELD_MAX, RECENT_VALUES_MAX, Telemetry
 
 
 def test_an_interval_begins_empty_but_gauges_stay() -> None:
@@ -55,3 +57,27 @@ def test_a_declared_counter_is_there_as_zero_but_in_no_interval() -> None:
     telemetry.declare("b")
     assert telemetry.totals().counters == {("a", ()): 1.0, ("b", ()): 0.0}
     assert list(telemetry.newest().counters) == [("a", ())]
+
+
+@given(
+    st.lists(st.integers(-1000, 1000), min_size=1, max_size=3 * HELD_MAX),
+    st.sets(st.integers(0, 3 * HELD_MAX)),
+)
+def test_values_count_the_same_one_by_one_and_many_at_once(
+    values: list[int], looked_at: set[int]
+) -> None:
+    telemetry = Telemetry()
+    telemetry.roll(100.0)
+    for position, value in enumerate(values):
+        telemetry.sample("a", value)
+        telemetry.count("a", value)
+        if position in looked_at:
+            telemetry.totals()
+    of_interval = telemetry.newest().samples["a", ()]
+    summary = telemetry.totals().samples["a", ()]
+    assert summary.total == of_interval == telemetry.newest().counters["a", ()]
+    assert (of_interval.minimum, of_interval.maximum) == (min(values), max(values))
+    assert (of_interval.count, of_interval.sum) == (len(values), sum(values))
+    assert of_interval.sum_squares == sum(value * value for value in values)
+    assert telemetry.totals().counters["a", ()] == sum(values)
+    assert [value for _, value in summary.recent] == values

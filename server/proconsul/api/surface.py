@@ -7,6 +7,7 @@ is api/routes.py.
 import html
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ from proconsul.api.read_cache import CachedReads
 from proconsul.api.reply import NULL, Encoded, Reply, meta_headers
 from proconsul.api.routing import Route, Router
 from proconsul.endpoints.context import Facts
-from proconsul.telemetry import Telemetry
+from proconsul.telemetry import Labels, Telemetry
 from proconsul.wire import json
 from proconsul.wire.json_decode import BodyDecoder
 
@@ -97,8 +98,8 @@ class Surface:
             return self._finish(_failed(failure))
         finally:
             took_ms = (api.now_s() - began_s) * 1000
-            labels = (("method", request.method), ("path", route.metric.replace(".", "_")))
-            api.telemetry.sample(f"http.{request.method}.{route.metric}", took_ms)
+            name, labels = _timing_of(request.method, route.metric)
+            api.telemetry.sample(name, took_ms)
             api.telemetry.sample("api.http", took_ms, labels)
         if isinstance(answer, Reply):
             answer = _encoded(answer, self._pretty(request))
@@ -108,7 +109,8 @@ class Surface:
         settings = self.api.settings
         if request.raw_query and request.query.malformed:
             return Response(500, b"", [])
-        if any(request.path.startswith(prefix) for prefix in settings.block_endpoints):
+        blocked = settings.block_endpoints
+        if blocked and request.path.startswith(blocked):
             raise HttpError(403, "Endpoint is blocked by agent configuration")
         if not route.methods:
             return None
@@ -148,6 +150,12 @@ class Surface:
         if request.path == "/":
             return _outside(Response(200, b"Consul Agent", [PLAIN_TEXT]))
         return _outside(Response(404, b"", []))
+
+
+@lru_cache(maxsize=1024)  # httptools knows 46 methods
+def _timing_of(method: str, metric: str) -> tuple[str, Labels]:
+    """The name of the timing of a method and a path, and the labels of `api.http`."""
+    return f"http.{method}.{metric}", (("method", method), ("path", metric.replace(".", "_")))
 
 
 def _unprintable(path: str) -> bool:

@@ -7,6 +7,7 @@ Connection. Every body of an endpoint is compressed for a client that accepts gz
 
 import email.utils
 import zlib
+from functools import lru_cache
 from http import HTTPStatus
 
 from proconsul.api.http import HeaderList, Response
@@ -24,6 +25,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 VARY = ("Vary", "Accept-Encoding")
 GZIPPED = ("Content-Encoding", "gzip")
 PLAIN_TEXT = ("Content-Type", "text/plain; charset=utf-8")
+JSON_ONLY: HeaderList = [("Content-Type", "application/json")]
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
     413: "Request Entity Too Large",  # Go's words, where Python's are others
@@ -54,7 +56,23 @@ def head(
 
     `added` are fields that the answer gets unless it has them itself.
     """
-    fields = response.headers
+    if response.headers == JSON_ONLY and not gzipped:
+        return _json_head(response.status, added, is_http_10)
+    return _head(response.status, response.headers, added, is_http_10, gzipped)
+
+
+@lru_cache(maxsize=64)  # of most writes: there are only a few
+def _json_head(status: int, added: tuple[tuple[str, str], ...], is_http_10: bool) -> bytes:
+    return _head(status, JSON_ONLY, added, is_http_10, gzipped=False)
+
+
+def _head(
+    status: int,
+    fields: HeaderList,
+    added: tuple[tuple[str, str], ...],
+    is_http_10: bool,
+    gzipped: bool,
+) -> bytes:
     if len(added) > 1:
         names = {name for name, _ in fields}
         fields = [*fields, *(field for field in added if field[0] not in names)]
@@ -66,7 +84,7 @@ def head(
             fields.append(PLAIN_TEXT)
     fields = sorted(fields)
     lines = [f"{name}: {value}\r\n" for name, value in fields]
-    text = status_line(response.status, is_http_10=is_http_10) + "".join(lines)
+    text = status_line(status, is_http_10=is_http_10) + "".join(lines)
     breaks = len(lines) + 1
     if text.count("\n") != breaks or text.count("\r") != breaks:
         text = text[: text.index("\n") + 1] + _head_of_one_line_values(fields)

@@ -33,8 +33,11 @@ class ConsulWordsError(WireError):
     """A value is refused in Consul's own words: they stand alone, whatever it stood in."""
 
 
-class GoStruct(msgspec.Struct, frozen=True, kw_only=True, rename=golang.go_name):
-    """Base of all structs that cross the wire; immutable, so that rows can be shared."""
+class GoStruct(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename=golang.go_name):
+    """Base of all structs that cross the wire; immutable, so that rows can be shared.
+
+    What is made of immutable parts has no cycles: the garbage collector need not look.
+    """
 
     json_omit_empty: ClassVar[frozenset[str]] = frozenset()
     json_skip: ClassVar[frozenset[str]] = frozenset()
@@ -289,6 +292,15 @@ def _compile_decoder(struct_type: type[GoStruct]) -> Converter:
     return made
 
 
+def _decode_expression(form: Any, field: msgspec.structs.FieldInfo) -> str:
+    """Reads one field; most values are what they should be, and need no call to find it out."""
+    got = f"get({field.encode_name!r})"
+    plain = {str: "str", int: "int", golang.Duration: "int"}.get(form)
+    if plain is None:
+        return f"c_{field.name}({got})"
+    return f"(it if type(it := {got}) is {plain} else c_{field.name}(it))"
+
+
 def _compile_field_decoder(struct_type: type[GoStruct]) -> Converter:
     names: dict[str, Any] = {"make": struct_type}
     parts: list[str] = []
@@ -298,7 +310,7 @@ def _compile_field_decoder(struct_type: type[GoStruct]) -> Converter:
         converter = _decode_converter(hints[field.name])
         order.append(field.encode_name)
         names[f"c_{field.name}"] = converter
-        parts.append(f"{field.name}=c_{field.name}(get({field.encode_name!r}))")
+        parts.append(f"{field.name}={_decode_expression(hints[field.name], field)}")
     made = _compile(f"lambda get: make({', '.join(parts)})", names)
 
     def decode_map(value: Any) -> Any:
