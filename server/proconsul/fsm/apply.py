@@ -376,6 +376,7 @@ def _given(value: Any, what: str) -> Any:
 _REFUSED_WHOLE = frozenset(
     {
         MessageType.KVS,
+        MessageType.SESSION,
         MessageType.TXN,
         MessageType.COORDINATE_BATCH_UPDATE,
         MessageType.TOMBSTONE,

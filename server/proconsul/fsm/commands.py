@@ -43,6 +43,8 @@ IGNORE_UNKNOWN = 0x80
 class MessageType(enum.IntEnum):
     """The first byte of a command, and of a record in a snapshot."""
 
+    __hash__ = int.__hash__  # Enum's own is slower, and asked for several times a command
+
     REGISTER = 0
     DEREGISTER = 1
     KVS = 2
@@ -112,6 +114,13 @@ _MAY_BE_IGNORED = frozenset(
 )
 
 
+_FIRST_BYTES = {
+    kind: bytes((kind | (IGNORE_UNKNOWN if kind in _MAY_BE_IGNORED else 0),))
+    for kind in MessageType
+}
+_TYPES = {int(kind): kind for kind in MessageType}
+
+
 class CommandError(Exception):
     """A command of the log cannot be understood. It is committed, so the server must stop."""
 
@@ -149,12 +158,11 @@ Request = GoStruct | CoordinateBatch
 
 def encode_command(message_type: MessageType, request: Request) -> bytes:
     """The bytes of a command for the log."""
-    flag = IGNORE_UNKNOWN if message_type in _MAY_BE_IGNORED else 0
     if isinstance(request, CoordinateBatch):
         value: Any = [to_wire(update) for update in request.updates]
     else:
         value = to_wire(request)
-    data = bytes((message_type | flag,)) + msgpack.pack(value)
+    data = _FIRST_BYTES[message_type] + msgpack.pack(value)
     if type(request) is KVSRequest and len(data) <= REMEMBERED_BYTES_MAX and _is_canonical(request):
         if len(_encoded_here) >= REMEMBERED_MAX:
             _encoded_here.clear()  # they were never committed
@@ -190,10 +198,7 @@ def decode_command(data: bytes | memoryview) -> tuple[MessageType, Request] | Sk
     if not len(data):
         raise UndecodableCommandError("the log holds a command without a byte")
     number = data[0] & ~IGNORE_UNKNOWN
-    try:
-        message_type = MessageType(number)
-    except ValueError:
-        message_type = MessageType.AREA  # as unknown as any other
+    message_type = _TYPES.get(number, MessageType.AREA)  # that is as unknown as any other
     is_batch = message_type is MessageType.COORDINATE_BATCH_UPDATE
     if not is_batch and message_type not in REQUESTS:
         if data[0] & IGNORE_UNKNOWN:

@@ -97,7 +97,10 @@ def set_key(txn: WriteTransaction, entry: DirEntry) -> DirEntry:
     A plain set takes the lock index from the request, where it is 0: so it resets it.
     """
     existing = txn.row(KVS, text(entry.key))
-    return _store(txn, existing, replace(entry, session=existing.session if existing else ""))
+    session = existing.session if existing else ""
+    if entry.session != session:
+        entry = replace(entry, session=session)
+    return _store(txn, existing, entry)
 
 
 def set_key_cas(txn: WriteTransaction, entry: DirEntry) -> DirEntry | None:

@@ -10,6 +10,7 @@ key of the row; its values are the keys of the rows. Writing a row keeps it (tra
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from proconsul.model.acl import ACL, ACLAuthMethod, ACLBindingRule, ACLPolicy, ACLRole, ACLToken
@@ -71,6 +72,7 @@ def text(key: str) -> bytes:
     return key.encode("utf-8", "surrogateescape")
 
 
+@lru_cache(maxsize=1024)  # of the names of tables, services and nodes those written most
 def index_key(name: str) -> bytes:
     """The key of an entry of the index table, whose names are spelled as the last writer did."""
     return text(lower(name))

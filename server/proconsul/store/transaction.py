@@ -179,9 +179,9 @@ class WriteTransaction(ReadTransaction):
         if table.secondaries:
             self._reorder(table, key, self.row(table, key), row)
         data = encode(row)
-        self._put(table.name, key, data)
-        self._know((table.name, key), row)
-        self.sizes[table.name, key] = len(data)
+        name = self._put(table.name, key, data)
+        self._know(name, row)
+        self.sizes[name] = len(data)
 
     def put_raw(self, table: str, key: bytes, value: bytes) -> None:
         """Write bytes, in a table whose rows are of several types."""
@@ -198,9 +198,9 @@ class WriteTransaction(ReadTransaction):
             self._reorder(ordered, key, old, None)
         return self._remove(table, key)
 
-    def _put(self, table: str, key: bytes, value: bytes) -> None:
+    def _put(self, table: str, key: bytes, value: bytes) -> tuple[str, bytes]:
         self.batch.put(table, key, value)
-        self._touch(table, key)
+        return self._touch(table, key)
 
     def _remove(self, table: str, key: bytes) -> bool:
         found = self.batch.delete(table, key)
@@ -208,12 +208,13 @@ class WriteTransaction(ReadTransaction):
             self._touch(table, key)
         return found
 
-    def _touch(self, table: str, key: bytes) -> None:
+    def _touch(self, table: str, key: bytes) -> tuple[str, bytes]:
         name = (table, key)
         self.known.pop(name, None)
         if self._watched:
             self._touched.add(name)
             self.changed.add(name)
+        return name
 
     def _reorder(self, table: Table[T], key: bytes, old: T | None, new: T | None) -> None:
         for order in table.secondaries:

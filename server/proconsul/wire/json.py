@@ -42,8 +42,8 @@ def encode(value: Any, *, pretty: bool = False, floats: bool = False) -> bytes:
     second pass over the text to print them as Go does (`1`, `1e-7`, `1e+21`) and not as `1.0`.
     TypeError for what has no JSON form.
     """
-    if value is True and not pretty:  # what most writes are answered with
-        return b"true"
+    if value is True:  # what most writes are answered: nothing in it needs mending
+        return b"true\n" if pretty else b"true"
     try:
         text = _encoder.encode(value)
     except UnicodeEncodeError:

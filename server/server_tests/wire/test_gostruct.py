@@ -3,6 +3,8 @@
 from typing import Any, ClassVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proconsul.wire import msgpack
 from proconsul.wire.golang import ZERO_TIME, Duration, Float32, Time
@@ -12,6 +14,7 @@ from proconsul.wire.gostruct import (
     WireError,
     decode,
     encode,
+    from_wire,
     list_to_json,
     stands_as_blob,
     to_json,
@@ -122,6 +125,41 @@ def test_an_empty_byte_string_is_read_as_nil() -> None:
 def test_a_value_of_the_wrong_kind_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(WireError):
         decode(Outer, msgpack.pack(fields))
+
+
+def _number(value: Any) -> int:
+    if value is None:
+        return 0
+    if not isinstance(value, int):
+        raise WireError
+    return int(value)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str | bytes):
+        raise WireError
+    return value if isinstance(value, str) else msgpack.bytes_text(value)
+
+
+ANY_KIND = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.just([])
+)
+
+
+@given(ANY_KIND, ANY_KIND)
+def test_numbers_and_texts_are_taken_from_whatever_stands_for_them(one: Any, two: Any) -> None:
+    wire = {"Count": one, "Wait": one, "Zebra": two, "NodeID": two}
+    try:
+        number, words = _number(one), _text(two)
+    except WireError:
+        with pytest.raises(WireError):
+            from_wire(Outer, wire)
+        return
+    read = from_wire(Outer, wire)
+    assert (read.count, read.wait, read.zebra, read.node_id) == (number, number, words, words)
+    assert (type(read.count), type(read.zebra)) == (int, str)
 
 
 @pytest.mark.parametrize("value", [None, 5, "x"])
