@@ -90,8 +90,7 @@ class RaftDriver:
     ) -> None:
         """`log_path` is for messages; `snapshot` is what the state began with."""
         self._loop, self._hooks = asyncio.get_running_loop(), hooks
-        self._writes = PendingWrites()
-        self._reads = PendingReads()
+        self._writes, self._reads = PendingWrites(), PendingReads()
         self._applying = Applying(replicated, self._schedule)
         self._turn_scheduled = self._turning = self._log_full = False
         self._log_path = log_path
