@@ -124,6 +124,7 @@ class NewState:
 
     def chunks(self) -> Iterator[bytes]:
         """The records of a snapshot of what it holds by now. Raises GivenUpError."""
+        self._txn.write_late()
         return _until(self._machine.write(self._txn), self.give_up)
 
     def settle(self) -> None:
@@ -132,6 +133,7 @@ class NewState:
         Nothing more can be written to it or read of it. Raises StateFullError.
         """
         self.mark_applied()
+        self._txn.write_late()
         self._commit()
         self.is_settled = True
 

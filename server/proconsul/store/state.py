@@ -49,6 +49,7 @@ class State:
         with self._engine.write() as batch:
             txn = WriteTransaction(batch, index, self._cache)
             yield txn
+            txn.write_late()
         self._newest = None
         self._cache.drop(txn.changed)
         for name, size_bytes in txn.sizes.items():
@@ -64,7 +65,9 @@ class State:
         It is dropped when the block raises. Afterwards everybody who waits is woken.
         """
         with self._engine.replace() as batch:
-            yield WriteTransaction(batch, index, None)
+            txn = WriteTransaction(batch, index, None)
+            yield txn
+            txn.write_late()
         self._newest = None
         self._cache.clear()
         self.kept_answers.abandon()

@@ -21,6 +21,7 @@ T = TypeVar("T", bound=GoStruct)
 M = TypeVar("M")
 
 APPLIED = b"applied"
+LATE_MAX = 256  # entries of the index table that are not written yet
 KNOWN_MAX = 4096  # decoded rows that one write transaction holds
 
 
@@ -102,7 +103,7 @@ class ReadTransaction:
 
     def exists(self, table: str, prefix: bytes) -> bool:
         """Whether any key starts with `prefix`."""
-        return next(iter(self.view.keys(table, prefix)), None) is not None
+        return next(iter(self.keys(table, prefix)), None) is not None
 
     def table_index(self, *names: str) -> int:
         """The highest of these entries of the index table; an absent one is 0."""
@@ -147,6 +148,9 @@ class WriteTransaction(ReadTransaction):
         self._watched = committed is not None
         self._committed = {} if committed is None else committed.rows
         self._touched: Changed = set()  # where `_committed` is no longer true
+        # Entries of the index table that the batch is yet to get; `known` has them, too. Each
+        # command sets some of the same few, of which only the last value need be written.
+        self._late: dict[tuple[str, bytes], GoStruct] = {}
 
     def row(self, table: Table[T], key: bytes) -> T | None:
         """The row at this key, or None."""
@@ -170,9 +174,31 @@ class WriteTransaction(ReadTransaction):
 
     def _know(self, name: tuple[str, bytes], row: GoStruct) -> None:
         if len(self.known) >= KNOWN_MAX:
-            self.known.clear()
+            self._forget_known()
             self.sizes.clear()
         self.known[name] = row
+
+    def _forget_known(self) -> None:
+        self.known.clear()
+        self.known.update(self._late)
+
+    def rows(self, table: Table[T], prefix: bytes = b"") -> Iterator[T]:
+        """All rows whose keys start with `prefix`, in key order."""
+        if self._late and table.name == INDEXES.name:
+            self.write_late()
+        return super().rows(table, prefix)
+
+    def keys(self, table: str, prefix: bytes = b"") -> Iterator[bytes]:
+        """The keys alone."""
+        if self._late and table == INDEXES.name:
+            self.write_late()
+        return super().keys(table, prefix)
+
+    def write_late(self) -> None:
+        """Have all in the batch; to be called before it is committed."""
+        late, self._late = self._late, {}
+        for (_, key), entry in late.items():
+            self.put(INDEXES, key, cast("IndexEntry", entry))
 
     def put(self, table: Table[T], key: bytes, row: T) -> None:
         """Write a row as it is."""
@@ -203,6 +229,8 @@ class WriteTransaction(ReadTransaction):
         return self._touch(table, key)
 
     def _remove(self, table: str, key: bytes) -> bool:
+        if table == INDEXES.name:
+            self.write_late()
         found = self.batch.delete(table, key)
         if found:
             self._touch(table, key)
@@ -211,6 +239,7 @@ class WriteTransaction(ReadTransaction):
     def _touch(self, table: str, key: bytes) -> tuple[str, bytes]:
         name = (table, key)
         self.known.pop(name, None)
+        self._late.pop(name, None)
         if self._watched:
             self._touched.add(name)
             self.changed.add(name)
@@ -232,7 +261,12 @@ class WriteTransaction(ReadTransaction):
         """Set entries of the index table to this entry's index, or to `value`."""
         for name in names:
             at = self.index if value is None else value
-            self.put(INDEXES, index_key(name), IndexEntry(key=name, value=at))
+            cell = (INDEXES.name, index_key(name))
+            entry = IndexEntry(key=name, value=at)
+            self._late[cell] = entry
+            self._know(cell, entry)
+            if len(self._late) >= LATE_MAX:
+                self.write_late()
 
     def raise_index(self, *names: str, value: int | None = None) -> None:
         """The same, but never downwards."""
@@ -254,12 +288,14 @@ class WriteTransaction(ReadTransaction):
         """A part that is undone, with its changes and events, when it raises."""
         outer_batch, outer_changed, outer_events = self.batch, self.changed, self.events
         self.changed, self.events = set(), []
+        late = self._late.copy()
         try:
             with outer_batch.child() as child:
                 self.batch = self.view = child
                 yield
         except BaseException:
-            self.known.clear()  # it may hold what is undone
+            self._late = late
+            self._forget_known()  # it may hold what is undone
             self.changed, self.events = outer_changed, outer_events
             raise
         else:

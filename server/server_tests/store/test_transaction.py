@@ -1,8 +1,11 @@
 """Rows, their other orders, undoing, and the cache in front of them."""
 
 from contextlib import suppress
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proconsul.model.kv import DirEntry
 from proconsul.model.snapshot_record import IndexEntry
@@ -10,7 +13,9 @@ from proconsul.store import kv
 from proconsul.store.row_cache import ROW_OVERHEAD_BYTES, RowCache
 from proconsul.store.same import same_any
 from proconsul.store.schema import INDEXES, KVS, KVS_BY_SESSION, folded, index_key, lower, text
-from proconsul.store.transaction import KNOWN_MAX
+from proconsul.store.state import State
+from proconsul.store.transaction import KNOWN_MAX, LATE_MAX, WriteTransaction
+from server_tests.store.memory_engine import MemoryEngine
 from server_tests.store.stories import ID_A, World
 
 
@@ -142,3 +147,75 @@ def test_letters_are_lowered_one_by_one() -> None:
     assert lower("\u03a3\u03a3") == "\u03c3\u03c3"  # no final sigma
     assert lower("\u0130") == "i"  # no dot behind it
     assert text("\udcff") == b"\xff"
+
+
+class _UndoneError(Exception):
+    pass
+
+
+Step = tuple[str, Any]
+NAMES = st.sampled_from(["kvs", "nodes", "service.web", "Service.Web", "sessions"])
+PLAIN_STEPS = st.one_of(
+    st.tuples(st.just("set"), NAMES),
+    st.tuples(st.just("raise"), NAMES),
+    st.tuples(st.just("remove"), NAMES),
+    st.tuples(st.just("rows"), st.just("")),
+    st.tuples(st.just("keys"), st.just("s")),
+)
+STEPS = st.lists(
+    st.one_of(
+        PLAIN_STEPS,
+        st.tuples(st.sampled_from(["undone", "kept"]), st.lists(PLAIN_STEPS, max_size=4)),
+    ),
+    max_size=12,
+)
+
+
+def _take(txn: WriteTransaction, step: Step) -> object:
+    """Take a step; what it showed."""
+    verb, what = step
+    if verb == "set":
+        txn.set_index(what)
+    elif verb == "raise":
+        txn.raise_index(what, value=txn.index - 2)
+    elif verb == "remove":
+        txn.remove_index(what)
+    elif verb == "rows":
+        return list(txn.rows(INDEXES))
+    elif verb == "keys":
+        return list(txn.keys(INDEXES.name, what.encode()))
+    else:
+        shown = []
+        with suppress(_UndoneError), txn.undoable():
+            shown = [_take(txn, one) for one in what]
+            if verb == "undone":
+                raise _UndoneError
+        return shown
+    return [txn.table_index(what), txn.has_index(what), txn.exists(INDEXES.name, b"")]
+
+
+@given(STEPS)
+def test_steps_show_and_leave_the_same_in_one_transaction_and_each_in_its_own(
+    steps: list[Step],
+) -> None:
+    together, apart = State(MemoryEngine()), State(MemoryEngine())
+    with together.write(10) as txn:
+        shown = []
+        for position, step in enumerate(steps):
+            txn.index = 10 + position
+            shown.append(_take(txn, step))
+    for position, step in enumerate(steps):
+        with apart.write(10 + position) as one:
+            assert _take(one, step) == shown[position]
+    left = list(together.read().rows(INDEXES))
+    assert left == list(apart.read().rows(INDEXES))
+    assert {(INDEXES.name, index_key(row.key)) for row in left} <= txn.changed
+
+
+def test_many_entries_of_the_index_table_are_written_before_they_are_too_many() -> None:
+    state = State(MemoryEngine())
+    names = [f"service.{number}" for number in range(LATE_MAX + KNOWN_MAX + 5)]
+    with state.write(7) as txn:
+        txn.set_index(*names)
+        assert txn.table_index(*names) == 7
+    assert [row.value for row in state.read().rows(INDEXES)] == [7] * len(names)
