@@ -181,7 +181,7 @@ def _take(txn: WriteTransaction, step: Step) -> object:
     elif verb == "put":
         txn.put(INDEXES, index_key(what), IndexEntry(key=what, value=3))
     elif verb == "raise":
-        txn.raise_index(what, value=txn.index - 2)
+        txn.raise_index(what, value=txn.index - 5)
     elif verb == "remove":
         txn.remove_index(what)
     elif verb == "rows":
@@ -223,8 +223,8 @@ def _expected(table: Table, index: int, step: Step) -> object:
     before = table.get(key)
     if verb == "set":
         table[key] = IndexEntry(key=what, value=index)
-    elif verb == "raise" and (before is None or before.value < index - 2):
-        table[key] = IndexEntry(key=what, value=index - 2)
+    elif verb == "raise" and (before is None or before.value < index - 5):
+        table[key] = IndexEntry(key=what, value=index - 5)
     elif verb == "put":
         table[key] = IndexEntry(key=what, value=3)
     elif verb == "remove":
