@@ -173,7 +173,7 @@ def _compile_field_encoder(struct_type: type[GoStruct]) -> Converter:
         value = f"value.{field.name}"
         if converter is not None:
             names[f"c_{field.name}"] = converter
-            value = f"c_{field.name}({value})"
+            value = f"(None if {value} is None else c_{field.name}({value}))"
         parts.append(f"{field.encode_name!r}: {value}")
     made = _compile(f"lambda value: {{{', '.join(parts)}}}", names)
     _field_encoders[struct_type] = made
@@ -292,13 +292,19 @@ def _compile_decoder(struct_type: type[GoStruct]) -> Converter:
     return made
 
 
+_PLAIN = {str: "str", int: "int", golang.Duration: "int", float: "float", bool: "bool"}
+
+
 def _decode_expression(form: Any, field: msgspec.structs.FieldInfo) -> str:
     """Reads one field; most values are what they should be, and need no call to find it out."""
     got = f"get({field.encode_name!r})"
-    plain = {str: "str", int: "int", golang.Duration: "int"}.get(form)
-    if plain is None:
-        return f"c_{field.name}({got})"
-    return f"(it if type(it := {got}) is {plain} else c_{field.name}(it))"
+    plain = _PLAIN.get(form)
+    if plain is not None:
+        return f"(it if type(it := {got}) is {plain} else c_{field.name}(it))"
+    inner, optional = _strip_none(form)
+    if optional and (inner is bytes or _is_struct(inner) or typing.get_origin(inner)):
+        return f"(None if (it := {got}) is None else c_{field.name}(it))"
+    return f"c_{field.name}({got})"
 
 
 def _compile_field_decoder(struct_type: type[GoStruct]) -> Converter:
