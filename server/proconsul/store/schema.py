@@ -59,7 +59,7 @@ def lower(text: str) -> str:
 
 def folded(*parts: str) -> bytes:
     """A key of case-insensitive parts."""
-    return b"".join(lower(part).encode("utf-8", "surrogateescape") + b"\0" for part in parts)
+    return b"".join([lower(part).encode("utf-8", "surrogateescape") + b"\0" for part in parts])
 
 
 def exact(*parts: str) -> bytes:

@@ -173,7 +173,7 @@ def _compile_field_encoder(struct_type: type[GoStruct]) -> Converter:
         value = f"value.{field.name}"
         if converter is not None:
             names[f"c_{field.name}"] = converter
-            value = f"c_{field.name}({value})"
+            value = f"(None if {value} is None else c_{field.name}({value}))"
         parts.append(f"{field.encode_name!r}: {value}")
     made = _compile(f"lambda value: {{{', '.join(parts)}}}", names)
     _field_encoders[struct_type] = made
@@ -260,10 +260,6 @@ _SCALARS: dict[Any, Converter] = {
 }
 
 
-_AS_IT_IS: dict[Converter, type] = {_decode_str: str, _decode_int: int, _decode_bool: bool}
-"""Converters that give back what is of this type already."""
-
-
 def _decode_converter(form: Any) -> Converter:
     inner, optional = _strip_none(form)
     if _is_struct(inner):
@@ -296,6 +292,21 @@ def _compile_decoder(struct_type: type[GoStruct]) -> Converter:
     return made
 
 
+_PLAIN = {str: "str", int: "int", golang.Duration: "int", float: "float", bool: "bool"}
+
+
+def _decode_expression(form: Any, field: msgspec.structs.FieldInfo) -> str:
+    """Reads one field; most values are what they should be, and need no call to find it out."""
+    got = f"get({field.encode_name!r})"
+    plain = _PLAIN.get(form)
+    if plain is not None:
+        return f"(it if type(it := {got}) is {plain} else c_{field.name}(it))"
+    inner, optional = _strip_none(form)
+    if optional and (inner is bytes or _is_struct(inner) or typing.get_origin(inner)):
+        return f"(None if (it := {got}) is None else c_{field.name}(it))"
+    return f"c_{field.name}({got})"
+
+
 def _compile_field_decoder(struct_type: type[GoStruct]) -> Converter:
     names: dict[str, Any] = {"make": struct_type}
     parts: list[str] = []
@@ -305,12 +316,7 @@ def _compile_field_decoder(struct_type: type[GoStruct]) -> Converter:
         converter = _decode_converter(hints[field.name])
         order.append(field.encode_name)
         names[f"c_{field.name}"] = converter
-        value = f"c_{field.name}(get({field.encode_name!r}))"
-        if converter in _AS_IT_IS:
-            # Nearly every value is of its type already; a call takes ten times as long as a look.
-            test = f"type(v := get({field.encode_name!r})) is {_AS_IT_IS[converter].__name__}"
-            value = f"v if {test} else c_{field.name}(v)"
-        parts.append(f"{field.name}={value}")
+        parts.append(f"{field.name}={_decode_expression(hints[field.name], field)}")
     made = _compile(f"lambda get: make({', '.join(parts)})", names)
 
     def decode_map(value: Any) -> Any:

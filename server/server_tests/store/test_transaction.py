@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proconsul.model.kv import DirEntry
@@ -158,9 +158,11 @@ NAMES = st.sampled_from(["kvs", "nodes", "service.web", "Service.Web", "sessions
 PLAIN_STEPS = st.one_of(
     st.tuples(st.just("set"), NAMES),
     st.tuples(st.just("raise"), NAMES),
+    st.tuples(st.just("put"), NAMES),
     st.tuples(st.just("remove"), NAMES),
     st.tuples(st.just("rows"), st.just("")),
     st.tuples(st.just("keys"), st.just("s")),
+    st.tuples(st.just("exists"), st.just("k")),
 )
 STEPS = st.lists(
     st.one_of(
@@ -176,14 +178,18 @@ def _take(txn: WriteTransaction, step: Step) -> object:
     verb, what = step
     if verb == "set":
         txn.set_index(what)
+    elif verb == "put":
+        txn.put(INDEXES, index_key(what), IndexEntry(key=what, value=3))
     elif verb == "raise":
-        txn.raise_index(what, value=txn.index - 2)
+        txn.raise_index(what, value=txn.index - 5)
     elif verb == "remove":
         txn.remove_index(what)
     elif verb == "rows":
         return list(txn.rows(INDEXES))
     elif verb == "keys":
         return list(txn.keys(INDEXES.name, what.encode()))
+    elif verb == "exists":
+        return txn.exists(INDEXES.name, what.encode())
     else:
         shown = []
         with suppress(_UndoneError), txn.undoable():
@@ -191,25 +197,53 @@ def _take(txn: WriteTransaction, step: Step) -> object:
             if verb == "undone":
                 raise _UndoneError
         return shown
-    return [txn.table_index(what), txn.has_index(what), txn.exists(INDEXES.name, b"")]
+    return [txn.table_index(what), txn.has_index(what)]
+
+
+Table = dict[bytes, IndexEntry]
+
+
+def _expected(table: Table, index: int, step: Step) -> object:
+    """The same with a dictionary for the table."""
+    verb, what = step
+    if verb in ("undone", "kept"):
+        within = table.copy()
+        shown = [_expected(within, index, one) for one in what]
+        if verb == "kept":
+            table.clear()
+            table.update(within)
+        return shown
+    if verb == "rows":
+        return [table[key] for key in sorted(table)]
+    if verb == "keys":
+        return [key for key in sorted(table) if key.startswith(what.encode())]
+    if verb == "exists":
+        return any(key.startswith(what.encode()) for key in table)
+    key = index_key(what)
+    before = table.get(key)
+    if verb == "set":
+        table[key] = IndexEntry(key=what, value=index)
+    elif verb == "raise" and (before is None or before.value < index - 5):
+        table[key] = IndexEntry(key=what, value=index - 5)
+    elif verb == "put":
+        table[key] = IndexEntry(key=what, value=3)
+    elif verb == "remove":
+        table.pop(key, None)
+    return [table[key].value if key in table else 0, key in table]
 
 
 @given(STEPS)
-def test_steps_show_and_leave_the_same_in_one_transaction_and_each_in_its_own(
-    steps: list[Step],
-) -> None:
-    together, apart = State(MemoryEngine()), State(MemoryEngine())
-    with together.write(10) as txn:
-        shown = []
+@example([("set", "kvs"), ("undone", [("set", "nodes")]), ("raise", "kvs"), ("rows", "")])
+@example([("set", "kvs"), ("undone", [("rows", ""), ("set", "kvs")]), ("rows", "")])
+@example([("set", "kvs"), ("put", "kvs"), ("rows", "")])
+def test_the_index_table_is_at_every_step_what_a_dictionary_is(steps: list[Step]) -> None:
+    state, table = State(MemoryEngine()), Table()
+    with state.write(10) as txn:
         for position, step in enumerate(steps):
             txn.index = 10 + position
-            shown.append(_take(txn, step))
-    for position, step in enumerate(steps):
-        with apart.write(10 + position) as one:
-            assert _take(one, step) == shown[position]
-    left = list(together.read().rows(INDEXES))
-    assert left == list(apart.read().rows(INDEXES))
-    assert {(INDEXES.name, index_key(row.key)) for row in left} <= txn.changed
+            assert _take(txn, step) == _expected(table, txn.index, step)
+    assert list(state.read().rows(INDEXES)) == [table[key] for key in sorted(table)]
+    assert {(INDEXES.name, key) for key in table} <= txn.changed
 
 
 def test_many_entries_of_the_index_table_are_written_before_they_are_too_many() -> None:
