@@ -339,13 +339,18 @@ class Agent(AgentLife):
         self.probes = ProbePort(self.own, self.config)
 
     def _kept_reads(self, surface: Surface) -> KeptReads:
+        log_of_servers = self.context.log
         way = RecordedWay(
-            surface, self.context, self.own_calls, self.forwarder, METHODS, self._default_token
+            surface,
+            self.context,
+            self.own_calls,
+            self.forwarder,
+            METHODS,
+            LeadersWord(log_of_servers, self.client, lambda: self.config.datacenter),
+            self._default_token,
         )
         answers = KeptAnswers(self.storage.replicated.state.kept_answers)
-        log_of_servers = self.context.log
-        word = LeadersWord(log_of_servers, self.client, lambda: self.config.datacenter)
-        return KeptReads(answers, way, log_of_servers, word)
+        return KeptReads(answers, way, log_of_servers)
 
     async def _listen(self) -> None:
         await self.http.listen()

@@ -97,6 +97,9 @@ class Log(Protocol):
         To be looked at before each answer in the default mode, with nothing awaited in between.
         """
 
+    def applied_index(self) -> int:
+        """The last entry that the state holds."""
+
     async def wait_applied(self, index: int) -> None:
         """Until the state holds this entry; the caller has a deadline."""
 

@@ -20,7 +20,6 @@ from proconsul.api.http import Request, Response
 from proconsul.api.plain_reads import Level, freshness, level_of
 from proconsul.endpoints.context import Log
 from proconsul.runtime.kept_answers import KeptAnswer, KeptAnswers, Tallies
-from proconsul.runtime.leaders_word import LeadersWord
 from proconsul.runtime.logs import logger
 from proconsul.runtime.read_recording import RecordedWay, Recording
 from proconsul.runtime.read_rounds import Rounds
@@ -40,13 +39,13 @@ class Asking(Protocol):
 class KeptReads:
     """What a connection asks before it parses."""
 
-    def __init__(self, answers: KeptAnswers, way: RecordedWay, log: Log, word: LeadersWord) -> None:
+    def __init__(self, answers: KeptAnswers, way: RecordedWay, log: Log) -> None:
         """`way` is how a request is answered so that its answer can be kept."""
         self._answers = answers
         self._by_request = answers.by_request
         self._way = way
         self._log = log
-        self._word = word
+        self._word = word = way.word
         self._quorum = Rounds(log.confirm_leadership)
         self._word_default = Rounds(word.default)
         self._word_consistent = Rounds(word.consistent)

@@ -3,6 +3,9 @@
 To pass a read on costs both servers more than to answer it. So the leader is only asked for the
 index of its state (endpoints/read_index.py), once for all reads that came meanwhile. If its word
 takes long, or the leader is of another kind, or there is none, the reads go the ordinary way.
+
+The state must be at that index exactly, not beyond it: a follower may have applied what its leader
+has committed and not yet applied itself, and who read that here could read less there afterwards.
 """
 
 import asyncio
@@ -17,6 +20,13 @@ from proconsul.runtime.rpc_client import RemoteError
 METHOD = "Proconsul.ReadIndex"
 PATIENCE_S = 0.5  # for the word, and for the state to come as far: a commit is told at once
 PAUSE_S = 1.0  # without asking, after a word that did not come
+
+
+class PassedError(RpcError):
+    """The state is beyond what the leader vouches for."""
+
+    def __init__(self) -> None:
+        super().__init__("the state has moved on")
 
 
 class Client(Protocol):
@@ -36,6 +46,12 @@ class LeadersWord:
         self._loop = asyncio.get_running_loop()
         self._unable = ""  # a leader that does not know the method
         self._paused_until_s = 0.0
+        self._vouched_for = -1  # the index of the last word
+
+    @property
+    def is_of_now(self) -> bool:
+        """Whether the last word is about the state as it is at this moment."""
+        return self._log.applied_index() == self._vouched_for
 
     @property
     def may_be_had(self) -> bool:
@@ -67,6 +83,9 @@ class LeadersWord:
             if isinstance(failure, RemoteError) and "rpc: can't find" in failure.text:
                 self._unable = address
             raise
+        self._vouched_for = reply.index
+        if not self.is_of_now:
+            raise PassedError
 
 
 class LeadersStead:

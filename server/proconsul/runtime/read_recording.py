@@ -16,7 +16,7 @@ from proconsul.endpoints.context import Context, Facts, Log
 from proconsul.endpoints.methods import Methods
 from proconsul.runtime.default_token import bearing
 from proconsul.runtime.kept_answers import Counted, Sampled
-from proconsul.runtime.leaders_word import LeadersStead
+from proconsul.runtime.leaders_word import LeadersStead, LeadersWord
 from proconsul.runtime.own_calls import OwnCalls
 from proconsul.runtime.read_rounds import Rounds
 from proconsul.runtime.rpc_forwarding import Forwarder
@@ -86,7 +86,8 @@ class Recording:
         way = self._way
         count_own_call(way.calls.limit, way.context.world.now_s(), self._telemetry)
         bears = bearing(request, way.token())
-        if self._word is not None and await self._word.given():
+        # In the turn in which it is given the word is about the state; this is a later one.
+        if self._word is not None and await self._word.given() and way.word.is_of_now:
             return await way.methods.call(self._in_leaders_stead, method, bears)
         return await way.forwarder.call_in(self._context, method, bears)
 
@@ -124,6 +125,7 @@ class RecordedWay:
         calls: OwnCalls,
         forwarder: Forwarder,
         methods: Methods,
+        word: LeadersWord,
         token: Callable[[], str],
     ) -> None:
         """The parts of the ordinary way; `token` is the agent's default one."""
@@ -132,6 +134,7 @@ class RecordedWay:
         self.calls = calls
         self.forwarder = forwarder
         self.methods = methods
+        self.word = word
         self.token = token
         self.telemetry = context.telemetry
         self.age = 0  # grows with each change of the settings

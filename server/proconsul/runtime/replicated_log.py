@@ -87,6 +87,10 @@ class ReplicatedLog:
         """Whether reads in the default mode may be answered at this moment."""
         return self._driver.may_read_by_lease()
 
+    def applied_index(self) -> int:
+        """The last entry that the state holds."""
+        return self._driver.node.applied_index
+
     async def wait_applied(self, index: int) -> None:
         """Until the state holds this entry; the caller has a deadline."""
         if self._driver.node.applied_index < index:

@@ -133,6 +133,9 @@ class RoleLog(MemoryLog):
     def leader_address(self) -> str:
         return LEADER_ADDRESS if self.leader_known() else ""
 
+    def applied_index(self) -> int:
+        return self.index
+
     async def wait_applied(self, index: int) -> None:
         if self.index < index:
             await self.awaited.wait(index)
@@ -145,6 +148,7 @@ class AheadLog(MemoryLog):
         super().__init__(cast("State", site.context.state), site.context.lock_delays)
         self._follow = follow
         self.quorum = True
+        self.unapplied = 0  # entries that it has committed, and its followers may have applied
 
     async def propose(self, kind: MessageType, request: GoStruct | list[GoStruct]) -> Any:
         try:
@@ -158,7 +162,7 @@ class AheadLog(MemoryLog):
             raise NotReadyError
 
     def read_index(self) -> int:
-        return self.index
+        return self.index - self.unapplied
 
 
 class Leader:
@@ -213,10 +217,10 @@ class KeptSite:
         )
         self.own.api.call = calls.call
         surface = Surface(self.own.api, ROUTES)
-        way = RecordedWay(surface, context, calls, forwarder, METHODS, lambda: "")
-        answers = KeptAnswers(self.own_state.kept_answers, bytes_max)
         word = LeadersWord(context.log, client, lambda: context.facts.datacenter)
-        return calls, answers, KeptReads(answers, way, context.log, word), surface
+        way = RecordedWay(surface, context, calls, forwarder, METHODS, word, lambda: "")
+        answers = KeptAnswers(self.own_state.kept_answers, bytes_max)
+        return calls, answers, KeptReads(answers, way, context.log), surface
 
     @property
     def role(self) -> Role:

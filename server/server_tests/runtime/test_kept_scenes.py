@@ -232,6 +232,19 @@ async def test_a_follower_that_stays_behind_passes_the_read_on() -> None:
         assert site.leader.calls[-1] == "KVS.Get"
 
 
+@pytest.mark.parametrize("is_kept", [False, True])
+async def test_a_follower_that_is_ahead_of_its_leader_passes_the_read_on(is_kept: bool) -> None:
+    async with kept_site() as site:
+        site.log.role = FOLLOWS
+        await site.write("PUT", "/v1/kv/a", b"1")
+        if is_kept:
+            await kept(site, A)
+        site.leader.calls.clear()
+        site.ahead_log.unapplied = 1
+        assert (await Line(site.with_kept).ask(A)).endswith(b"\r\n\r\n1")
+        assert site.leader.calls[-1] == "KVS.Get"
+
+
 async def test_a_leader_of_another_kind_is_asked_for_its_word_once() -> None:
     async with kept_site() as site:
         site.log.role = FOLLOWS
