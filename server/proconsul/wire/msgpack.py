@@ -5,7 +5,6 @@ UTF-8 survive as surrogate escapes. `text_bytes` gives the original bytes back.
 """
 
 import struct
-import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,7 +12,6 @@ import msgpack
 
 from proconsul.wire.golang import Float32
 
-KEPT_BYTES_MAX = 1 << 20  # a packer keeps the room that its largest value took
 VALUE_BYTES_MAX = 1 << 30  # no value on any of our wires is larger than 1 GiB
 
 
@@ -29,39 +27,24 @@ class _NotPlainError(Exception):
 _MALFORMED = (ValueError, TypeError, msgpack.UnpackException, RecursionError)
 
 
-def _refuse(value: Any) -> Any:
-    raise _NotPlainError
-
-
-def _plain_packer() -> msgpack.Packer:
-    return msgpack.Packer(
-        use_bin_type=False, unicode_errors="surrogateescape", strict_types=True, default=_refuse
-    )
-
-
-class _Thread(threading.local):
-    """A packer for each thread, because making one takes as long as packing a small struct."""
-
-    def __init__(self) -> None:
-        self.packer = _plain_packer()
-
-
-_thread = _Thread()
-
-
 def pack(value: Any) -> bytes:
     """Encode builtins as go-msgpack 0.5.5 does; dict order is kept as given."""
     try:
-        packed: bytes = _thread.packer.pack(value)
-    except BaseException as failure:
-        _thread.packer = _plain_packer()  # what it holds is half a value
-        if not isinstance(failure, _NotPlainError):
-            raise
+        packed: bytes = msgpack.packb(
+            value,
+            use_bin_type=False,
+            unicode_errors="surrogateescape",
+            strict_types=True,
+            default=_refuse,
+        )
+    except _NotPlainError:
         packer = msgpack.Packer(use_bin_type=False, unicode_errors="surrogateescape")
         return b"".join(_pieces(value, packer))
-    if len(packed) > KEPT_BYTES_MAX:
-        _thread.packer = _plain_packer()
     return packed
+
+
+def _refuse(value: Any) -> Any:
+    raise _NotPlainError
 
 
 def _pieces(value: Any, packer: msgpack.Packer) -> list[bytes]:
