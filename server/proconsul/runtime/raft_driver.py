@@ -192,8 +192,7 @@ class RaftDriver:
         Raises RpcError with the FSM's words if it refused; NoLeaderError, DiskFullError,
         StateWaitsError: nothing was taken; LeadershipLostError, WriteWaitsError: unknown.
         """
-        if not self._open.is_set():
-            await wait_until_restored(self._open)
+        await wait_until_restored(self._open)
         if chunking.needs_cutting(data):
             value = await append_in_chunks(data, self._append)
         else:
