@@ -68,6 +68,7 @@ DECODERS = MappingProxyType(
             "proconsul.runtime.http_reader",
             "proconsul.runtime.http_connection",
             "proconsul.runtime.http_exchange",
+            "proconsul.runtime.known_heads",
             "proconsul.api.http",
         ),
     }

@@ -7,16 +7,23 @@ order, and what is held stays within its limits.
 
 import asyncio
 import random
+import re
 import zlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, cast
 
 from proconsul.api.http import Request, Response
+from proconsul.api.plain_reads import Level
 from proconsul.runtime.http_connection import AHEAD_MAX, SLICE_BYTES, Connection
 from proconsul.runtime.http_exchange import UPLOAD_BUFFER_BYTES_MAX, Deadlines
 from proconsul.runtime.http_reader import HEAD_BYTES_MAX
 from proconsul.runtime.http_response import CONTINUE
 from proconsul.runtime.http_server import HttpServer
+from proconsul.runtime.kept_answers import KeptAnswer, Tallies
+from proconsul.runtime.kept_reads import OF_LEADER
+from proconsul.runtime.known_heads import KnownHeads
+from proconsul.store.traced_reads import Notes
+from proconsul.telemetry import Telemetry
 from server_tests.fuzz.target import Target, cut, promise
 
 BODY_BYTES_MAX = 300
@@ -24,6 +31,7 @@ CLIENT = ("127.0.0.1", 40000)
 SERVER = ("127.0.0.1", 8500)
 QUIET_TURNS = 4  # of the loop in which nothing is said: then only the client can go on
 GIVE_UP_S = 20.0  # of the virtual clock: nothing here waits for a second
+KEPT_PATHS = (b"a", b"big", b"word", b"denied", b"stale")
 STATUS_LINES = (b"HTTP/1.1 ", b"HTTP/1.0 ")
 LARGE = b"large " * 20_000
 Seen = tuple[
@@ -126,15 +134,21 @@ class Handling:
         self._note(request, request.body)
         if request.body_too_large:
             return Response.text(413, "too large")
+        if request.path[1:2] == "l":
+            return self._later()
+        return self._at_once(request)
+
+    def _at_once(self, request: Request) -> Response:
         match request.path[1:2]:
-            case "l":
-                return self._later()
             case "f":
                 raise ValueError("as a handler may fail")
             case "p":
                 return Response(200, self._pieces(), [("X-Consul-Index", "7")])
             case "b":
                 return Response(200, LARGE, [])
+            case "k":
+                fresh = [("X-Consul-Knownleader", "true"), ("X-Consul-Lastcontact", "0")]
+                return Response(200, LARGE if request.path == "/k/big" else b"kept", fresh)
             case _:
                 text = f"{request.method} {request.query.names()} {request.query.malformed}"
                 return Response.text(200, text)
@@ -168,6 +182,50 @@ class Handling:
             body += b" and no more"
         self._note(request, bytes(body))
         return Response.text(200, str(len(body)))
+
+
+class Keeping:
+    """Keeps answers of paths under /k/; some of them need a word, which some do not get.
+
+    It stands for runtime/kept_reads.py, whose rules have tests of their own.
+    """
+
+    def __init__(self) -> None:
+        self._answers: dict[bytes, KeptAnswer] = {}
+        self._telemetry = Telemetry()
+        self.tallies = Tallies(self._telemetry)
+        self.handle: Callable[[Request], object]  # that of the listener
+
+    def find(self, data: bytes) -> KeptAnswer | None:
+        """What was answered to these bytes before."""
+        return self._answers.get(data)
+
+    def fresh_now(self, level: Level) -> bytes | None:
+        """Said at once to who asks in the default mode."""
+        return OF_LEADER if level is Level.DEFAULT else None
+
+    def word_for(self, level: Level) -> object | None:
+        """There is a word for the others, but for stale reads."""
+        return None if level is Level.STALE else self
+
+    def confirm(self, connection: Connection, data: bytes, word: object) -> None:
+        """It is given in the next turn of the loop, or is not."""
+        answer = None if b"/k/denied" in data else self._answers.get(data)
+        _loop.call_soon(connection.confirmed, data, answer)
+
+    def begin(self, whole: bytes, request: Request) -> "Keeping | None":
+        """Only some are kept."""
+        self.whole, self.path = whole, request.path
+        return self if request.path.startswith("/k/") else None
+
+    def end(self, keeping: object, response: Response, head: bytes, body: bytes) -> None:
+        """Keep it."""
+        level = Level.CONSISTENT if self.path in ("/k/word", "/k/denied") else Level.DEFAULT
+        level = Level.STALE if self.path == "/k/stale" else level
+        tally = self.tallies.of((), ())
+        self._answers[self.whole] = KeptAnswer(
+            self.whole, level, head, body, tally, Notes(), lambda _: None
+        )
 
 
 def body_limit(request: Request) -> int | None:
@@ -228,8 +286,15 @@ class Client:
         self.run()
 
 
-def _converse(wire: bytes, option: int, way: int) -> tuple[list[Seen], bytes, bool]:
+def _converse(
+    pieces: Iterable[bytes],
+    option: int,
+    heads: KnownHeads | None = None,
+    keeping: Keeping | None = None,
+) -> tuple[list[Seen], bytes, bool]:
     handling = Handling()
+    if keeping is not None:
+        keeping.handle = handling
 
     async def make() -> HttpServer:
         return HttpServer(
@@ -237,15 +302,17 @@ def _converse(wire: bytes, option: int, way: int) -> tuple[list[Seen], bytes, bo
             body_limit=body_limit,
             on_error=lambda _, error: handling.errors.append(error),
             deadlines=Deadlines(),
+            kept=cast("Any", keeping),
         )
 
     server = _loop.run_until_complete(make())
     server._ticker.cancel()
+    server.heads = heads or server.heads
     server.date_line = b"Date: then\r\n"
     client = Client(server, handling)
     if option & 2:
         turn(client.connection.pause_writing)
-    for piece in cut(wire, way):
+    for piece in pieces:
         client.send(piece)
     if option & 2:
         turn(client.connection.resume_writing)
@@ -267,12 +334,18 @@ def _converse(wire: bytes, option: int, way: int) -> tuple[list[Seen], bytes, bo
 def check(data: bytes) -> None:
     """One client."""
     option, wire = (data[0] if data else 0), data[1:]
-    whole = _converse(wire, option, 0)
+    heads, keeping = KnownHeads(), Keeping()
+    whole = _converse([wire], option, heads)
+    promise(whole == _converse([wire], option, heads), "known heads, the same requests and answers")
     if not wire.isascii() and (b"-length" in wire.lower() or b"chunked" in wire.lower()):
         return  # a target that is not ASCII behind a body: see escape_request_line
-    pieces = _converse(wire, option, 1 + zlib.crc32(data) % 2)
+    pieces = _converse(cut(wire, 1 + zlib.crc32(data) % 2), option)
     promise(whole[0] == pieces[0], "other pieces, the same requests")
     promise(whole[1:] == pieces[1:], "other pieces, the same answers")
+    requests = re.findall(rb".*?\r\n\r\n|.+", wire, re.DOTALL)
+    for _ in ("they are kept", "they are given"):
+        kept = _converse(requests, option, keeping=keeping)
+        promise(whole[1:] == kept[1:], "kept answers are the same")
 
 
 # ---------------------------------------------------------------- changes
@@ -362,6 +435,8 @@ def seeds() -> list[bytes]:
         b"GET / HTTP/2.0\r\n" + host + b"\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
         b"GET % HTTP/1.1\r\n" + host + b"\r\n",
+        b"".join(b"GET /k/%b HTTP/1.1\r\n" % path + host + b"\r\n" for path in KEPT_PATHS) * 2,
+        (b"GET /k/word HTTP/1.1\r\n" + host + b"\r\n") * 3 + later,
         get + b"X: " + bytes(7000).replace(b"\0", b"y") + b"\r\n\r\n",
     ]
     return [bytes([option]) + wire for wire in wires for option in (0, 2, 4)]
