@@ -272,7 +272,8 @@ class Sessions(Workload):
 
     def story(self, run: Run) -> None:
         """One, and what is told of it."""
-        session = run.session()
+        # By default it is of the node that is asked: the two sides may have different leaders.
+        session = run.session(Node="bench-1")
         run.ask("GET", f"/v1/session/info/{session}")
 
     def sampler(self, stock: Stock, wire: Wire, lane: int) -> Step:
