@@ -28,24 +28,21 @@ class Aggregate:
 
     def add(self, value: float, times: int = 1) -> None:
         """Take a value, or the same one several times."""
-        if not self.count or value < self.minimum:
-            self.minimum = value
-        if not self.count or value > self.maximum:
-            self.maximum = value
-        self.count += times
-        self.sum += value * times
-        self.sum_squares += value * value * times
+        self._take(value, value, times, value * times, value * value * times)
 
     def add_all(self, values: Sequence[float]) -> None:
         """Take all of these values; there is one at least."""
-        low, high = min(values), max(values)
+        squares = sum(map(mul, values, values))
+        self._take(min(values), max(values), len(values), sum(values), squares)
+
+    def _take(self, low: float, high: float, count: int, total: float, squares: float) -> None:
         if not self.count or low < self.minimum:
             self.minimum = low
         if not self.count or high > self.maximum:
             self.maximum = high
-        self.count += len(values)
-        self.sum += sum(values)
-        self.sum_squares += sum(map(mul, values, values))
+        self.count += count
+        self.sum += total
+        self.sum_squares += squares
 
     @property
     def mean(self) -> float:
@@ -140,7 +137,10 @@ class Telemetry:
         if fresh is None:
             fresh = self._fresh[key] = []
         # Reckoned up together: each by itself would be a tenth of what a write takes.
-        fresh.extend([value] * times) if times > 1 else fresh.append(value)
+        if times == 1:
+            fresh.append(value)
+        else:
+            fresh.extend([value] * times)
         if len(fresh) >= FRESH_MAX:
             self._reckon(key, fresh)
 
