@@ -195,9 +195,13 @@ class Rotation:
 
     def _until_all_have(self, keys: Sequence[str]) -> None:
         expected = {key: len(self._pool.members) for key in keys}
-        found: dict[str, int] = {}
+        found: dict[str, int] | UnansweredError = {}
         for _ in range(TRIES_MAX):
-            listed = self._through.call("GET", "/v1/operator/keyring")
+            try:
+                listed = self._through.call("GET", "/v1/operator/keyring")
+            except UnansweredError as failure:
+                found = failure
+                continue
             found = next(one["Keys"] for one in listed if not one["WAN"])
             if found == expected:
                 return
