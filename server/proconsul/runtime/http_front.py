@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Callable
 
-from proconsul.api.routes import ROUTES
+from proconsul.api.routes import ROUTER
 from proconsul.api.surface import Api, Surface
 from proconsul.config.schema import Config
 from proconsul.runtime import agent_settings
@@ -27,7 +27,7 @@ class HttpFront:
         """`keep` makes the keeper of answers to plain reads; None: the state is not here."""
         self._api = api
         self._config = config
-        surface = Surface(api, ROUTES)
+        surface = Surface(api, ROUTER)
         self._kept = None if keep is None else keep(surface)
         self._polls = LongPolls(with_lines(surface.handle, api.now_s))
         self._http = HttpServer(
