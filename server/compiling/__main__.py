@@ -8,6 +8,7 @@ import argparse
 import os
 import shutil
 import sys
+import sysconfig
 from pathlib import Path
 
 from mypyc.build import mypycify
@@ -19,8 +20,19 @@ TREE = Path(__file__).resolve().parents[2]
 PACKAGE = TREE / "server" / "proconsul"
 
 
+def objection() -> str | None:
+    """Why nothing can be compiled here; None: it can."""
+    compiler = os.environ.get("CC", "cc").split()[0]
+    if shutil.which(compiler) is None:
+        return f"there is no C compiler ({compiler}): install gcc or clang, or name one in CC"
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    if not header.is_file():
+        return f"there is no {header}: install the development files of this Python"
+    return None
+
+
 def compile_into(folder: Path) -> int:
-    """The number of modules compiled. SystemExit says which source or compiler was at fault."""
+    """The number of modules compiled. SystemExit: mypyc or the compiler said what is wrong."""
     shutil.rmtree(folder, ignore_errors=True)
     copy = folder / PACKAGE.name
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
@@ -44,6 +56,9 @@ def main() -> int:
     )
     parser.add_argument("folder", type=Path, help="replaced as a whole")
     folder = parser.parse_args().folder.resolve()
+    if (why := objection()) is not None:
+        sys.stderr.write(f"compiling: {why}\n")
+        return 1
     count = compile_into(folder)
     sys.stdout.write(f"{count} modules compiled in {folder}\n")
     return 0
