@@ -189,6 +189,7 @@ lock:  ## renew requirements/ (needs uv)
 	uv pip compile pyproject.toml --python-version 3.11 --universal --generate-hashes --no-emit-index-url -c requirements/dev.txt -o requirements/run.txt
 	uv pip compile pyproject.toml --python-version 3.11 --universal --generate-hashes --no-emit-index-url -c requirements/dev.txt --extra operator -o requirements/operator.txt
 	echo hatchling | uv pip compile - --python-version 3.11 --universal --generate-hashes --no-emit-index-url -c requirements/dev.txt -o requirements/build.txt
+	printf 'mypy\nsetuptools\nziglang\n' | uv pip compile - --python-version 3.11 --universal --generate-hashes --no-emit-index-url -c requirements/dev.txt -o requirements/compile.txt
 
 clean:  ## remove what was installed and cached (not .data)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .fuzz dist $(MACHINE_CODE)
