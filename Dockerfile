@@ -23,6 +23,9 @@ RUN /tools/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /
 
 FROM wheels AS compiled
 # Machine code of the busiest modules; the C compiler is a wheel, too, and stays behind here.
+# Python's images have its headers; where Python is the distribution's they are a package.
+RUN python -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("include"), "Python.h").stat()' 2>/dev/null \
+ || { apt-get update -q && apt-get install -qy --no-install-recommends libpython3-dev; }
 COPY requirements/compile.txt requirements/
 RUN python -m venv /compiler \
  && /compiler/bin/pip install --require-hashes --only-binary=:all: --no-deps -r requirements/compile.txt \
