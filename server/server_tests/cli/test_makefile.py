@@ -159,7 +159,8 @@ def test_ci_fails_when_the_cluster_cannot_be_had(clone: Path) -> None:
 def test_ci_runs_the_short_choice_of_cases_where_a_cluster_is_named(clone: Path) -> None:
     def steps(*words: str, **environment: str) -> str:
         done = subprocess.run(
-            ("make", "-n", *words, "ci"), cwd=clone, env={"PATH": os.environ["PATH"], **environment},
+            ("make", "-n", *words, "ci"),
+            cwd=clone, env={"PATH": os.environ["PATH"], **environment},
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         return done.stdout
