@@ -10,20 +10,31 @@ from typing import Any
 from proconsul.model.query import QueryMeta
 
 
-@dataclass(frozen=True, slots=True)
 class Reply:
     """Builtins for JSON, with the meta data of the read that found them.
 
     `value` may be Encoded. None writes no body at all, as Consul's handlers do when they return
-    nil; JSON's null is NULL.
+    nil; JSON's null is NULL. With `floats` there may be floats in it: they are spelled as Go does.
     """
 
-    value: Any
-    meta: QueryMeta | None = None
-    status: int = 200
-    headers: tuple[tuple[str, str], ...] = ()
-    content_type: str = "application/json"
-    floats: bool = False  # there may be floats in `value`: they are spelled as Go does
+    __slots__ = ("content_type", "floats", "headers", "meta", "status", "value")
+
+    # One a request: spelled out, it costs a tenth of a dataclass's in machine code.
+    def __init__(
+        self,
+        value: Any,
+        meta: QueryMeta | None = None,
+        status: int = 200,
+        headers: tuple[tuple[str, str], ...] = (),
+        content_type: str = "application/json",
+        floats: bool = False,
+    ) -> None:
+        self.value = value
+        self.meta = meta
+        self.status = status
+        self.headers = headers
+        self.content_type = content_type
+        self.floats = floats
 
 
 @dataclass(frozen=True, slots=True)

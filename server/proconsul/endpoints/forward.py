@@ -4,6 +4,7 @@ Pure: the caller tells how things stand, and does what is decided.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, get_type_hints
 
 from proconsul.endpoints.methods import Feature, Handler, Method
@@ -78,11 +79,16 @@ def _datacenter_of(method: Method, request: Any, standing: Standing) -> str | No
     """Which datacenter is asked; None where a request does not say it."""
     if method.primary:
         return standing.primary_datacenter or standing.datacenter
-    # A datacenter may be asked about another one.
-    asked: str | None = getattr(request, "target_datacenter", None)
-    if asked is None:
-        asked = getattr(request, "datacenter", None)
+    kind = type(request)
+    name = _name_of_datacenter(kind)  # type: ignore[arg-type]  # mypy: no type is Hashable
+    asked: str | None = getattr(request, name, None)
     return standing.datacenter if asked == "" and method.own_by_default else asked
+
+
+@lru_cache(maxsize=256)  # of request types, of which there are fewer
+def _name_of_datacenter(request_type: type) -> str:
+    # A datacenter may be asked about another one.
+    return "target_datacenter" if hasattr(request_type, "target_datacenter") else "datacenter"
 
 
 def _allows_stale(request: Any) -> bool:
