@@ -350,7 +350,7 @@ class Agent(AgentLife):
             self._default_token,
         )
         answers = KeptAnswers(self.storage.replicated.state.kept_answers)
-        return KeptReads(answers, way, log_of_servers)
+        return KeptReads(answers, way, log_of_servers, self.storage.replicated.waiting)
 
     async def _listen(self) -> None:
         await self.http.listen()

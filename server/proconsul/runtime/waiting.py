@@ -10,15 +10,15 @@ class WaitingRoom:
     """All queries that wait for a change; everything happens on one event loop."""
 
     def __init__(self, watchers: Watchers) -> None:
-        self._watchers = watchers
-        self._replaced = 0  # how often the whole state was replaced
+        self.watchers = watchers
+        self.replaced = 0  # how often the whole state was replaced
 
     def __len__(self) -> int:
-        return len(self._watchers)
+        return len(self.watchers)
 
     def state_replaced(self) -> None:
         """The state is about to be swapped: who is woken by that must not wait again."""
-        self._replaced += 1
+        self.replaced += 1
 
     async def wait(self, watch: WatchSet, patience_s: float) -> Woken:
         """Wait until something that was read changes; cancelling forgets the query at once."""
@@ -26,22 +26,22 @@ class WaitingRoom:
             return Woken.TIMEOUT
         loop = asyncio.get_running_loop()
         woken: asyncio.Future[Woken] = loop.create_future()
-        replaced = self._replaced
+        replaced = self.replaced
 
         def fire() -> None:
             if not woken.done():
-                woken.set_result(Woken.CHANGED if replaced == self._replaced else Woken.ABANDONED)
+                woken.set_result(Woken.CHANGED if replaced == self.replaced else Woken.ABANDONED)
 
         waiter = Waiter(watch, fire)
-        self._watchers.add(waiter)
+        self.watchers.add(waiter)
         timer = loop.call_later(patience_s, self._time_over, waiter, woken)
         try:
             return await woken
         finally:
             timer.cancel()
-            self._watchers.remove(waiter)
+            self.watchers.remove(waiter)
 
     def _time_over(self, waiter: Waiter, woken: asyncio.Future[Woken]) -> None:
-        self._watchers.remove(waiter)
+        self.watchers.remove(waiter)
         if not woken.done():
             woken.set_result(Woken.TIMEOUT)

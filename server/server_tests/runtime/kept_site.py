@@ -192,7 +192,8 @@ class KeptSite:
 
     def __init__(self, bytes_max: int) -> None:
         self.own, self.ahead = open_site(), open_site()
-        self.own.context.world = EvenWorld(WaitingRoom(self.own_state.watchers))
+        self.room = WaitingRoom(self.own_state.watchers)
+        self.own.context.world = EvenWorld(self.room)
         self.own.context.facts = replace(self.own.context.facts, rpc_hold_timeout_s=HOLD_S)
         self.log = RoleLog(self.own)
         self.own.context.log = cast("Log", self.log)
@@ -220,7 +221,7 @@ class KeptSite:
         word = LeadersWord(context.log, client, lambda: context.facts.datacenter)
         way = RecordedWay(surface, context, calls, forwarder, METHODS, word, lambda: "")
         answers = KeptAnswers(self.own_state.kept_answers, bytes_max)
-        return calls, answers, KeptReads(answers, way, context.log), surface
+        return calls, answers, KeptReads(answers, way, context.log, self.room), surface
 
     @property
     def role(self) -> Role:
