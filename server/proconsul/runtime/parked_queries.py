@@ -12,11 +12,13 @@ hold, and where there is a doubt, a query goes on in the ordinary way (runtime/r
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from proconsul.api.blocking_requests import asked_of, patience_of, question_of
 from proconsul.api.http import Handler, Headers, Response
 from proconsul.api.plain_reads import Level, freshness
 from proconsul.endpoints.blocking import patience_s
+from proconsul.runtime.eager_task import EagerTask
 from proconsul.runtime.kept_answers import Tallies, Tally
 from proconsul.runtime.parked import Connection, Parked, Pieces
 from proconsul.runtime.query_deadlines import QueryDeadlines
@@ -145,7 +147,7 @@ class ParkedQueries:
             answer = self.answers.run(due.question, added, is_let_in=True)
             left -= RUN_LENGTH
         if answer is None or fresh is None:
-            self._resume(due.waiting.pop(), due)
+            self._resume(due.waiting.pop(), due, waits=True)
             return left - RUN_LENGTH
         now_s = self._now_s()
         pieces: Pieces = ()
@@ -185,7 +187,26 @@ class ParkedQueries:
     def _end_of_wait(self, parked: Parked, shared: Shared) -> None:
         """It waited in vain: what it hears is the answer at which it did."""
         is_default = shared.question.level is Level.DEFAULT
-        if not shared.is_of_now or (is_default and self._fresh_now(Level.DEFAULT) is None):
+        if is_default and self._fresh_now(Level.DEFAULT) is None:
+            confirming = self._way.context.log.confirm_leadership()
+            confirmed = partial(self._confirmed, parked, shared)
+            EagerTask(self._loop, confirming, confirmed).start()
+        else:
+            self._tell_in_vain(parked, shared)
+
+    def _confirmed(
+        self, parked: Parked, shared: Shared, _: None, failure: BaseException | None
+    ) -> None:
+        """Whether a majority says that this server leads."""
+        if parked.is_gone:
+            return
+        if failure is None:
+            self._tell_in_vain(parked, shared)
+        else:
+            self._resume(parked, shared)
+
+    def _tell_in_vain(self, parked: Parked, shared: Shared) -> None:
+        if not shared.is_of_now:
             self._resume(parked, shared)
             return
         pieces = shared.pieces(parked.fresh, _connection(parked).date_line)
@@ -206,9 +227,10 @@ class ParkedQueries:
 
     # ------------------------------------------------------------ those who go another way
 
-    def _resume(self, parked: Parked, shared: Shared) -> None:
+    def _resume(self, parked: Parked, shared: Shared, *, waits: bool = False) -> None:
         """Have it go on in the ordinary way; it was taken out of those who wait there."""
-        resuming = Resumed(parked.began_s, parked.until_s, shared.begun.counted)
+        until_s = parked.until_s if waits else self._now_s()
+        resuming = Resumed(parked.began_s, until_s, shared.begun.counted)
         handler = self.look_after(resumed(self._way, resuming))
         request = shared.question.request(parked.index, parked.wait)
         self._forget(parked, None).resume(request, handler)

@@ -205,9 +205,10 @@ class SharedAnswers:
             self._drop(shared)
 
     def _drop(self, shared: Shared) -> None:
-        """Nobody waits there, and nobody will."""
+        """Nobody waits there, and nobody will; it may be said twice."""
         self._room.watchers.remove(shared.waiter)
         self.size_bytes -= shared.size_bytes
+        shared.size_bytes = 0
 
 
 def _index_of(response: Response) -> int:

@@ -133,6 +133,9 @@ class Story:
         self._site.log.role = role
 
     async def _reload(self, changed: HttpSettings) -> None:
+        # Whoever waits in vain after that hears a newer answer than in the ordinary way.
+        while self.pairs:
+            self.pairs.pop().leave()
         self._site.reload(changed)
 
     async def _save(self, _: None) -> None:

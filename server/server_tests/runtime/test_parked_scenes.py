@@ -189,7 +189,7 @@ async def test_who_waits_in_vain_hears_what_is_there_when_the_time_is_over(
         assert b"X-Consul-Index: 11\r\n" in line.said
 
 
-async def test_one_that_is_told_at_the_end_of_its_time_hears_the_change() -> None:
+async def test_one_whose_time_is_over_in_the_moment_of_a_change_is_told_once() -> None:
     async with parked_site() as site:
         query = get(f"/v1/kv/a?raw&index={LATER}&wait=10s")
         (line,) = await parked(site, query)
@@ -270,6 +270,23 @@ async def test_a_leader_without_a_lease_asks_for_its_quorum_before_it_tells() ->
         gate.set()
         await settled()
         assert bodies(line) == [b"2"]
+
+
+async def test_at_the_end_of_its_time_it_waits_for_the_quorum_and_hears_what_it_waited_at() -> None:
+    async with parked_site() as site:
+        absent = get(f"/v1/kv/absent?index={site.log.index}&wait=10s")
+        line, leaves = await parked(site, absent, absent)
+        await site.write("PUT", "/v1/kv/b", b"1")
+        site.role.lease = False
+        gate = site.role.gate = asyncio.Event()
+        await asyncio.sleep(20)
+        assert line.said == b""
+        leaves.connection.connection_lost(None)
+        gate.set()
+        await settled()
+        assert b"X-Consul-Index: 11\r\n" in line.said
+        assert leaves.said == b""
+        assert (len(site.kept.parked), site.kept.parked.answers.size_bytes) == (0, 0)
 
 
 async def test_who_asked_a_leader_that_is_none_any_more_is_told_so() -> None:
