@@ -29,6 +29,8 @@ from proconsul.runtime.waiting import WaitingRoom
 from proconsul.store.watch import Watchers
 
 SLICE_LENGTH = 64  # told in one turn of the loop
+UNFIT_MAX = 256
+UNFIT_S = 10.0
 RUN_LENGTH = 8  # as long as a run takes, so many are told
 
 
@@ -61,6 +63,7 @@ class ParkedQueries:
         self._due: deque[Shared] = deque()  # who waits there is to be told
         self._is_telling = False
         self._is_open = True
+        self._unfit: dict[bytes, float] = {}  # questions that are none for us, until then
         self.answers = SharedAnswers(way, tallies, read_from, room, bytes_max, self._fired)
         self.look_after: Callable[[Handler], Handler] = lambda handler: handler
 
@@ -105,10 +108,19 @@ class ParkedQueries:
         return True
 
     def _first(self, connection: Connection, plain: bytes, headers: Headers) -> Shared | None:
+        now_s = self._now_s()
+        if self._unfit.get(plain, now_s) > now_s:
+            return None
         question = question_of(plain, headers, self._way.facts.datacenter, self.answers.age)
         if question is None or self._fresh_now(question.level) is None:
             return None
-        return self.answers.run(question, connection.added_fields, is_let_in=False)
+        shared = self.answers.run(question, connection.added_fields, is_let_in=False)
+        if shared is None:
+            # It was run for nothing, and is run again in the ordinary way: not each time.
+            if len(self._unfit) >= UNFIT_MAX:
+                self._unfit.clear()
+            self._unfit[plain] = now_s + UNFIT_S
+        return shared
 
     # ------------------------------------------------------------ those who are told
 
@@ -147,8 +159,10 @@ class ParkedQueries:
             answer = self.answers.run(due.question, added, is_let_in=True)
             left -= RUN_LENGTH
         if answer is None or fresh is None:
-            self._resume(due.waiting.pop(), due, waits=True)
-            return left - RUN_LENGTH
+            while due.waiting and left > 0:
+                left -= RUN_LENGTH
+                self._resume(due.waiting.pop(), due, waits=True)
+            return left
         now_s = self._now_s()
         pieces: Pieces = ()
         # An answer that is told lets its connection go on, and that may change anything.

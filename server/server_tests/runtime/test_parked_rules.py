@@ -195,3 +195,26 @@ async def test_a_question_that_settings_let_in_once_is_asked_anew_after_they_cha
         await settled()
         assert (len(site.kept.parked.answers), len(site.own_state.watchers)) == (0, 0)
         assert site.kept.parked.answers.size_bytes == 0
+
+
+async def test_a_question_whose_answer_is_too_large_is_not_tried_again_at_once() -> None:
+    async with parked_site(bytes_max=20_000) as site:
+        for value, pause_s, is_parked in ((b"x" * 20_000, 0, 0), (b"2", 0, 0), (b"3", 20, 1)):
+            await has_a(site, value)
+            await asyncio.sleep(pause_s)
+            line = Line(site.with_kept)
+            line.send(newest(site))
+            await settled()
+            assert (line.said, len(site.kept.parked)) == (b"", is_parked)
+            assert site.own.context.telemetry.blocking_queries == 1
+            line.connection.connection_lost(None)
+            await settled()
+
+
+async def test_who_waits_for_an_answer_that_becomes_too_large_is_told_it_all_the_same() -> None:
+    async with parked_site(bytes_max=20_000) as site:
+        lines = await parked(site, *[newest(site)] * 20)
+        await has_a(site, b"x" * 20_000)
+        await settled()
+        assert all(line.said.endswith(b"x" * 20_000) for line in lines)
+        assert (len(site.kept.parked), site.kept.parked.answers.size_bytes) == (0, 0)
