@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 AHEAD_MAX = 32  # requests sent before the answer to an earlier one; then we read no more
 SLICE_BYTES = 1 << 13  # parsed at a time, between two looks at how far ahead the client is
-JOIN_BYTES_MAX = 1 << 16  # a larger body is not copied to stand behind its head
 # In the place of a request that was not parsed: its answer is there, and waits for a quorum.
 CONFIRMED_SOON = Exchange(Request("GET", "/"), True, False, body_is_complete=True)
 # In the place of one that is parked: it is only to be told.
@@ -180,7 +179,7 @@ class Connection(RequestReader, asyncio.Protocol):
 
     def _send_kept(self, kept: KeptReads, answer: KeptAnswer, fresh: bytes, began_s: float) -> None:
         head = (answer.before, fresh, answer.after, self._server.date_line)
-        if len(answer.body) <= JOIN_BYTES_MAX:
+        if len(answer.body) <= render.JOIN_BYTES_MAX:
             self._transport.write(b"".join((*head, answer.body)))
         else:
             self._transport.writelines((b"".join(head), answer.body))
@@ -359,7 +358,7 @@ class Connection(RequestReader, asyncio.Protocol):
         head = self._head(exchange, text, framing)
         if exchange.request.method == "HEAD" or not body:
             self._write(head)
-        elif len(body) <= JOIN_BYTES_MAX:
+        elif len(body) <= render.JOIN_BYTES_MAX:
             self._write(head + body)
         elif not self._closing:
             self._transport.writelines((head, body))

@@ -13,6 +13,7 @@ from http import HTTPStatus
 
 from proconsul.api.http import HeaderList, Headers, Response
 
+JOIN_BYTES_MAX = 1 << 16  # a larger body is not copied to stand behind its head
 PACKET_BYTES = 1400  # what one Ethernet frame carries: squeezing less than this saves nothing
 SQUEEZE_LEVEL = 1  # a fifth of the time of zlib's usual level, for a tenth more bytes
 GZIP_WINDOW_BITS = 31  # 15, and 16 for a gzip frame around it

@@ -21,7 +21,7 @@ from proconsul.api.plain_reads import Level, freshness, level_of
 from proconsul.endpoints.context import Log
 from proconsul.runtime.kept_answers import KeptAnswer, KeptAnswers, Tallies
 from proconsul.runtime.logs import logger
-from proconsul.runtime.parked_queries import ParkedQueries
+from proconsul.runtime.parked_queries import LookedAfter, ParkedQueries
 from proconsul.runtime.read_recording import RecordedWay, Recording
 from proconsul.runtime.read_rounds import Rounds
 from proconsul.runtime.waiting import WaitingRoom
@@ -41,9 +41,16 @@ class Asking(Protocol):
 class KeptReads:
     """What a connection asks before it parses."""
 
-    def __init__(self, answers: KeptAnswers, way: RecordedWay, log: Log, room: WaitingRoom) -> None:
-        """`way` is how a request is answered so that its answer can be kept; `room` is of the
-        queries that wait in it.
+    def __init__(
+        self,
+        answers: KeptAnswers,
+        way: RecordedWay,
+        log: Log,
+        room: WaitingRoom,
+        looked_after: LookedAfter,
+    ) -> None:
+        """`way` is how a request is answered so that its answer can be kept; the other two are
+        for the blocking queries (runtime/parked_queries.py).
         """
         self._answers = answers
         self._by_request = answers.by_request
@@ -62,6 +69,7 @@ class KeptReads:
             answers.bytes_max,
             self.fresh_now,
             self._may_keep,
+            looked_after,
         )
 
     def find(self, request: bytes) -> KeptAnswer | None:

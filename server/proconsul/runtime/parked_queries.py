@@ -33,6 +33,8 @@ UNFIT_MAX = 256
 UNFIT_S = 10.0
 RUN_LENGTH = 8  # as long as a run takes, so many are told
 
+LookedAfter = Callable[[Handler], Handler]
+
 
 class ParkedQueries:
     """All of them, at one server."""
@@ -46,14 +48,16 @@ class ParkedQueries:
         bytes_max: int,
         fresh_now: Callable[[Level], bytes | None],
         may_park: Callable[[], bool],
+        looked_after: LookedAfter,
     ) -> None:
         """`read_from` fires for what was read, `room.watchers` for what is waited for; answers
-        at which queries wait have `bytes_max` together.
+        at which queries wait have `bytes_max` together. `looked_after`: see LongPolls.
         """
         self._way = way
         self._tallies = tallies
         self._fresh_now = fresh_now
         self._may_park = may_park
+        self._looked_after = looked_after
         self._loop = asyncio.get_running_loop()
         self._now_s = way.context.world.now_s
         self._all: set[Parked] = set()
@@ -65,7 +69,6 @@ class ParkedQueries:
         self._is_open = True
         self._unfit: dict[bytes, float] = {}  # questions that are none for us, until then
         self.answers = SharedAnswers(way, tallies, read_from, room, bytes_max, self._fired)
-        self.look_after: Callable[[Handler], Handler] = lambda handler: handler
 
     def __len__(self) -> int:
         return len(self._all)
@@ -245,7 +248,7 @@ class ParkedQueries:
         """Have it go on in the ordinary way; it was taken out of those who wait there."""
         until_s = parked.until_s if waits else self._now_s()
         resuming = Resumed(parked.began_s, until_s, shared.begun.counted)
-        handler = self.look_after(resumed(self._way, resuming))
+        handler = self._looked_after(resumed(self._way, resuming))
         request = shared.question.request(parked.index, parked.wait)
         self._forget(parked, None).resume(request, handler)
 

@@ -24,8 +24,6 @@ from proconsul.runtime.read_recording import RecordedWay
 from proconsul.runtime.waiting import WaitingRoom
 from proconsul.store.watch import Waiter, Watchers
 
-JOIN_BYTES_MAX = 1 << 16  # a larger body is not copied to stand behind its head
-
 Fields = tuple[tuple[str, str], ...]
 
 
@@ -81,7 +79,7 @@ class Shared:
     def pieces(self, fresh: bytes, date_line: bytes) -> Pieces:
         """The answer as it goes out."""
         head = (self.before, fresh, self.after, date_line)
-        if len(self.body) <= JOIN_BYTES_MAX:
+        if len(self.body) <= render.JOIN_BYTES_MAX:
             return (b"".join((*head, self.body)),)
         return (b"".join(head), self.body)
 

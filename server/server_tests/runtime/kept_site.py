@@ -27,6 +27,7 @@ from proconsul.runtime.http_server import HttpServer
 from proconsul.runtime.kept_answers import KeptAnswers
 from proconsul.runtime.kept_reads import KeptReads
 from proconsul.runtime.leaders_word import LeadersWord
+from proconsul.runtime.long_polls import LongPolls
 from proconsul.runtime.own_calls import OwnCalls
 from proconsul.runtime.pending import PendingEntries
 from proconsul.runtime.read_recording import RecordedWay
@@ -221,7 +222,9 @@ class KeptSite:
         word = LeadersWord(context.log, client, lambda: context.facts.datacenter)
         way = RecordedWay(surface, context, calls, forwarder, METHODS, word, lambda: "")
         answers = KeptAnswers(self.own_state.kept_answers, bytes_max)
-        return calls, answers, KeptReads(answers, way, context.log, self.room), surface
+        self.polls = LongPolls(surface.handle)
+        kept = KeptReads(answers, way, context.log, self.room, self.polls.looked_after)
+        return calls, answers, kept, surface
 
     @property
     def role(self) -> Role:

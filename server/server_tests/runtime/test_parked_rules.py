@@ -49,6 +49,18 @@ async def test_at_the_end_all_are_told_to_ask_another_server() -> None:
         assert len(site.kept.parked) == 0
 
 
+async def test_one_that_goes_on_in_the_ordinary_way_is_told_of_the_end_too() -> None:
+    async with parked_site() as site:
+        (line,) = await parked(site, after(LATER))
+        site.role.lease = False
+        await has_a(site, b"2")
+        await settled()
+        assert (line.said, len(site.kept.parked)) == (b"", 0)
+        site.polls.end()
+        await settled()
+        assert line.said.startswith(b"HTTP/1.1 503 ")
+
+
 async def test_who_is_about_to_be_told_at_the_end_is_told_of_the_end_once() -> None:
     async with parked_site() as site:
         (line,) = await parked(site, newest(site))
