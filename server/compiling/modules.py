@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 COMPILED: Final = (
+    "api/blocking_requests",
     "api/http",
     "api/kv",
     "api/options",
@@ -50,14 +51,20 @@ COMPILED: Final = (
     "runtime/lmdb_views",
     "runtime/long_polls",
     "runtime/own_calls",
+    "runtime/parked",
+    "runtime/parked_queries",
     "runtime/pending",
+    "runtime/query_deadlines",
+    "runtime/query_runs",
     "runtime/raft_driver",
     "runtime/read_recording",
     "runtime/replicated_log",
     "runtime/request_log",
     "runtime/rpc_forwarding",
     "runtime/server_calls",
+    "runtime/shared_answers",
     "runtime/state_machine",
+    "runtime/waiting",
     "store/catalog",
     "store/kv",
     "store/row_cache",

@@ -42,6 +42,7 @@ from proconsul.runtime.own_disk import OwnDisk
 from proconsul.runtime.own_local_agent import own_local_agent
 from proconsul.runtime.own_membership import OwnMembership
 from proconsul.runtime.own_server import CommitHeard, OwnServer
+from proconsul.runtime.parked_queries import LookedAfter
 from proconsul.runtime.pool_events import connected
 from proconsul.runtime.probe_port import ProbePort
 from proconsul.runtime.raft_driver import RaftDriver
@@ -338,7 +339,7 @@ class Agent(AgentLife):
         self.http = HttpFront(self.api, self.config, self._kept_reads)
         self.probes = ProbePort(self.own, self.config)
 
-    def _kept_reads(self, surface: Surface) -> KeptReads:
+    def _kept_reads(self, surface: Surface, looked_after: LookedAfter) -> KeptReads:
         log_of_servers = self.context.log
         way = RecordedWay(
             surface,
@@ -350,7 +351,8 @@ class Agent(AgentLife):
             self._default_token,
         )
         answers = KeptAnswers(self.storage.replicated.state.kept_answers)
-        return KeptReads(answers, way, log_of_servers)
+        room = self.storage.replicated.waiting
+        return KeptReads(answers, way, log_of_servers, room, looked_after)
 
     async def _listen(self) -> None:
         await self.http.listen()

@@ -48,7 +48,7 @@ async def blocking_query(context: Context, options: QueryOptions, query: Query[T
     context.telemetry.count("rpc.query")
     if options.min_query_index == 0:
         return await _run_once(context, options, query, None)
-    until_s = context.world.now_s() + _patience_s(context, options)
+    until_s = context.world.now_s() + patience_s(context, options.max_query_time)
     telemetry = context.telemetry
     telemetry.blocking_queries += 1
     try:
@@ -100,8 +100,9 @@ def check_datacenter(context: Context, datacenter: str) -> None:
         raise RpcError("No path to datacenter")
 
 
-def _patience_s(context: Context, options: QueryOptions) -> float:
-    asked_s = options.max_query_time / SECOND
+def patience_s(context: Context, max_query_time: Duration) -> float:
+    """How long a query waits that asked for that, or for nothing; a random part is added."""
+    asked_s = max_query_time / SECOND
     facts = context.facts
     patience_s = min(asked_s, facts.max_query_time_s) if asked_s > 0 else facts.default_query_time_s
     jitter = context.world.die(1 << 20) / (1 << 20)

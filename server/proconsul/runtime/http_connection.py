@@ -8,11 +8,12 @@ nothing behind.
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncIterator
+from sys import intern
 from typing import TYPE_CHECKING, Any, cast
 
-from proconsul.api.http import Request, Response
+from proconsul.api.blocking_requests import MARK
+from proconsul.api.http import Handler, Headers, Request, Response
 from proconsul.api.plain_reads import is_whole
 from proconsul.runtime import http_response as render
 from proconsul.runtime.eager_task import EagerTask
@@ -20,15 +21,17 @@ from proconsul.runtime.http_exchange import Deadlines, Exchange, address_text
 from proconsul.runtime.http_reader import RequestReader
 from proconsul.runtime.kept_answers import KeptAnswer
 from proconsul.runtime.kept_reads import OF_LEADER, KeptReads
+from proconsul.runtime.parked import Parked, Pieces
 
 if TYPE_CHECKING:
     from proconsul.runtime.http_server import HttpServer
 
 AHEAD_MAX = 32  # requests sent before the answer to an earlier one; then we read no more
 SLICE_BYTES = 1 << 13  # parsed at a time, between two looks at how far ahead the client is
-JOIN_BYTES_MAX = 1 << 16  # a larger body is not copied to stand behind its head
 # In the place of a request that was not parsed: its answer is there, and waits for a quorum.
 CONFIRMED_SOON = Exchange(Request("GET", "/"), True, False, body_is_complete=True)
+# In the place of one that is parked: it is only to be told.
+PARKED = Exchange(Request("GET", "/"), True, False, body_is_complete=True)
 LINGER_S = 0.5  # how long we read on after refusing a body, as Go does: see `_close`
 
 
@@ -66,9 +69,9 @@ class Connection(RequestReader, asyncio.Protocol):
         self.client = ""  # what the limit for one client counts by
         # The requests that are being answered.
         self._exchange: Exchange | None = None
-        self._task: EagerTask[Any] | None = None
+        self._task: EagerTask[Any] | Parked | None = None
         self._is_cancelled = False
-        self._ahead: deque[Exchange] = deque()
+        self._ahead: list[Exchange] = []  # a deque that is empty takes 760 bytes
         self._held = b""  # what came after those, not parsed yet
         self._is_advancing = False
         self._refusal = b""  # to be sent once the answers before it are out
@@ -89,9 +92,9 @@ class Connection(RequestReader, asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         peer = transport.get_extra_info("peername")
         self._remote = address_text(peer)
-        self._local = address_text(transport.get_extra_info("sockname"))
+        self._local = intern(address_text(transport.get_extra_info("sockname")))
         self._is_tls = transport.get_extra_info("sslcontext") is not None
-        self.client = peer[0] if isinstance(peer, tuple) else self._remote
+        self.client = intern(peer[0]) if isinstance(peer, tuple) else self._remote
         if not self._server.admit(self):
             self._close(linger=False)
 
@@ -144,7 +147,8 @@ class Connection(RequestReader, asyncio.Protocol):
         began_s = time.monotonic()
         answer = kept.find(data)
         if answer is None or self._ahead or self._writing_paused or self._server.stopping:
-            self._parse_whole(data)
+            if answer is not None or MARK not in data or not self._park(kept, data, None):
+                self._parse_whole(data)
             return
         fresh = kept.fresh_now(answer.level)
         if fresh is not None:
@@ -175,12 +179,59 @@ class Connection(RequestReader, asyncio.Protocol):
 
     def _send_kept(self, kept: KeptReads, answer: KeptAnswer, fresh: bytes, began_s: float) -> None:
         head = (answer.before, fresh, answer.after, self._server.date_line)
-        if len(answer.body) <= JOIN_BYTES_MAX:
+        if len(answer.body) <= render.JOIN_BYTES_MAX:
             self._transport.write(b"".join((*head, answer.body)))
         else:
             self._transport.writelines((b"".join(head), answer.body))
         self.since_tick = self._server.tick
         kept.tallies.add(answer.tally, time.monotonic() - began_s)
+
+    # ------------------------------------------------------------ queries that are parked
+
+    def _park(self, kept: KeptReads, data: bytes, headers: Headers | None) -> bool:
+        """Whether this was a blocking query, and is parked, or answered already."""
+        if self._ahead or self._writing_paused or self._server.stopping:
+            return False
+        return kept.parked.take(self, data, headers)
+
+    @property
+    def date_line(self) -> bytes:
+        """The Date field."""
+        return self._server.date_line
+
+    @property
+    def added_fields(self) -> tuple[tuple[str, str], ...]:
+        """Of each answer."""
+        return self._server.added_fields
+
+    def park(self, parked: Parked) -> None:
+        """Wait for `tell` or `resume`."""
+        self._exchange = PARKED
+        self._task = parked
+        self._parser = None  # it is between two requests, and as large as all the rest of us
+
+    def say(self, pieces: Pieces) -> None:
+        """Answer what came just now."""
+        self._exchange = None
+        if len(pieces) == 1:
+            self._transport.write(pieces[0])
+        else:
+            self._transport.writelines(pieces)
+        self.since_tick = self._server.tick
+
+    def tell(self, pieces: Pieces) -> None:
+        """Answer what was parked."""
+        self._task = None
+        self.say(pieces)
+        self._advance()
+
+    def resume(self, request: Request, handle: Handler) -> None:
+        """Answer what was parked in another way."""
+        self._task = None
+        self._complete(request)
+        exchange = self._exchange = Exchange(request, True, False, body_is_complete=True)
+        self._handle(exchange, handle)
+        self._advance()
 
     def _parse_whole(self, data: bytes) -> None:
         if is_whole(data):
@@ -218,7 +269,7 @@ class Connection(RequestReader, asyncio.Protocol):
         try:
             while self._exchange is None and not self._writing_paused and not self._closing:
                 if self._ahead:
-                    self._run(self._ahead.popleft())
+                    self._run(self._ahead.pop(0))
                 elif self._refusal:
                     self._write(self._refusal)
                     self._close(linger=True)
@@ -246,8 +297,14 @@ class Connection(RequestReader, asyncio.Protocol):
             return
         kept, whole = self._kept, self._whole
         if whole and kept is not None and exchange.keep_alive and not exchange.is_http_10:
+            if MARK in whole and self._park(kept, whole, exchange.request.headers):
+                return
             exchange.recording = kept.begin(whole, exchange.request)
-        handle = self._handler if exchange.recording is None else exchange.recording.handle
+        self._handle(
+            exchange, self._handler if exchange.recording is None else exchange.recording.handle
+        )
+
+    def _handle(self, exchange: Exchange, handle: Handler) -> None:
         try:
             answer = handle(exchange.request)
         except Exception as error:
@@ -289,18 +346,19 @@ class Connection(RequestReader, asyncio.Protocol):
             self._task = task
             task.start()
             return
-        gzipped = bool(body) and self._wants_gzip(exchange, response)
-        if gzipped:
-            body = render.gzip(body)
-        framing = render.length(len(body)) if gzipped else render.body_fields(response, body)
-        text = self._head_fields(exchange, response, gzipped=gzipped)
+        text, framing, body = render.rendered(
+            exchange.request.headers,
+            response,
+            self._server.added_fields,
+            is_http_10=exchange.is_http_10,
+        )
         if exchange.recording is not None and self._kept is not None:
             kept_body = b"".join((framing, b"\r\n", body))
             self._kept.end(exchange.recording, response, text, kept_body)
         head = self._head(exchange, text, framing)
         if exchange.request.method == "HEAD" or not body:
             self._write(head)
-        elif len(body) <= JOIN_BYTES_MAX:
+        elif len(body) <= render.JOIN_BYTES_MAX:
             self._write(head + body)
         elif not self._closing:
             self._transport.writelines((head, body))
@@ -311,9 +369,11 @@ class Connection(RequestReader, asyncio.Protocol):
     ) -> None:
         if exchange.is_http_10:
             exchange.keep_alive = False  # the end of the connection is the end of the body
-        squeezer = render.GzipPieces() if self._wants_gzip(exchange, response) else None
+        gzipped = render.wants_gzip(exchange.request.headers, response)
+        squeezer = render.GzipPieces() if gzipped else None
         framing = b"" if exchange.is_http_10 else render.CHUNKED
-        text = self._head_fields(exchange, response, gzipped=squeezer is not None)
+        added = self._server.added_fields if response.is_endpoint else ()
+        text = render.head(response, added, is_http_10=exchange.is_http_10, gzipped=gzipped)
         self._write(self._head(exchange, text, framing))
         try:
             if exchange.request.method == "HEAD":
@@ -349,19 +409,6 @@ class Connection(RequestReader, asyncio.Protocol):
             return
         self._finish(exchange)
         self._advance()
-
-    def _wants_gzip(self, exchange: Exchange, response: Response) -> bool:
-        accepted = exchange.request.headers.first("accept-encoding")
-        return (
-            bool(accepted)
-            and response.is_endpoint
-            and render.accepts_gzip(accepted)
-            and all(name != "Content-Encoding" for name, _ in response.headers)
-        )
-
-    def _head_fields(self, exchange: Exchange, response: Response, *, gzipped: bool) -> bytes:
-        added = self._server.added_fields if response.is_endpoint else ()
-        return render.head(response, added, is_http_10=exchange.is_http_10, gzipped=gzipped)
 
     def _head(self, exchange: Exchange, text: bytes, framing: bytes) -> bytes:
         if not self._may_live_on(exchange):

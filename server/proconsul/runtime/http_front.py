@@ -11,7 +11,8 @@ from proconsul.runtime.http_exchange import Deadlines
 from proconsul.runtime.http_server import HttpServer
 from proconsul.runtime.kept_reads import KeptReads
 from proconsul.runtime.listening import listen
-from proconsul.runtime.long_polls import LongPolls
+from proconsul.runtime.long_polls import LongPolls, ended
+from proconsul.runtime.parked_queries import LookedAfter
 from proconsul.runtime.request_log import log_crash, with_lines
 from proconsul.runtime.tls import https_context
 
@@ -22,14 +23,17 @@ class HttpFront:
     """Listens for HTTP and HTTPS."""
 
     def __init__(
-        self, api: Api, config: Config, keep: Callable[[Surface], KeptReads] | None
+        self,
+        api: Api,
+        config: Config,
+        keep: Callable[[Surface, LookedAfter], KeptReads] | None,
     ) -> None:
-        """`keep` makes the keeper of answers to plain reads; None: the state is not here."""
+        """`keep` makes the keeper of answers that follow from the state; None: it is not here."""
         self._api = api
         self._config = config
         surface = Surface(api, ROUTER)
-        self._kept = None if keep is None else keep(surface)
         self._polls = LongPolls(with_lines(surface.handle, api.now_s))
+        self._kept = None if keep is None else keep(surface, self._polls.looked_after)
         self._http = HttpServer(
             self._polls.handle,
             body_limit=lambda request: agent_settings.body_limit(self._config, request),
@@ -61,6 +65,8 @@ class HttpFront:
     async def stop(self) -> None:
         """Accept nothing more, answer who waits, and give what is under way a moment."""
         self._polls.end()
+        if self._kept is not None:
+            self._kept.parked.end(ended)
         await self._http.stop(STOP_GRACE_S)
 
 

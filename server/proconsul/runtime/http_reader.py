@@ -67,7 +67,7 @@ class RequestReader(abc.ABC):
 
     def __init__(self, server: "HttpServer") -> None:
         self._server = server
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: httptools.HttpRequestParser | None = None  # made when it is needed
         self._remote = ""
         self._local = ""
         self._is_tls = False
@@ -154,9 +154,12 @@ class RequestReader(abc.ABC):
             self._feed(lines if is_ascii or not at_request_line else escape_request_line(lines))
 
     def _feed(self, data: bytes) -> None:
+        if self._parser is None:
+            self._parser = httptools.HttpRequestParser(self)
+        parser = self._parser
         while data:
             try:
-                self._parser.feed_data(data)
+                parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
                 # We speak nothing else: what follows is HTTP, or it is refused as that.
                 data = b"" if self._deaf else data[upgrade.args[0] :]
@@ -208,6 +211,7 @@ class RequestReader(abc.ABC):
             self._refuse(431, "")
             return
         parser = self._parser
+        assert parser is not None, "it calls us"
         version = parser.get_http_version()
         if version != "1.1" or fields.get("host") != self._good_host:
             reason = head_fault(version, fields)

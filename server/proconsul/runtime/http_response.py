@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from http import HTTPStatus
 
-from proconsul.api.http import HeaderList, Response
+from proconsul.api.http import HeaderList, Headers, Response
 
+JOIN_BYTES_MAX = 1 << 16  # a larger body is not copied to stand behind its head
 PACKET_BYTES = 1400  # what one Ethernet frame carries: squeezing less than this saves nothing
 SQUEEZE_LEVEL = 1  # a fifth of the time of zlib's usual level, for a tenth more bytes
 GZIP_WINDOW_BITS = 31  # 15, and 16 for a gzip frame around it
@@ -69,6 +70,37 @@ def head(
     if len(response.headers) == 1:  # as writes are answered: nearly always the same
         return _usual_head(response.status, tuple(fields), is_http_10)
     return _head(response.status, fields, is_http_10)
+
+
+def rendered(
+    headers: Headers,
+    response: Response,
+    added: tuple[tuple[str, str], ...],
+    *,
+    is_http_10: bool = False,
+) -> tuple[bytes, bytes, bytes]:
+    """An answer to a request with these header fields: its head up to the Date, what frames its
+    body, and that body, compressed where the client wants it.
+    """
+    body = response.body
+    assert isinstance(body, bytes), "one in pieces is sent as they come"
+    gzipped = bool(body) and wants_gzip(headers, response)
+    if gzipped:
+        body = gzip(body)
+    framing = length(len(body)) if gzipped else body_fields(response, body)
+    added = added if response.is_endpoint else ()
+    return head(response, added, is_http_10=is_http_10, gzipped=gzipped), framing, body
+
+
+def wants_gzip(headers: Headers, response: Response) -> bool:
+    """Whether the answer to a request with these header fields is compressed."""
+    accepted = headers.first("accept-encoding")
+    return (
+        bool(accepted)
+        and response.is_endpoint
+        and accepts_gzip(accepted)
+        and all(name != "Content-Encoding" for name, _ in response.headers)
+    )
 
 
 def _head(status: int, fields: Iterable[tuple[str, str]], is_http_10: bool) -> bytes:

@@ -130,8 +130,8 @@ class KeptAnswers:
 
     def __init__(self, watchers: Watchers, bytes_max: int = BYTES_MAX) -> None:
         """`watchers` fire with each commit of the state."""
-        self._watchers = watchers
-        self._bytes_max = bytes_max
+        self.watchers = watchers
+        self.bytes_max = bytes_max
         self.by_request: dict[bytes, KeptAnswer] = {}  # the oldest first; for others to read
         self.size_bytes = 0
 
@@ -146,16 +146,16 @@ class KeptAnswers:
             answer = KeptAnswer(request, level, head, body, tally, notes, self._changed)
         except ValueError:
             return
-        if answer.size_bytes > min(ANSWER_BYTES_MAX, self._bytes_max):
+        if answer.size_bytes > min(ANSWER_BYTES_MAX, self.bytes_max):
             return
         earlier = self.by_request.get(request)
         if earlier is not None:
             self._forget(earlier)
-        while self.size_bytes + answer.size_bytes > self._bytes_max:
+        while self.size_bytes + answer.size_bytes > self.bytes_max:
             self._make_room()
         self.by_request[request] = answer
         self.size_bytes += answer.size_bytes
-        self._watchers.add(answer)
+        self.watchers.add(answer)
 
     def clear(self) -> None:
         """Keep none of them."""
@@ -173,7 +173,7 @@ class KeptAnswers:
         self.by_request[oldest.request] = oldest
 
     def _forget(self, answer: KeptAnswer) -> None:
-        self._watchers.remove(answer)
+        self.watchers.remove(answer)
         self._changed(answer)
 
     def _changed(self, answer: KeptAnswer) -> None:

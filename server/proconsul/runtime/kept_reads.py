@@ -21,8 +21,10 @@ from proconsul.api.plain_reads import Level, freshness, level_of
 from proconsul.endpoints.context import Log
 from proconsul.runtime.kept_answers import KeptAnswer, KeptAnswers, Tallies
 from proconsul.runtime.logs import logger
+from proconsul.runtime.parked_queries import LookedAfter, ParkedQueries
 from proconsul.runtime.read_recording import RecordedWay, Recording
 from proconsul.runtime.read_rounds import Rounds
+from proconsul.runtime.waiting import WaitingRoom
 
 OF_LEADER = freshness(known_leader=True, last_contact_ns=0)
 
@@ -39,8 +41,17 @@ class Asking(Protocol):
 class KeptReads:
     """What a connection asks before it parses."""
 
-    def __init__(self, answers: KeptAnswers, way: RecordedWay, log: Log) -> None:
-        """`way` is how a request is answered so that its answer can be kept."""
+    def __init__(
+        self,
+        answers: KeptAnswers,
+        way: RecordedWay,
+        log: Log,
+        room: WaitingRoom,
+        looked_after: LookedAfter,
+    ) -> None:
+        """`way` is how a request is answered so that its answer can be kept; the other two are
+        for the blocking queries (runtime/parked_queries.py).
+        """
         self._answers = answers
         self._by_request = answers.by_request
         self._way = way
@@ -50,6 +61,16 @@ class KeptReads:
         self._word_default = Rounds(word.default)
         self._word_consistent = Rounds(word.consistent)
         self.tallies = Tallies(way.telemetry)
+        self.parked = ParkedQueries(
+            way,
+            self.tallies,
+            answers.watchers,
+            room,
+            answers.bytes_max,
+            self.fresh_now,
+            self._may_keep,
+            looked_after,
+        )
 
     def find(self, request: bytes) -> KeptAnswer | None:
         """What is kept for these bytes."""
@@ -62,6 +83,11 @@ class KeptReads:
     def _is_quiet(self) -> bool:
         """Whether an answer need neither have a line in the log nor keep to a limit of calls."""
         return self._way.calls.limit.is_infinite and not _http.isEnabledFor(logging.DEBUG)
+
+    def _may_keep(self) -> bool:
+        """Whether a request that comes now need not go the ordinary way."""
+        # ACL rules are for that: who may read what can change without the state.
+        return not self._way.facts.acl_enabled and self._is_quiet()
 
     def fresh_now(self, level: Level) -> bytes | None:
         """How fresh an answer is that is given at this moment; None: not without a word."""
@@ -95,8 +121,7 @@ class KeptReads:
     def begin(self, whole: bytes, request: Request) -> Recording | None:
         """To answer the request with, if its answer may be kept for these bytes."""
         way = self._way
-        # ACL rules are for the ordinary way: who may read what can change without the state.
-        if way.facts.acl_enabled or not self._is_quiet():
+        if not self._may_keep():
             return None
         level = level_of(request, way.facts.datacenter)
         if level is None:
@@ -114,3 +139,4 @@ class KeptReads:
         """Settings changed, of which answers may tell: keep none of them."""
         self._way.renew()
         self._answers.clear()
+        self.parked.clear()

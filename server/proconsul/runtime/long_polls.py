@@ -7,11 +7,17 @@ within the moment that the end gives them.
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 from proconsul.api.http import Handler, Request, Response
 
 MESSAGE = "this agent is about to end: ask another one"
+
+
+def ended() -> Response:
+    """The answer to who waits at the end."""
+    return Response.text(503, MESSAGE)
 
 
 class LongPolls:
@@ -37,7 +43,16 @@ class LongPolls:
 
     def handle(self, request: Request) -> Response | Coroutine[Any, Any, Response]:
         """What the listener calls."""
-        answer = self._handler(request)
+        return self._look_after(self._handler, request)
+
+    def looked_after(self, handler: Handler) -> Handler:
+        """Another handler, whose queries are looked after as well."""
+        return partial(self._look_after, handler)
+
+    def _look_after(
+        self, handler: Handler, request: Request
+    ) -> Response | Coroutine[Any, Any, Response]:
+        answer = handler(request)
         if isinstance(answer, Response) or "index=" not in request.raw_query:
             return answer
         return self._until_the_end(answer)
@@ -45,7 +60,7 @@ class LongPolls:
     async def _until_the_end(self, answer: Coroutine[Any, Any, Response]) -> Response:
         if self._is_ending:
             answer.close()
-            return Response.text(503, MESSAGE)
+            return ended()
         task = asyncio.current_task()
         assert task is not None, "a listener answers in tasks"
         self._waiting.add(task)
@@ -54,7 +69,7 @@ class LongPolls:
         except asyncio.CancelledError:
             if task not in self._told or task.uncancel() > 0:
                 raise  # the client has gone
-            return Response.text(503, MESSAGE)
+            return ended()
         else:
             if task in self._told:
                 task.uncancel()  # it was done in the same moment

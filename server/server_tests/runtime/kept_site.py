@@ -27,6 +27,7 @@ from proconsul.runtime.http_server import HttpServer
 from proconsul.runtime.kept_answers import KeptAnswers
 from proconsul.runtime.kept_reads import KeptReads
 from proconsul.runtime.leaders_word import LeadersWord
+from proconsul.runtime.long_polls import LongPolls
 from proconsul.runtime.own_calls import OwnCalls
 from proconsul.runtime.pending import PendingEntries
 from proconsul.runtime.read_recording import RecordedWay
@@ -192,7 +193,8 @@ class KeptSite:
 
     def __init__(self, bytes_max: int) -> None:
         self.own, self.ahead = open_site(), open_site()
-        self.own.context.world = EvenWorld(WaitingRoom(self.own_state.watchers))
+        self.room = WaitingRoom(self.own_state.watchers)
+        self.own.context.world = EvenWorld(self.room)
         self.own.context.facts = replace(self.own.context.facts, rpc_hold_timeout_s=HOLD_S)
         self.log = RoleLog(self.own)
         self.own.context.log = cast("Log", self.log)
@@ -220,7 +222,9 @@ class KeptSite:
         word = LeadersWord(context.log, client, lambda: context.facts.datacenter)
         way = RecordedWay(surface, context, calls, forwarder, METHODS, word, lambda: "")
         answers = KeptAnswers(self.own_state.kept_answers, bytes_max)
-        return calls, answers, KeptReads(answers, way, context.log), surface
+        self.polls = LongPolls(surface.handle)
+        kept = KeptReads(answers, way, context.log, self.room, self.polls.looked_after)
+        return calls, answers, kept, surface
 
     @property
     def role(self) -> Role:
