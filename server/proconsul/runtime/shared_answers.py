@@ -6,7 +6,6 @@ wait there are to be told; until then the answer is what they hear when their ti
 """
 
 from collections.abc import Callable
-from functools import partial
 
 from proconsul.api.blocking_requests import Question
 from proconsul.api.http import Response
@@ -22,9 +21,33 @@ from proconsul.runtime.parked import Parked, Pieces
 from proconsul.runtime.query_runs import Found, found
 from proconsul.runtime.read_recording import RecordedWay
 from proconsul.runtime.waiting import WaitingRoom
-from proconsul.store.watch import Waiter, Watchers
+from proconsul.store.watch import Noted, Watchers
 
 Fields = tuple[tuple[str, str], ...]
+
+
+class Alarm:
+    """Goes off at a change of what it names; `watch` is itself, as Watchers asks for it.
+
+    There may be one for each who waits: two tuples take a third of what a WatchSet does.
+    """
+
+    __slots__ = ("_heard", "_of", "keys", "prefixes")
+
+    def __init__(self, noted: Noted, of: "Shared", heard: Callable[["Shared"], None]) -> None:
+        self.keys = tuple(noted.keys)
+        self.prefixes = tuple(noted.prefixes)
+        self._of = of
+        self._heard = heard
+
+    @property
+    def watch(self) -> "Alarm":
+        """What it names."""
+        return self
+
+    def fire(self) -> None:
+        """It has changed."""
+        self._heard(self._of)
 
 
 class Shared:
@@ -71,8 +94,8 @@ class Shared:
         self.ended = tallies.of(*made.after)
         self.left = tallies.of((), made.after[1])
         noted = (made.notes.keys, made.notes.prefixes, made.watch.keys, made.watch.prefixes)
-        self.notes: Waiter  # what ends its being current
-        self.waiter: Waiter  # what has those be told who wait
+        self.notes: Alarm  # ends its being current
+        self.waiter: Alarm  # has those be told who wait
         self.size_bytes = len(question.plain) + len(head) + len(body) + OVERHEAD_BYTES
         self.size_bytes += NOTE_BYTES * sum(map(len, noted))
 
@@ -131,8 +154,8 @@ class SharedAnswers:
         if not self._has_room(shared.size_bytes):
             return None
         shared.replaced = self._room.replaced
-        shared.notes = Waiter(made.notes, partial(self._withdraw, shared))
-        shared.waiter = Waiter(made.watch, partial(self._fired, shared))
+        shared.notes = Alarm(made.notes, shared, self._withdraw)
+        shared.waiter = Alarm(made.watch, shared, self._fired)
         self._read_from.add(shared.notes)
         self._room.watchers.add(shared.waiter)
         self.size_bytes += shared.size_bytes
@@ -204,9 +227,11 @@ class SharedAnswers:
 
     def _drop(self, shared: Shared) -> None:
         """Nobody waits there, and nobody will; it may be said twice."""
-        self._room.watchers.remove(shared.waiter)
-        self.size_bytes -= shared.size_bytes
-        shared.size_bytes = 0
+        if shared.size_bytes:
+            self._room.watchers.remove(shared.waiter)
+            self.size_bytes -= shared.size_bytes
+            shared.size_bytes = 0
+            del shared.notes, shared.waiter  # they hold it: the collector would have to find that
 
 
 def _index_of(response: Response) -> int:

@@ -66,7 +66,7 @@ class Concerned(Protocol):
 class Waiter:
     """One waiting query; `fire` is called once, with no argument."""
 
-    watch: Noted
+    watch: WatchSet
     fire: Callable[[], None]
 
 
