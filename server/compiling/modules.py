@@ -62,7 +62,6 @@ COMPILED: Final = (
     "runtime/resumed_queries",
     "runtime/rpc_forwarding",
     "runtime/server_calls",
-    "runtime/shared_answers",
     "runtime/state_machine",
     "runtime/waiting",
     "store/catalog",
