@@ -21,13 +21,29 @@ COPY server/proconsul server/proconsul
 COPY operator/proconsul_operator operator/proconsul_operator
 RUN /tools/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /own .
 
+FROM wheels AS compiled
+# Machine code of the busiest modules; the C compiler is a wheel, too, and stays behind here.
+# Python's images have its headers; where Python is the distribution's they are a package.
+RUN python -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("include"), "Python.h").stat()' 2>/dev/null \
+ || { apt-get update -q && apt-get install -qy --no-install-recommends libpython3-dev; }
+COPY requirements/compile.txt requirements/
+RUN python -m venv /compiler \
+ && /compiler/bin/pip install --require-hashes --only-binary=:all: --no-deps -r requirements/compile.txt \
+ && /compiler/bin/pip install --no-index --find-links=/wheels --require-hashes --no-deps -r requirements/run.txt
+COPY server/compiling server/compiling
+RUN CC='/compiler/bin/python -m ziglang cc' LDSHARED='/compiler/bin/python -m ziglang cc -shared' \
+    PYTHONPATH=server /compiler/bin/python -m compiling /own/compiled
+
 FROM wheels AS installed-server
 # Without pip: what runs installs nothing.
 RUN python -m venv --without-pip /opt/proconsul \
  && pip --python /opt/proconsul/bin/python install --no-index --find-links=/wheels --require-hashes --no-deps -r requirements/run.txt \
  && pip --python /opt/proconsul/bin/python install --no-index --no-deps /own/*.whl \
- && rm -rf /opt/proconsul/lib/python3.*/site-packages/proconsul_operator /opt/proconsul/bin/proconsul-operator \
- && /opt/proconsul/bin/python -c 'import proconsul.cli.main'
+ && rm -rf /opt/proconsul/lib/python3.*/site-packages/proconsul_operator /opt/proconsul/bin/proconsul-operator
+COPY --from=compiled /own/compiled /own/compiled
+# Only the machine code: what Python wrote of the sources is there already.
+RUN cd /own/compiled && find . -name '*.so' -exec cp --parents {} /opt/proconsul/lib/python3.*/site-packages/ ';' \
+ && /opt/proconsul/bin/python -c 'import proconsul.cli.main, proconsul.raft.node as node; assert node.__file__.endswith(".so")'
 
 FROM wheels AS installed-operator
 RUN python -m venv --without-pip /opt/proconsul \

@@ -16,7 +16,7 @@ comma := ,
 stop = { echo 'make: $(1)' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: promtool promtool-path record record-operator images e2e e2e-short kube-ready e2e-report crds manifests fuzz pool-test help setup run run3 fmt check test test-slow sim kill-test lin-test failover diff-test bench ci clean lock
+.PHONY: compiled test-compiled promtool promtool-path record record-operator images e2e e2e-short kube-ready e2e-report crds manifests fuzz pool-test help setup run run3 fmt check test test-slow sim kill-test lin-test failover diff-test bench ci clean lock
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -36,13 +36,26 @@ $(STAMP): requirements/dev.txt pyproject.toml
 setup: $(STAMP)  ## make .venv and install everything, with hashes checked
 	@$(BIN)/python -c 'import proconsul' 2>/dev/null || $(call stop,$(VENV) does not work any more: make clean$(comma) then again)
 
-run: setup  ## start a durable server on loopback; RUN_FLAGS adds flags
-	@echo 'make run: RUN_FLAGS adds flags, as in: make run RUN_FLAGS=-http-port=8510'
-	@exec $(BIN)/proconsul agent -server -bootstrap-expect=1 -data-dir=$(DATA) -bind=127.0.0.1 -client=127.0.0.1 $(RUN_FLAGS)
+# A copy of the package whose busiest modules are machine code: in front on PYTHONPATH it is what runs.
+MACHINE_CODE := .compiled
+SOURCES = $(shell find server/proconsul server/compiling -name '*.py')
+# COMPILED=yes: run, run3 take it; the benchmark does unless COMPILED=no.
+COMPILED ?=
+ON_MACHINE_CODE := PYTHONPATH=$(CURDIR)/$(MACHINE_CODE)
 
-run3: setup  ## start three servers on 127.0.0.1 to .3, which are one cluster; ^C ends them
+$(MACHINE_CODE)/made: $(STAMP) $(SOURCES)
+	@$(BIN)/python -m compiling $(MACHINE_CODE)
+	@touch $@
+
+compiled: $(MACHINE_CODE)/made  ## compile the busiest modules into .compiled (needs a C compiler, a minute): make run COMPILED=yes
+
+run: setup $(if $(filter yes,$(COMPILED)),compiled)  ## start a durable server on loopback; RUN_FLAGS adds flags
+	@echo 'make run: RUN_FLAGS adds flags, as in: make run RUN_FLAGS=-http-port=8510'
+	@exec env $(if $(filter yes,$(COMPILED)),$(ON_MACHINE_CODE)) $(BIN)/proconsul agent -server -bootstrap-expect=1 -data-dir=$(DATA) -bind=127.0.0.1 -client=127.0.0.1 $(RUN_FLAGS)
+
+run3: setup $(if $(filter yes,$(COMPILED)),compiled)  ## start three servers on 127.0.0.1 to .3, which are one cluster; ^C ends them
 	@trap 'trap - INT TERM; kill -INT 0; wait' INT TERM; for number in 1 2 3; do \
-	  $(BIN)/proconsul agent -server -bootstrap-expect=3 -node=s$$number -data-dir=$(DATA)-$$number \
+	  $(if $(filter yes,$(COMPILED)),$(ON_MACHINE_CODE)) $(BIN)/proconsul agent -server -bootstrap-expect=3 -node=s$$number -data-dir=$(DATA)-$$number \
 	    -bind=127.0.0.$$number -client=127.0.0.$$number \
 	    -retry-join=127.0.0.1 -retry-join=127.0.0.2 -retry-join=127.0.0.3 $(RUN_FLAGS) & \
 	done; wait
@@ -59,6 +72,9 @@ check: setup  ## lint, format, types, import contracts
 
 test: setup  ## all tests that need no Kubernetes and are quick
 	$(PYTEST) -n $(WORKERS) -m "not slow"
+
+test-compiled: compiled  ## the quick tests of the server, run on compiled modules
+	$(ON_MACHINE_CODE) $(PYTEST) -n $(WORKERS) -m "not slow and not interpreted" server/server_tests
 
 KUBE_PROGRAMS ?=
 BARE := $(if $(KUBE_PROGRAMS),$(BIN)/python -m operator_tests.bare_kubernetes --)
@@ -97,8 +113,8 @@ SERVERS ?= 1,3
 PAIRS ?= 5
 SECONDS_EACH ?= 3
 BENCH_FLAGS ?=
-bench: setup  ## speed beside the Consul 1.8.7 that CONSUL_REAL names; WORKLOAD="get put-64-64", SERVERS, PAIRS, SECONDS_EACH (BENCH_FLAGS=--help)
-	$(BIN)/python -m bench $(WORKLOAD) --servers $(SERVERS) --pairs $(PAIRS) --seconds $(SECONDS_EACH) $(BENCH_FLAGS)
+bench: setup $(if $(filter no,$(COMPILED)),,compiled)  ## speed beside the Consul 1.8.7 that CONSUL_REAL names; WORKLOAD="get put-64-64", SERVERS, PAIRS, SECONDS_EACH (BENCH_FLAGS=--help)
+	$(if $(filter no,$(COMPILED)),,$(ON_MACHINE_CODE)) $(BIN)/python -m bench $(WORKLOAD) --servers $(SERVERS) --pairs $(PAIRS) --seconds $(SECONDS_EACH) $(BENCH_FLAGS)
 
 crds: setup  ## write manifests/crds from the operator's structs
 	$(BIN)/python -m operator_tests.crds manifests/crds
@@ -155,7 +171,9 @@ kube-ready:  # what .ci/run has begun to build may not be there yet
 e2e-report: setup  ## what came of each case, and which were not run at this commit
 	@$(BIN)/python -m e2e.results
 
-CI_STEPS := check test $(if $(KUBE_LAB),kube-ready) test-slow $(if $(KUBE_LAB),e2e-short)
+# Where there is a C compiler what it makes of our modules is tested, too.
+CC ?= cc
+CI_STEPS := check test $(if $(shell command -v $(CC)),test-compiled) $(if $(KUBE_LAB),kube-ready) test-slow $(if $(KUBE_LAB),e2e-short)
 ci: setup  ## what .ci/run runs: check, test, test-slow, with KUBE_LAB e2e-short, and the sum of their results
 	@rm -f $(TOTAL); code=0; for step in $(CI_STEPS); do \
 	  began=$$(date +%s); \
@@ -171,6 +189,7 @@ lock:  ## renew requirements/ (needs uv)
 	uv pip compile pyproject.toml --python-version 3.11 --universal --generate-hashes --no-emit-index-url -c requirements/dev.txt -o requirements/run.txt
 	uv pip compile pyproject.toml --python-version 3.11 --universal --generate-hashes --no-emit-index-url -c requirements/dev.txt --extra operator -o requirements/operator.txt
 	echo hatchling | uv pip compile - --python-version 3.11 --universal --generate-hashes --no-emit-index-url -c requirements/dev.txt -o requirements/build.txt
+	printf 'mypy\nsetuptools\nziglang\n' | uv pip compile - --python-version 3.11 --universal --generate-hashes --no-emit-index-url -c requirements/dev.txt -o requirements/compile.txt
 
 clean:  ## remove what was installed and cached (not .data)
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .fuzz dist
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .fuzz dist $(MACHINE_CODE)

@@ -23,7 +23,7 @@ from proconsul.api import (
 )
 from proconsul.api.kv import kv
 from proconsul.api.later import LATER, not_yet
-from proconsul.api.routing import Route
+from proconsul.api.routing import Route, Router
 from proconsul.api.snapshot import snapshot
 from proconsul.api.surface import ApiHandler
 from proconsul.api.txn import txn
@@ -104,3 +104,4 @@ SERVED: list[Route[ApiHandler]] = [
 ]
 NOT_YET: list[Route[ApiHandler]] = [Route(path, methods, not_yet) for path, methods in LATER]
 ROUTES = [*SERVED, *NOT_YET]
+ROUTER = Router(ROUTES)

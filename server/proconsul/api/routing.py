@@ -5,20 +5,19 @@ is not clean is redirected to the clean one (301).
 """
 
 import posixpath
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 H = TypeVar("H")
 
 
-@dataclass(frozen=True, slots=True)
 class Route(Generic[H]):
     """A row of the table; no methods: the handler judges the verb by itself."""
 
-    pattern: str
-    methods: tuple[str, ...]
-    handler: H
-    metric: str = field(default="")
+    def __init__(self, pattern: str, methods: tuple[str, ...], handler: H) -> None:
+        self.pattern = pattern
+        self.methods = methods
+        self.handler = handler
+        self.metric = metric_of(pattern)
 
 
 AREA_AT = len("/v1/")
@@ -53,9 +52,7 @@ class Router(Generic[H]):
         self._routes: dict[str, Route[H]] = {}
         for row in routes:
             assert row.pattern not in self._routes, f"{row.pattern} is in the table twice"
-            self._routes[row.pattern] = Route(
-                row.pattern, row.methods, row.handler, metric_of(row.pattern)
-            )
+            self._routes[row.pattern] = row
         self._depth_max = max(pattern.count("/") for pattern in self._routes)
         roots = {pattern[:-1] for pattern in self._routes if pattern.endswith("/")}
         self._roots = roots - self._routes.keys()

@@ -65,9 +65,9 @@ ApiHandler = Callable[[Api, Request], Coroutine[Any, Any, Reply | Response]]
 class Surface:
     """The HTTP API as one function from request to response."""
 
-    def __init__(self, api: Api, routes: list[Route[ApiHandler]]) -> None:
+    def __init__(self, api: Api, router: Router[ApiHandler]) -> None:
         self.api = api
-        self._router = Router(routes)
+        self.router = router
 
     def handle(self, request: Request) -> Response | Coroutine[Any, Any, Response]:
         """What the HTTP server calls."""
@@ -76,10 +76,10 @@ class Surface:
         if settings.refuse_unprintable and not path.isprintable() and _unprintable(path):
             return _outside(Response(400, b"", []))
         if "//" in path or "/." in path:
-            cleaned = self._router.redirect(path)
+            cleaned = self.router.redirect(path)
             if cleaned is not None:
                 return _redirect(request, cleaned)
-        route = self._router.find(path)
+        route = self.router.find(path)
         if route is None:
             return self._no_route(request)
         return self._serve(route, request)
@@ -143,7 +143,7 @@ class Surface:
         return response
 
     def _no_route(self, request: Request) -> Response:
-        cleaned = self._router.redirect(request.path)
+        cleaned = self.router.redirect(request.path)
         if cleaned is not None:
             return _redirect(request, cleaned)
         if request.path == "/":
@@ -159,7 +159,7 @@ def _metrics_of(method: str, path: str) -> tuple[str, Labels]:
 
 def _unprintable(path: str) -> bool:
     # Bytes that are no UTF-8 are replacement characters to Go, which can be printed.
-    return any(not (char.isprintable() or "\udc80" <= char <= "\udcff") for char in path)
+    return any(not (char.isprintable() or 0xDC80 <= ord(char) <= 0xDCFF) for char in path)
 
 
 def _outside(response: Response) -> Response:

@@ -188,8 +188,9 @@ def _from_record(part: Any, op_num: object, number: int, count: int) -> ChunkInf
 
 
 def _pieces(txn: ReadTransaction) -> Iterator[ChunkInfo]:
-    keys = list(txn.keys(CHUNKS.name))
-    return (piece for key in keys if (piece := txn.row(CHUNKS, key)) is not None)
+    for key in list(txn.keys(CHUNKS.name)):
+        if (piece := txn.row(CHUNKS, key)) is not None:
+            yield piece
 
 
 def _operation(piece: ChunkInfo) -> bytes:

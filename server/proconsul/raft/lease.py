@@ -8,7 +8,7 @@ its sockets full of questions. Only reads in the default mode rest on it; `?cons
 
 from collections import deque
 
-from proconsul.raft.state import Settings
+from proconsul.raft.settings import Settings
 
 # What a lease may use of the time that it was promised. So it takes two clocks of which one is 5 %
 # fast and one 5 % slow to break it; real ones differ by their crystals' 0.01 % and by 0.05 % at

@@ -35,7 +35,8 @@ from proconsul.raft.messages import (
     TimeoutNow,
     TimeoutNowReply,
 )
-from proconsul.raft.state import Settings, State, Stored
+from proconsul.raft.settings import Settings, Stored
+from proconsul.raft.state import State
 
 __all__ = ["Node", "Settings", "Stored"]
 

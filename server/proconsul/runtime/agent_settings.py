@@ -15,7 +15,7 @@ from proconsul.local.checks import CheckRules
 from proconsul.local.services import PortRange
 from proconsul.local.state import NodeIdentity
 from proconsul.model.operator import AutopilotConfig
-from proconsul.raft.state import Settings
+from proconsul.raft.settings import Settings
 from proconsul.runtime.local_registry import LocalSettings
 from proconsul.runtime.raft_driver import TICK_S
 from proconsul.runtime.raft_snapshots import SnapshotPolicy

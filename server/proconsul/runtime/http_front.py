@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Callable
 
-from proconsul.api.routes import ROUTES
+from proconsul.api.routes import ROUTER
 from proconsul.api.surface import Api, Surface
 from proconsul.config.schema import Config
 from proconsul.runtime import agent_settings
@@ -31,7 +31,7 @@ class HttpFront:
         """`keep` makes the keeper of answers that follow from the state; None: it is not here."""
         self._api = api
         self._config = config
-        surface = Surface(api, ROUTES)
+        surface = Surface(api, ROUTER)
         self._polls = LongPolls(with_lines(surface.handle, api.now_s))
         self._kept = None if keep is None else keep(surface, self._polls.looked_after)
         self._http = HttpServer(

@@ -119,16 +119,17 @@ class RequestReader(abc.ABC):
         found = self._server.heads.find(data)
         if found is None:
             return False
+        method, target, headers, body = found
         try:
-            request = Request(found.method, found.target, found.headers)
+            request = Request(method, target, headers)
         except ValueError:
             return False  # refused by who parses
-        if found.body:
-            size = request.content_length = len(found.body)
+        if body:
+            size = request.content_length = len(body)
             limit = self._server.body_limit(request)
             if limit is None or size > limit:
                 return False
-            request.body = found.body
+            request.body = body
         self._complete(request)
         self._submit(Exchange(request, True, False, body_is_complete=True))
         return True

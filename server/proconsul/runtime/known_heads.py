@@ -6,7 +6,6 @@ or might understand in another way, is left to it.
 """
 
 import re
-from typing import NamedTuple
 
 from proconsul.api.http import Headers
 
@@ -23,13 +22,8 @@ _HEAD_END = b"\r\n\r\n"
 _NOT_PLAIN = frozenset({"expect", "transfer-encoding", "upgrade"})
 
 
-class Found(NamedTuple):
-    """A whole request, as it stands in what was received."""
-
-    method: str
-    target: str
-    headers: Headers
-    body: bytes
+# A whole request, as it stands in what was received: method, target, fields, body.
+Found = tuple[str, str, Headers, bytes]
 
 
 class KnownHeads:
@@ -44,13 +38,14 @@ class KnownHeads:
         if line is None:
             return None
         line_end = line.end()
-        # From the line break on: a head without fields has its end there.
-        head_end = data.find(_HEAD_END, line_end - 2) + len(_HEAD_END)
+        head_end = _head_end(data, line_end)
+        if head_end < line_end:
+            return None
         headers = self._headers.get(data[line_end:head_end])
         if headers is None or len(data) - head_end != _body_bytes(headers):
             return None
         method, target = line.groups()
-        return Found(_METHODS[method], target.decode("ascii"), headers, data[head_end:])
+        return _METHODS[method], target.decode("ascii"), headers, data[head_end:]
 
     def learn(self, data: bytes, headers: Headers) -> None:
         """The parser found these fields in the first request of these bytes."""
@@ -59,7 +54,9 @@ class KnownHeads:
             return
         if headers.all("connection") not in ([], ["keep-alive"]):
             return
-        head_end = data.find(_HEAD_END, line.end() - 2) + len(_HEAD_END)
+        head_end = _head_end(data, line.end())
+        if head_end < line.end():
+            return
         head = data[line.end() : head_end]
         breaks = head.count(b"\r\n")
         if (
@@ -73,6 +70,13 @@ class KnownHeads:
         if len(self._headers) >= HEADS_MAX:
             del self._headers[next(iter(self._headers))]
         self._headers[head] = headers
+
+
+def _head_end(data: bytes, line_end: int) -> int:
+    """Where the body begins; -1: the head is not whole."""
+    # From the line break on: a head without fields has its end there.
+    at = data.find(_HEAD_END, line_end - 2)
+    return at + len(_HEAD_END) if at >= 0 else -1
 
 
 def _body_bytes(headers: Headers) -> int:

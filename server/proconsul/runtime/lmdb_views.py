@@ -75,7 +75,8 @@ class LmdbView:
 
     def keys(self, table: str, prefix: bytes = b"", start: bytes = b"") -> Iterator[bytes]:
         """The keys of `scan`, from the first one that is >= `start`."""
-        return (key for key, _ in self._scan(table, prefix, start))
+        for key, _ in self._scan(table, prefix, start):
+            yield key
 
     def _scan(self, table: str, prefix: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
         wanted = _prefixed(table, prefix)

@@ -6,7 +6,6 @@ Everything happens on the event loop. Each future that fails gets an exception o
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from proconsul.errors import NoLeaderError, RpcError
@@ -44,11 +43,13 @@ async def wait_until_restored(is_open: asyncio.Event) -> None:
         raise RpcError("write refused: a snapshot is being restored") from None
 
 
-@dataclass(slots=True)
 class _Write:
-    index: Index
-    term: Term
-    done: asyncio.Future[Any]
+    __slots__ = ("done", "index", "term")
+
+    def __init__(self, index: Index, term: Term, done: "asyncio.Future[Any]") -> None:
+        self.index = index
+        self.term = term
+        self.done = done
 
 
 class PendingWrites:

@@ -6,7 +6,6 @@ is made. What it waits for, and what it counts before and after that, is written
 """
 
 import asyncio
-import copy
 import math
 from dataclasses import replace
 from typing import Any, cast
@@ -14,7 +13,7 @@ from typing import Any, cast
 from proconsul.api.blocking_requests import Question
 from proconsul.api.http import Request, Response
 from proconsul.api.plain_reads import may_be_kept
-from proconsul.api.surface import HttpSettings
+from proconsul.api.surface import HttpSettings, Surface
 from proconsul.endpoints.context import Woken, World
 from proconsul.local.token_bucket import TokenBucket
 from proconsul.runtime.default_token import bearing
@@ -107,14 +106,14 @@ class QueryRun:
         self._world = _WorldWithoutTime(way.context.world, self._telemetry)
         world = cast("World", self._world)
         self._context = replace(way.context, state=self, telemetry=self._telemetry, world=world)
-        self._surface = copy.copy(way.surface)
-        self._surface.api = replace(
+        api = replace(
             way.surface.api,
             call=self._call,
             telemetry=self._telemetry,
             settings=settings,
             log_failure=lambda request, failure: None,
         )
+        self._surface = Surface(api, way.surface.router)
         self._reads = 0
         self._newest: ReadTransaction | None = None
         self._traced: TracedTransaction | None = None

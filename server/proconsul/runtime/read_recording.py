@@ -4,7 +4,6 @@ The same surface, handlers and methods answer the request; only the state and th
 they are given write down what they are asked. So a kept answer is the ordinary one by construction.
 """
 
-import copy
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, cast
@@ -31,20 +30,20 @@ SPARE_MAX = 64  # recordings that are used again
 class _NotedTelemetry(Telemetry):
     """Counts where it is counted anyway, and remembers what."""
 
-    def __init__(self, real: Telemetry) -> None:
+    def __init__(self, passes_to: Telemetry) -> None:
         super().__init__()
-        self._real = real
+        self._passes_to = passes_to
         self.counted: list[tuple[str, float, Labels]] = []
         self.sampled: list[tuple[str, Labels]] = []
 
     def count(self, name: str, value: float = 1.0, labels: Labels = (), times: int = 1) -> None:
         """Add to a counter."""
-        self._real.count(name, value, labels, times)
+        self._passes_to.count(name, value, labels, times)
         self.counted.append((name, value * times, labels))
 
     def sample(self, name: str, value: float, labels: Labels = (), times: int = 1) -> None:
         """Add to a sample."""
-        self._real.sample(name, value, labels, times)
+        self._passes_to.sample(name, value, labels, times)
         self.sampled.append((name, labels))
 
 
@@ -56,8 +55,8 @@ class Recording:
         self._telemetry = _NotedTelemetry(way.telemetry)
         self._context = replace(way.context, state=self, telemetry=self._telemetry)
         self._in_leaders_stead = replace(self._context, log=cast("Log", LeadersStead()))
-        self._surface = copy.copy(way.surface)
-        self._surface.api = replace(way.surface.api, call=self._call, telemetry=self._telemetry)
+        api = replace(way.surface.api, call=self._call, telemetry=self._telemetry)
+        self._surface = Surface(api, way.surface.router)
         self.age = way.age
 
     def begin(self, whole: bytes, level: Level, word: Rounds | None) -> None:

@@ -25,7 +25,7 @@ _ESCAPES = (
 _CONTROLS = {rb"\b": rb"\u0008", rb"\f": rb"\u000c"}
 _ESCAPE_SEQUENCE = re.compile(rb"\\.")
 _STRING_OR_FLOAT = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+(?:e-?\d+)?|e-?\d+)')
-_SURROGATES = re.compile("[\ud800-\udfff]")
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 # Outside of these, encoding/json prints an exponent.
 _PLAIN_FLOAT_MIN = Decimal("1e-6")

@@ -10,7 +10,7 @@ from typing import Any
 
 from proconsul.api.http import Headers, Request, Response
 from proconsul.api.process import Figure, Member, MetricsSettings
-from proconsul.api.routes import ROUTES
+from proconsul.api.routes import ROUTER
 from proconsul.api.surface import Api, HttpSettings, Surface
 from proconsul.endpoints.context import Facts
 from proconsul.errors import RpcError
@@ -159,7 +159,7 @@ async def desk(folder: Path) -> AsyncIterator[Desk]:
             settings=HttpSettings(),
             log_failure=lambda request, failure: None,
         )
-        yield Desk(api, process, Surface(api, ROUTES))
+        yield Desk(api, process, Surface(api, ROUTER))
 
 
 async def _nobody(method: str, request: Any) -> Any:

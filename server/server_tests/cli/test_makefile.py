@@ -157,12 +157,17 @@ def test_ci_fails_when_the_cluster_cannot_be_had(clone: Path) -> None:
 
 
 def test_ci_runs_the_short_choice_of_cases_where_a_cluster_is_named(clone: Path) -> None:
-    def steps(**environment: str) -> str:
+    def steps(*words: str, **environment: str) -> str:
         done = subprocess.run(
-            ("make", "-n", "ci"), cwd=clone, env={"PATH": os.environ["PATH"], **environment},
+            ("make", "-n", *words, "ci"),
+            cwd=clone, env={"PATH": os.environ["PATH"], **environment},
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         return done.stdout
 
-    assert "for step in check test test-slow ; do" in " ".join(steps().split())
-    assert "check test kube-ready test-slow e2e-short; do" in steps(KUBE_LAB="lab run")
+    bare = "CC=no-such-compiler"
+    assert "for step in check test test-slow ; do" in " ".join(steps(bare).split())
+    assert "check test kube-ready test-slow e2e-short; do" in " ".join(
+        steps(bare, KUBE_LAB="lab run").split()
+    )
+    assert "check test test-compiled test-slow" in " ".join(steps("CC=sh").split())

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from proconsul.cli.main import main
 from proconsul.config.schema import Config
-from proconsul.raft.state import Settings
+from proconsul.raft.settings import Settings
 from proconsul.runtime import agent_settings
 from proconsul.runtime.replicated_log import ReplicatedLog
 from server_tests.cluster.without_quorum_round import believe

@@ -15,7 +15,7 @@ from proconsul.api.event_desk import EventDesk
 from proconsul.api.failure import HttpError
 from proconsul.api.http import Headers, Request, Response
 from proconsul.api.process import Process
-from proconsul.api.routes import ROUTES
+from proconsul.api.routes import ROUTER
 from proconsul.api.surface import Api, HttpSettings, Surface
 from proconsul.endpoints.context import Context, Facts, Log, NoLan, Woken
 from proconsul.endpoints.coordinate_batch import CoordinateBatch as WaitingCoordinates
@@ -239,4 +239,4 @@ def open_site(settings: HttpSettings | None = None) -> Site:
         log_failure=log_failure,
         event_desk=EventDesk(events=events, wait=world.wait, new_uuid=world.new_uuid),
     )
-    return Site(context, log, api, Surface(api, ROUTES))
+    return Site(context, log, api, Surface(api, ROUTER))

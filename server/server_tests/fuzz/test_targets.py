@@ -28,6 +28,7 @@ class NoTrail:
         return frozenset()
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("name", DECODERS)
 def test_known_inputs_and_changed_ones_break_no_promise(name: str) -> None:
     target = load(name)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from proconsul.api.http import Request
-from proconsul.api.routes import ROUTES
+from proconsul.api.routes import ROUTER
 from proconsul.api.surface import HttpSettings, Surface
 from proconsul.endpoints.context import Context, Log
 from proconsul.endpoints.table import METHODS
@@ -218,7 +218,7 @@ class KeptSite:
             telemetry=context.telemetry,
         )
         self.own.api.call = calls.call
-        surface = Surface(self.own.api, ROUTES)
+        surface = Surface(self.own.api, ROUTER)
         word = LeadersWord(context.log, client, lambda: context.facts.datacenter)
         way = RecordedWay(surface, context, calls, forwarder, METHODS, word, lambda: "")
         answers = KeptAnswers(self.own_state.kept_answers, bytes_max)

@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +10,8 @@ from proconsul.api.http import Request
 from proconsul.runtime.http_exchange import Exchange
 from proconsul.runtime.http_reader import RequestReader
 from proconsul.runtime.known_heads import HEADS_MAX, Found, KnownHeads
+
+pytestmark = pytest.mark.interpreted
 
 LIMIT_BYTES = 12
 HEAD = b"Host: a:1\r\nUser-Agent: test\r\n"
@@ -171,9 +174,9 @@ def test_a_head_that_came_once_is_known_with_another_target_and_body() -> None:
     reader.take(put(b"/v1/kv/a", b"one"))
     found = heads.find(put(b"/v1/kv/b?flags=1", b"two"))
     assert found is not None
-    assert found.method == "PUT"
-    assert (found.target, found.body) == ("/v1/kv/b?flags=1", b"two")
-    assert found.headers is reader.exchanges[0].request.headers
+    method, target, headers, body = found
+    assert (method, target, body) == ("PUT", "/v1/kv/b?flags=1", b"two")
+    assert headers is reader.exchanges[0].request.headers
 
 
 def test_what_is_not_one_whole_request_is_for_the_parser() -> None:

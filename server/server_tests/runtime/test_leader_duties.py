@@ -79,6 +79,7 @@ async def test_a_leader_whose_name_another_has_in_the_catalog_leads_all_the_same
         assert made not in one.sessions()
 
 
+@pytest.mark.interpreted
 async def test_a_leader_that_cannot_register_itself_leads_all_the_same(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

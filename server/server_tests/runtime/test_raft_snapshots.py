@@ -316,6 +316,7 @@ def fails(_: object) -> None:
     raise OSError(errno.EIO, "I/O error")
 
 
+@pytest.mark.interpreted
 async def test_who_leads_no_more_when_all_is_written_restores_nothing_and_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

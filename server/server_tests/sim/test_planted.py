@@ -49,6 +49,7 @@ def first_found(first: int) -> int | None:
     return None
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("plant", planted.PLANTED, ids=lambda plant: plant.__name__)
 def test_a_planted_bug_is_found(plant: Callable[[], AbstractContextManager[None]]) -> None:
     with plant():

@@ -1,0 +1,86 @@
+"""Which modules are compiled: those that requests and the log go through, by the profile.
+
+Not among them, because mypyc cannot (or would change what they mean):
+- modules that define msgspec structs: mypyc takes no class keywords (`frozen=True`);
+- generic dataclasses, subclasses of int, str, bytes, tuple and dict, and async generators;
+- `endpoints/*` with handlers: what a method answers with is read from the handler's annotations,
+  which machine code does not have.
+All others would do, but win nothing: they are not asked for each request.
+"""
+
+from pathlib import Path
+from typing import Final
+
+COMPILED: Final = (
+    "api/http",
+    "api/kv",
+    "api/options",
+    "api/plain_reads",
+    "api/reply",
+    "api/routing",
+    "api/surface",
+    "endpoints/forward",
+    "endpoints/methods",
+    "endpoints/timing",
+    "fsm/apply",
+    "fsm/chunking",
+    "fsm/commands",
+    "raft/candidate",
+    "raft/codec",
+    "raft/follower",
+    "raft/leader",
+    "raft/lease",
+    "raft/log",
+    "raft/node",
+    "raft/quorum",
+    "raft/reads",
+    "raft/state",
+    "runtime/agent_tokens",
+    "runtime/applying",
+    "runtime/default_token",
+    "runtime/eager_task",
+    "runtime/http_connection",
+    "runtime/http_exchange",
+    "runtime/http_front",
+    "runtime/http_reader",
+    "runtime/http_response",
+    "runtime/kept_reads",
+    "runtime/known_heads",
+    "runtime/lmdb_engine",
+    "runtime/lmdb_views",
+    "runtime/long_polls",
+    "runtime/own_calls",
+    "runtime/pending",
+    "runtime/query_runs",
+    "runtime/raft_driver",
+    "runtime/read_recording",
+    "runtime/replicated_log",
+    "runtime/request_log",
+    "runtime/resumed_queries",
+    "runtime/rpc_forwarding",
+    "runtime/server_calls",
+    "runtime/state_machine",
+    "store/catalog",
+    "store/kv",
+    "store/row_cache",
+    "store/sessions",
+    "store/state",
+    "store/traced_reads",
+    "store/transaction",
+    "store/unique",
+    "store/watch",
+    "telemetry",
+    "wal/segments",
+    "wal/tail",
+    "wire/json",
+    "wire/msgpack",
+)
+
+
+def files(root: Path) -> list[Path]:
+    """Their sources under the package's folder; FileNotFoundError names one that is not there."""
+    found = [root / f"{name}.py" for name in COMPILED]
+    for path in found:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is to be compiled, and is not there")
+    return found

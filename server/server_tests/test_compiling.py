@@ -1,0 +1,48 @@
+"""What is compiled: the list is right, and what runs is all of it or none."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+import proconsul
+from compiling import __main__ as command
+from compiling.modules import COMPILED, files
+
+ROOT = Path(proconsul.__file__).parent
+LAZY = "a generator expression that is not eaten at once would be a list in machine code"
+
+
+def test_the_list_is_in_order_and_names_what_is_there() -> None:
+    assert list(COMPILED) == sorted(set(COMPILED))
+    assert len(files(ROOT)) == len(COMPILED)
+
+
+def test_what_is_compiled_runs_as_machine_code_all_of_it_or_nothing() -> None:
+    kinds = set()
+    for name in COMPILED:
+        module = importlib.import_module("proconsul." + name.replace("/", "."))
+        assert module.__file__ is not None
+        kinds.add(Path(module.__file__).suffix)
+    assert len(kinds) == 1
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_no_generator_expression_is_handed_on(name: str) -> None:
+    returned = [
+        f"{name}.py:{node.lineno}"
+        for node in ast.walk(ast.parse((ROOT / f"{name}.py").read_text()))
+        if isinstance(node, ast.Return) and isinstance(node.value, ast.GeneratorExp)
+    ]
+    assert returned == [], LAZY
+
+
+def test_who_has_no_compiler_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    monkeypatch.setattr("sys.argv", ["compiling", str(tmp_path / "out")])
+    assert command.main() == 1
+    assert "there is no C compiler (no-such-compiler): install gcc" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
