@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 COMPILED: Final = (
-    "api/blocking_requests",
     "api/http",
     "api/kv",
     "api/options",
@@ -51,9 +50,7 @@ COMPILED: Final = (
     "runtime/lmdb_views",
     "runtime/long_polls",
     "runtime/own_calls",
-    "runtime/parked_queries",
     "runtime/pending",
-    "runtime/query_deadlines",
     "runtime/query_runs",
     "runtime/raft_driver",
     "runtime/read_recording",
@@ -63,7 +60,6 @@ COMPILED: Final = (
     "runtime/rpc_forwarding",
     "runtime/server_calls",
     "runtime/state_machine",
-    "runtime/waiting",
     "store/catalog",
     "store/kv",
     "store/row_cache",

@@ -7,7 +7,7 @@ waits no longer than it would have.
 
 from collections.abc import Coroutine
 from dataclasses import replace
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from proconsul.api.http import Handler, Request, Response
 from proconsul.api.surface import Surface
@@ -20,12 +20,15 @@ from proconsul.store.watch import WatchSet
 from proconsul.telemetry import Labels, Telemetry
 
 
-class Resumed(NamedTuple):
+class Resumed:
     """When it began to wait, until when it may (by the world's clock), what it has counted."""
 
-    began_s: float
-    until_s: float
-    counted: Counted
+    __slots__ = ("began_s", "counted", "until_s")
+
+    def __init__(self, began_s: float, until_s: float, counted: Counted) -> None:
+        self.began_s = began_s
+        self.until_s = until_s
+        self.counted = counted
 
 
 def resumed(way: RecordedWay, resuming: Resumed) -> Handler:
@@ -40,27 +43,27 @@ def resumed(way: RecordedWay, resuming: Resumed) -> Handler:
 class _RestOfTelemetry(Telemetry):
     """What the rest of it counts."""
 
-    def __init__(self, real: Telemetry, counted: Counted, waited_ms: float) -> None:
+    def __init__(self, passes_to: Telemetry, counted: Counted, waited_ms: float) -> None:
         super().__init__()
-        self._behind = real
+        self._passes_to = passes_to
         self._counted = frozenset(name for name, _, _ in counted)
         self._waited_ms = waited_ms
 
     def count(self, name: str, value: float = 1.0, labels: Labels = (), times: int = 1) -> None:
         """Add to a counter, unless that was done when it began."""
         if name not in self._counted:
-            self._behind.count(name, value, labels, times)
+            self._passes_to.count(name, value, labels, times)
 
     def sample(self, name: str, value: float, labels: Labels = (), times: int = 1) -> None:
         """Add to a sample."""
-        self._behind.sample(name, value + self._waited_ms, labels, times)
+        self._passes_to.sample(name, value + self._waited_ms, labels, times)
 
 
 class _RestOfWorld:
     """Where one waits until then, and no longer."""
 
     def __init__(self, real: World, until_s: float) -> None:
-        self._behind = real
+        self._world = real
         self._until_s = until_s
         self.now_s = real.now_s
         self.unix_ns = real.unix_ns
@@ -69,7 +72,7 @@ class _RestOfWorld:
 
     async def wait(self, watch: WatchSet, until_s: float) -> Woken:
         """Until something that was read changes."""
-        return await self._behind.wait(watch, self._until_s)
+        return await self._world.wait(watch, self._until_s)
 
 
 class _Resumption:
