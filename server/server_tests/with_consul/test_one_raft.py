@@ -133,10 +133,20 @@ def put_keys(node: Node, prefix: str) -> None:
 
 
 def level(cluster: Cluster) -> None:
-    """The same state, record by record, at the same index, but for the marks that only ours has."""
+    """The same state, record by record, at the same index, but for our marks.
+
+    A real server has them only if it was sent a snapshot by ours.
+    """
     index, states = same_state(*cluster.all)
-    found = {name: sorted(map(said, records(state)[1])) for name, state in states.items()}
-    mine = [record for record in found.pop(cluster.ours.name) if "proconsul-cluster:" not in record]
+    found = {
+        name: [
+            record
+            for record in sorted(map(said, records(state)[1]))
+            if "proconsul-cluster:" not in record
+        ]
+        for name, state in states.items()
+    }
+    mine = found.pop(cluster.ours.name)
     for name, theirs in found.items():
         assert theirs == mine, f"{name} at {index}"
 

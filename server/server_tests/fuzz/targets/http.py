@@ -12,8 +12,8 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, cast
 
-from proconsul.api.http import Request, Response
-from proconsul.api.plain_reads import Level
+from proconsul.api.http import Headers, Request, Response
+from proconsul.api.plain_reads import Level, is_whole
 from proconsul.runtime.http_connection import AHEAD_MAX, SLICE_BYTES, Connection
 from proconsul.runtime.http_exchange import UPLOAD_BUFFER_BYTES_MAX, Deadlines
 from proconsul.runtime.http_reader import HEAD_BYTES_MAX
@@ -184,6 +184,49 @@ class Handling:
         return Response.text(200, str(len(body)))
 
 
+class Waiting:
+    """A query that is parked until the next turn of the loop, or until its client has gone."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection: Connection | None = connection
+
+    def cancel(self) -> None:
+        """The client has gone."""
+        if self.connection is not None:
+            _loop.call_soon(self.connection.abort)
+        self.connection = None
+
+
+class Parking:
+    """Parks whole GETs under /k/ with an index: they go on in the ordinary way in the next turn.
+
+    It stands for runtime/parked_queries.py, as Keeping does for what keeps answers.
+    """
+
+    def __init__(self, handle: Callable[[], Any]) -> None:
+        self._handle = handle
+        self._known: dict[bytes, Headers] = {}  # who came once is parked before it is parsed
+
+    def take(self, connection: Connection, data: bytes, headers: Headers | None) -> bool:
+        """Whether it is one of them."""
+        if not (data.startswith(b"GET /k/") and is_whole(data) and data.isascii()):
+            return False
+        if headers is not None:
+            self._known[data] = headers
+        elif data not in self._known:
+            return False
+        target = data.split(b" ", 2)[1].decode("ascii")
+        waiting = Waiting(connection)
+        connection.park(cast("Any", waiting))
+        _loop.call_soon(self._go_on, waiting, Request("GET", target, self._known[data]))
+        return True
+
+    def _go_on(self, waiting: Waiting, request: Request) -> None:
+        connection, waiting.connection = waiting.connection, None
+        if connection is not None:
+            connection.resume(request, self._handle())
+
+
 class Keeping:
     """Keeps answers of paths under /k/; some of them need a word, which some do not get.
 
@@ -195,6 +238,7 @@ class Keeping:
         self._telemetry = Telemetry()
         self.tallies = Tallies(self._telemetry)
         self.handle: Callable[[Request], object]  # that of the listener
+        self.parked = Parking(lambda: self.handle)
 
     def find(self, data: bytes) -> KeptAnswer | None:
         """What was answered to these bytes before."""
@@ -437,6 +481,7 @@ def seeds() -> list[bytes]:
         b"GET % HTTP/1.1\r\n" + host + b"\r\n",
         b"".join(b"GET /k/%b HTTP/1.1\r\n" % path + host + b"\r\n" for path in KEPT_PATHS) * 2,
         (b"GET /k/word HTTP/1.1\r\n" + host + b"\r\n") * 3 + later,
+        (b"GET /k/wait?index=3 HTTP/1.1\r\n" + host + b"\r\n") * 3 + later,
         get + b"X: " + bytes(7000).replace(b"\0", b"y") + b"\r\n\r\n",
     ]
     return [bytes([option]) + wire for wire in wires for option in (0, 2, 4)]
