@@ -10,27 +10,26 @@ import argparse
 import asyncio
 import itertools
 import mmap
-import os
 import shutil
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import lmdb
 import uvloop
 
-from bench.fixtures import KEY_FOLDER, KEYS, key, value
+from bench.fixtures import KEY_FOLDER, KEYS, key, put, value, write_keys
 from bench.http1 import Wire
 from bench.machine import Placement, usage
+from bench.samples import Lanes
 from bench.servers import Server, Side, running
-from bench.wrk import require_wrk
+from bench.wrk import Counted, command, require_wrk, run
 from proconsul.runtime.lmdb_views import LmdbView
 from proconsul.store import kv
 from proconsul.store.transaction import ReadTransaction
@@ -44,6 +43,7 @@ PORT = 8599
 LEASE = struct.Struct("<d")  # until when it holds, by time.monotonic
 CONNECTIONS = 64
 WRITES_A_SECOND = 50
+RENEWALS_A_SECOND = 20
 
 
 class Reader(asyncio.Protocol):
@@ -126,83 +126,58 @@ def readers(count: int, address: str, map_folder: Path, lease: Path) -> Iterator
             process.wait()
 
 
-@contextmanager
-def renewing(lease: Path) -> Iterator[None]:
+def renewing(lease: mmap.mmap) -> Lanes:
     """A leader's heartbeats, as far as a reader sees them."""
-    over = threading.Event()
 
-    def renew() -> None:
-        with open(lease, "r+b") as file, mmap.mmap(file.fileno(), LEASE.size) as shared:
-            while not over.wait(0.05):
-                shared[:] = LEASE.pack(time.monotonic() + 0.5)  # in one piece
+    def renew() -> int:
+        lease[:] = LEASE.pack(time.monotonic() + 0.5)  # in one piece
+        return 1
 
-    lease.write_bytes(LEASE.pack(time.monotonic() + 0.5))
-    thread = threading.Thread(target=renew)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    renew()
+    return Lanes(RENEWALS_A_SECOND, [renew])
 
 
-@contextmanager
-def writing(address: str, wanted: bool) -> Iterator[None]:
-    """Some of the keys change meanwhile, if that is wanted."""
-    over = threading.Event()
+def writing(wire: Wire) -> Lanes:
+    """The keys change meanwhile, one after the other."""
+    numbers = itertools.count(1)
 
-    def write() -> None:
-        with Wire(address) as wire:
-            number = 0
-            while not over.wait(1 / WRITES_A_SECOND):
-                number += 1
-                wire.ask("PUT", f"/v1/kv/{key(number % KEYS)}", value(number % KEYS, number))
+    def write() -> int:
+        number = next(numbers)
+        put(wire, f"/v1/kv/{key(number % KEYS)}", value(number % KEYS, number))
+        return 1
 
-    thread = threading.Thread(target=write)
-    if wanted:
-        thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        if wanted:
-            thread.join()
+    return Lanes(WRITES_A_SECOND, [write])
 
 
-def load(host: str, port: int, seconds: int) -> tuple[float, str]:
-    """Requests a second, and wrk's 99th percentile."""
-    script = Path(tempfile.gettempdir()) / f"reader-spike-{os.getpid()}.lua"
-    script.write_text(
-        f'request = function() return wrk.format("GET", string.format("/v1/kv/{KEY_FOLDER}/%05d", '
-        f"math.random(0, {KEYS - 1}))) end\n"
+def load(host: str, port: int, seconds: int) -> Counted:
+    """What wrk counted. Raises WrongAnswerError."""
+    words = command(
+        host,
+        ["get", f"/v1/kv/{KEY_FOLDER}/%05d", str(KEYS)],
+        connections=CONNECTIONS,
+        threads=1,
+        seconds=seconds,
+        seed=1,
+        port=port,
     )
-    try:
-        words = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(script)]
-        words.append(f"http://{host}:{port}")
-        said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    finally:
-        script.unlink()
-    if "Non-2xx" in said or "Socket errors" in said:
-        sys.exit(f"wrong answers:\n{said}")
-    figures = said.split()
-    rate, p99 = figures[figures.index("Requests/sec:") + 1], figures[figures.index("99%") + 1]
-    return float(rate), p99
+    return run(words, Placement())
 
 
 def measure(seconds: int) -> None:
     """The server itself, then one to three readers; quiet, and while keys change."""
     folder = Path(tempfile.mkdtemp(prefix="reader-spike-", dir="."))
     lease = folder / "lease"
+    lease.write_bytes(bytes(LEASE.size))
     ours = (Side.OURS,)
     try:
         with running(ours, 1, network="127.77.0", folder=folder, placement=Placement()) as sides:
             server = sides[Side.OURS].leader
-            with Wire(server.address) as wire:
-                for number in range(KEYS):
-                    wire.ask("PUT", f"/v1/kv/{key(number)}", value(number, 0))
-            for count, busy in itertools.product((0, 1, 2, 3), (False, True)):
-                with renewing(lease), writing(server.address, busy):
-                    sys.stdout.write(f"{one_row(server, count, lease, seconds, busy)}\n")
+            with Wire(server.address) as wire, open(lease, "r+b") as file:
+                shared = mmap.mmap(file.fileno(), LEASE.size)
+                write_keys(wire, ((key(number), value(number, 0)) for number in range(KEYS)))
+                for count, busy in itertools.product((0, 1, 2, 3), (False, True)):
+                    with renewing(shared), writing(wire) if busy else nullcontext():
+                        sys.stdout.write(f"{one_row(server, count, lease, seconds, busy)}\n")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -216,11 +191,14 @@ def one_row(server: Server, count: int, lease: Path, seconds: int, busy: bool) -
         load(server.address, port, 1)
         who = pids | {server.process.pid}
         before = usage(who)
-        rate, p99 = load(server.address, port, seconds)
-        each_us = (usage(who).cpu_s - before.cpu_s) / (rate * seconds) * 1e6
+        found = load(server.address, port, seconds)
+        each_us = (usage(who).cpu_s - before.cpu_s) / found.requests * 1e6
     name = f"{count} readers" if count else "the server"
     when = f"{WRITES_A_SECOND} writes/s" if busy else "quiet"
-    return f"{name}, {when}: {rate:,.0f} requests/s, p99 {p99}, {each_us:.1f} us of CPU each"
+    return (
+        f"{name}, {when}: {found.per_s:,.0f} requests/s, p99 {found.p99_us / 1000:.2f} ms, "
+        f"{each_us:.1f} us of CPU each"
+    )
 
 
 def main() -> int:

@@ -53,11 +53,12 @@ def command(
     threads: int,
     seconds: int,
     seed: int,
+    port: int = PORT,
 ) -> list[str]:
     """The command of one run; `load` is a kind of load.lua and its arguments."""
     return [
         *("wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", f"--timeout={TIMEOUT_S}s"),
-        *("-s", str(SCRIPT), f"http://{address}:{PORT}", "--", str(seed), *load),
+        *("-s", str(SCRIPT), f"http://{address}:{port}", "--", str(seed), *load),
     ]
 
 
