@@ -48,6 +48,8 @@ $(MACHINE_CODE)/made: $(STAMP) $(SOURCES)
 	@touch $@
 
 compiled: $(MACHINE_CODE)/made  ## compile the busiest modules into .compiled (needs a C compiler, a minute): make run COMPILED=yes
+	@$(ON_MACHINE_CODE) $(BIN)/python -c 'from compiling.modules import interpreted; exit(bool(interpreted()))' || \
+	  $(call stop,$(MACHINE_CODE) is not whole: remove it$(comma) then again)
 
 run: setup $(if $(filter yes,$(COMPILED)),compiled)  ## start a durable server on loopback; RUN_FLAGS adds flags
 	@echo 'make run: RUN_FLAGS adds flags, as in: make run RUN_FLAGS=-http-port=8510'
@@ -172,7 +174,6 @@ e2e-report: setup  ## what came of each case, and which were not run at this com
 	@$(BIN)/python -m e2e.results
 
 # Where there is a C compiler what it makes of our modules is tested, too.
-CC ?= cc
 CI_STEPS := check test $(if $(shell command -v $(CC)),test-compiled) $(if $(KUBE_LAB),kube-ready) test-slow $(if $(KUBE_LAB),e2e-short)
 ci: setup  ## what .ci/run runs: check, test, test-slow, with KUBE_LAB e2e-short, and the sum of their results
 	@rm -f $(TOTAL); code=0; for step in $(CI_STEPS); do \

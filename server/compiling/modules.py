@@ -8,6 +8,7 @@ Not among them, because mypyc cannot (or would change what they mean):
 All others would do, but win nothing: they are not asked for each request.
 """
 
+import importlib
 from pathlib import Path
 from typing import Final
 
@@ -75,6 +76,12 @@ COMPILED: Final = (
     "wire/json",
     "wire/msgpack",
 )
+
+
+def interpreted() -> list[str]:
+    """Those that do not run as machine code in this process."""
+    names = ["proconsul." + name.replace("/", ".") for name in COMPILED]
+    return [name for name in names if str(importlib.import_module(name).__file__).endswith(".py")]
 
 
 def files(root: Path) -> list[Path]:

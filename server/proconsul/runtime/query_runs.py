@@ -12,17 +12,15 @@ from typing import Any, cast
 
 from proconsul.api.blocking_requests import Question
 from proconsul.api.http import Request, Response
-from proconsul.api.plain_reads import may_be_kept
 from proconsul.api.surface import HttpSettings, Surface
 from proconsul.endpoints.context import Woken, World
 from proconsul.local.token_bucket import TokenBucket
 from proconsul.runtime.default_token import bearing
 from proconsul.runtime.eager_task import EagerTask
 from proconsul.runtime.kept_answers import Counted, Sampled
-from proconsul.runtime.read_recording import RecordedWay
+from proconsul.runtime.read_recording import RecordedWay, TracedState
 from proconsul.runtime.server_calls import count_own_call
-from proconsul.store.traced_reads import Notes, TracedTransaction
-from proconsul.store.transaction import ReadTransaction
+from proconsul.store.traced_reads import Notes
 from proconsul.store.watch import WatchSet
 from proconsul.telemetry import Labels, Telemetry
 
@@ -98,14 +96,17 @@ class Found:
 
 
 class QueryRun:
-    """One run; it is the state of that run's context (endpoints.context.State)."""
+    """One run."""
 
     def __init__(self, way: RecordedWay, settings: HttpSettings) -> None:
         self._way = way
         self._telemetry = _SilentTelemetry()
         self._world = _WorldWithoutTime(way.context.world, self._telemetry)
         world = cast("World", self._world)
-        self._context = replace(way.context, state=self, telemetry=self._telemetry, world=world)
+        self._state = TracedState(way.context.state)
+        self._context = replace(
+            way.context, state=self._state, telemetry=self._telemetry, world=world
+        )
         api = replace(
             way.surface.api,
             call=self._call,
@@ -114,17 +115,7 @@ class QueryRun:
             log_failure=lambda request, failure: None,
         )
         self._surface = Surface(api, way.surface.router)
-        self._reads = 0
-        self._newest: ReadTransaction | None = None
-        self._traced: TracedTransaction | None = None
         self._response: Response | None = None
-
-    def read(self) -> ReadTransaction:
-        """The newest committed state."""
-        self._reads += 1
-        self._newest = self._way.context.state.read()
-        self._traced = TracedTransaction(self._newest)
-        return self._traced
 
     async def _call(self, method: str, request: Any) -> Any:
         way = self._way
@@ -141,18 +132,12 @@ class QueryRun:
         if not task.done():
             task.cancel()
             return None
-        response, traced, watches = self._response, self._traced, self._world.watches
-        if (
-            response is None
-            or traced is None
-            or self._reads != 1
-            or len(watches) != 1
-            or not may_be_kept(response)
-            or self._way.context.state.read() is not self._newest
-        ):
+        response, watches = self._response, self._world.watches
+        notes = None if response is None else self._state.noted(response)
+        if response is None or notes is None or len(watches) != 1:
             return None
         before, after = self._world.before.all, self._telemetry.counts.all
-        return Found(response, traced.notes, watches[0], before, after)
+        return Found(response, notes, watches[0], before, after)
 
     def _answered(self, response: Response | None, failure: BaseException | None) -> None:
         self._response = response

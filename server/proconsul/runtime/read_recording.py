@@ -11,7 +11,7 @@ from typing import Any, cast
 from proconsul.api.http import Request, Response
 from proconsul.api.plain_reads import Level, may_be_kept
 from proconsul.api.surface import Surface
-from proconsul.endpoints.context import Context, Facts, Log
+from proconsul.endpoints.context import Context, Facts, Log, State
 from proconsul.endpoints.methods import Methods
 from proconsul.runtime.default_token import bearing
 from proconsul.runtime.kept_answers import Counted, Sampled
@@ -47,13 +47,42 @@ class _NotedTelemetry(Telemetry):
         self.sampled.append((name, labels))
 
 
+class TracedState:
+    """The state for one request at a time (endpoints.context.State): notes what is read of it."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self.begin()
+
+    def begin(self) -> None:
+        """For another request."""
+        self._reads = 0
+        self._newest: ReadTransaction | None = None
+        self._traced: TracedTransaction | None = None
+
+    def read(self) -> ReadTransaction:
+        """The newest committed state."""
+        self._reads += 1
+        self._newest = self._state.read()
+        self._traced = TracedTransaction(self._newest)
+        return self._traced
+
+    def noted(self, response: Response) -> Notes | None:
+        """All that this answer was read from; None: it may not be kept, or is no longer so."""
+        traced = self._traced
+        if traced is None or self._reads != 1 or not may_be_kept(response):
+            return None
+        return traced.notes if self._state.read() is self._newest else None
+
+
 class Recording:
-    """One request on its way; it is the state of that way's context (endpoints.context.State)."""
+    """One request on its way."""
 
     def __init__(self, way: "RecordedWay") -> None:
         self._way = way
         self._telemetry = _NotedTelemetry(way.telemetry)
-        self._context = replace(way.context, state=self, telemetry=self._telemetry)
+        self._state = TracedState(way.context.state)
+        self._context = replace(way.context, state=self._state, telemetry=self._telemetry)
         self._in_leaders_stead = replace(self._context, log=cast("Log", LeadersStead()))
         api = replace(way.surface.api, call=self._call, telemetry=self._telemetry)
         self._surface = Surface(api, way.surface.router)
@@ -64,22 +93,13 @@ class Recording:
         self.whole = whole
         self.level = level
         self._word = word
-        self._reads = 0
-        self._newest: ReadTransaction | None = None
-        self._traced: TracedTransaction | None = None
+        self._state.begin()
         self._telemetry.counted.clear()
         self._telemetry.sampled.clear()
 
     def handle(self, request: Request) -> Response | Coroutine[Any, Any, Response]:
         """What the surface says."""
         return self._surface.handle(request)
-
-    def read(self) -> ReadTransaction:
-        """The newest committed state."""
-        self._reads += 1
-        self._newest = self._way.context.state.read()
-        self._traced = TracedTransaction(self._newest)
-        return self._traced
 
     async def _call(self, method: str, request: Any) -> Any:
         way = self._way
@@ -95,12 +115,11 @@ class Recording:
 
         Nothing can be recorded with this one afterwards.
         """
-        traced, is_whole = self._traced, self._reads == 1 and may_be_kept(response)
-        is_whole = is_whole and self._way.context.state.read() is self._newest
+        notes = self._state.noted(response)
+        self._state.begin()  # it holds what was read no longer than it must
         counted, sampled = tuple(self._telemetry.counted), tuple(self._telemetry.sampled)
-        is_whole = self._way.take_back(self) and is_whole
-        self._newest = self._traced = None
-        return Recorded(traced.notes, counted, sampled) if is_whole and traced else None
+        is_of_now = self._way.take_back(self)
+        return Recorded(notes, counted, sampled) if is_of_now and notes is not None else None
 
 
 class Recorded:
