@@ -2,7 +2,7 @@
 
 Not among them, because mypyc cannot (or would change what they mean):
 - modules that define msgspec structs: mypyc takes no class keywords (`frozen=True`);
-- generic dataclasses, subclasses of int, str, bytes, tuple and dict, and async generators;
+- generic dataclasses, subclasses of int, str, bytes, tuple and dict, async generators, `except*`;
 - `endpoints/*` with handlers: what a method answers with is read from the handler's annotations,
   which machine code does not have.
 All others would do, but win nothing: they are not asked for each request.
@@ -33,12 +33,15 @@ COMPILED: Final = (
     "raft/lease",
     "raft/log",
     "raft/node",
+    "raft/pairing",
     "raft/quorum",
     "raft/reads",
     "raft/state",
+    "rpc/value_reader",
     "runtime/agent_tokens",
     "runtime/applying",
     "runtime/default_token",
+    "runtime/disk_times",
     "runtime/eager_task",
     "runtime/http_connection",
     "runtime/http_exchange",
@@ -46,14 +49,18 @@ COMPILED: Final = (
     "runtime/http_reader",
     "runtime/http_response",
     "runtime/kept_reads",
+    "runtime/kernel_sync",
     "runtime/known_heads",
     "runtime/lmdb_engine",
     "runtime/lmdb_views",
+    "runtime/log_entries",
+    "runtime/log_writer",
     "runtime/long_polls",
     "runtime/own_calls",
     "runtime/pending",
     "runtime/query_runs",
     "runtime/raft_driver",
+    "runtime/raft_transport",
     "runtime/read_recording",
     "runtime/replicated_log",
     "runtime/request_log",
@@ -61,6 +68,8 @@ COMPILED: Final = (
     "runtime/rpc_forwarding",
     "runtime/server_calls",
     "runtime/state_machine",
+    "runtime/wal_files",
+    "runtime/wal_segment_files",
     "store/catalog",
     "store/kv",
     "store/row_cache",

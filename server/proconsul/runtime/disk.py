@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 from proconsul.errors import ProconsulError
+from proconsul.runtime.kernel_sync import KernelSync
 
 _ZEROS: Final = bytes(1024 * 1024)
 
@@ -45,6 +46,26 @@ class DiskFile(Protocol):
 
     def close(self) -> None:
         """Nothing is synced by it."""
+        ...
+
+
+class BackgroundSync(Protocol):
+    """The fdatasync of one file at a time, which no thread waits for."""
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when the sync has ended."""
+        ...
+
+    def begin(self, file: DiskFile) -> bool:
+        """Begin to sync; False: the file system cannot, and `fdatasync` is to be called."""
+        ...
+
+    def end(self) -> None:
+        """What became of it: raises what `DiskFile.fdatasync` would have raised."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds; nothing may be under way."""
         ...
 
 
@@ -114,6 +135,10 @@ class Disk(Protocol):
         """Bytes that nobody can guess, to mark files by."""
         ...
 
+    def background_sync(self) -> BackgroundSync | None:
+        """A new one; None: the system has none."""
+        ...
+
 
 class RealFile:
     """A DiskFile of the system's."""
@@ -154,6 +179,23 @@ class RealFile:
     def close(self) -> None:
         """As the system call."""
         os.close(self.fd)
+
+
+class RealBackgroundSync:
+    """A BackgroundSync by the kernel's workers."""
+
+    def __init__(self, kernel: KernelSync) -> None:
+        self._kernel = kernel
+        self.fileno, self.end, self.close = kernel.fileno, kernel.end, kernel.close
+
+    def begin(self, file: DiskFile) -> bool:
+        """Begin to sync a RealFile."""
+        assert isinstance(file, RealFile), "a file of this disk"
+        try:
+            self._kernel.begin(file.fd)
+        except OSError:
+            return False
+        return True
 
 
 class FlockLock:
@@ -261,3 +303,10 @@ class RealDisk:
     def random_bytes(self, count: int) -> bytes:
         """From the system's generator."""
         return os.urandom(count)
+
+    def background_sync(self) -> BackgroundSync | None:
+        """By the kernel, where it can."""
+        try:
+            return RealBackgroundSync(KernelSync())
+        except OSError:
+            return None

@@ -26,7 +26,7 @@ from proconsul.raft.messages import Configuration, Entry, Index, SnapshotMeta, S
 from proconsul.raft.peers_file import PEERS_INFO, PeersFileError, parse_peers
 from proconsul.runtime.data_dir import DataDir, no_room, says_full
 from proconsul.runtime.disk import Disk
-from proconsul.runtime.log_writer import entry_of
+from proconsul.runtime.log_entries import entry_of
 from proconsul.runtime.logs import logger
 from proconsul.runtime.snapshot_files import SnapshotFiles
 from proconsul.runtime.storage import Storage

@@ -188,6 +188,8 @@ class RaftConversation:
             if not data:
                 return None
             self._values.feed(data)
+            if (value := self._values.next_value(bytes_max)) is not None:
+                return value
         async with asyncio.timeout(self._limits.arrival_s):
             while (value := self._values.next_value(bytes_max)) is None:
                 data = await self._stream.read()
@@ -202,8 +204,9 @@ class RaftConversation:
         while len(self._open) >= limits.open_max or self._open_bytes > limits.open_bytes_max:
             self._answered.clear()
             await self._answered.wait()
-        async with asyncio.timeout(limits.silence_s):
-            await self._stream.writer.drain()
+        if self._stream.is_full:
+            async with asyncio.timeout(limits.silence_s):
+                await self._stream.writer.drain()
 
     def _bytes_max(self, kind: int) -> int:
         if kind == RpcKind.APPEND_ENTRIES:

@@ -49,13 +49,9 @@ from proconsul.runtime.applying import Applying, StateWaitsError
 from proconsul.runtime.chunked_writes import append_in_chunks
 from proconsul.runtime.clock import lasting_s
 from proconsul.runtime.giving_way import give_way
-from proconsul.runtime.log_writer import (
-    Compaction,
-    LogWriter,
-    raft_hard_state,
-    read_entries,
-    stored_entries,
-)
+from proconsul.runtime.log_entries import raft_hard_state, read_entries, stored_entries
+from proconsul.runtime.log_thread import Compaction, Hearers
+from proconsul.runtime.log_writer import LogWriter
 from proconsul.runtime.logs import logger
 from proconsul.runtime.pending import (
     LeadershipLostError,
@@ -65,7 +61,7 @@ from proconsul.runtime.pending import (
     WriteWaitsError,
     wait_until_restored,
 )
-from proconsul.runtime.raft_ports import Carrier, Hooks, Installer
+from proconsul.runtime.raft_ports import Carrier, Hooks, Installer, LogSink
 from proconsul.runtime.state_machine import Applied, ReplicatedState
 from proconsul.runtime.wal_files import WalFiles
 
@@ -104,7 +100,9 @@ class RaftDriver:
         self._contact_s: float | None = None  # when the leader was heard last
         self._transfers = PendingTransfers()
         self.me = me
-        self.writer = LogWriter(wal, self._loop, self._persisted, self._disk_full, self.fail)
+        self.writer: LogSink = LogWriter(
+            wal, self._loop, Hearers(self._persisted, self._disk_full, self.fail)
+        )
         self.node = Node(
             me=me,
             settings=settings,

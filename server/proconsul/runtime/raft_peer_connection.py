@@ -79,8 +79,8 @@ class PeerConnection:
         self._pre_votes = PreVotes()
         self._asking = Asking(server.id, self._pre_votes)
         self._task: asyncio.Task[None] | None = None
-        self._is_open = False
-        self._address = ""  # where the connection leads, or has led
+        self._stream: SocketStream | None = None  # while the connection is open
+        self._address = ""  # where it leads, or has led
         self._moved = asyncio.Event()  # while it was open
         self._failures = 0
         self._dial_again_s = 0.0  # on the loop's clock
@@ -92,6 +92,13 @@ class PeerConnection:
         if has_to_wait or len(self._queue) >= self._limits.queued_max:
             self._loop.call_soon(self._deliver, Lost(token=request.token))
             return
+        if (stream := self._stream) is not None and self._has_room(stream):
+            # A task that has to be woken costs more than this.
+            try:
+                self._write_one(stream, request)
+            except OSError:
+                stream.abort()  # whoever reads finds out, and all that was asked is lost
+            return
         self._queue.append(request)
         self._wake.set()
         if self._task is None:
@@ -100,7 +107,7 @@ class PeerConnection:
     def moved(self, addresses: Collection[str]) -> None:
         """The server was started anew, and answers there: close what leads elsewhere."""
         self._dial_again_s = 0.0
-        if self._is_open and self._address not in addresses:
+        if self._stream is not None and self._address not in addresses:
             self._moved.set()
 
     async def stop(self) -> None:
@@ -131,11 +138,11 @@ class PeerConnection:
         is_wrong = isinstance(failure, WrongServerError)
         if is_wrong:
             self._dialer.misled(self.server, self._address)
-        if is_wrong or not self._is_open:
+        if is_wrong or self._stream is None:
             pause_s = self._limits.backoff_first_s * (1 << min(self._failures, 16))
             self._dial_again_s = self._loop.time() + min(pause_s, self._limits.backoff_max_s)
             self._failures += 1
-        self._is_open = False
+        self._stream = None
         self._task = None
         outcomes = self._asking.end(closed_by_peer=_is_closed_by_peer(failure))
         outcomes += [Lost(token=request.token) for request in self._queue]
@@ -147,8 +154,8 @@ class PeerConnection:
         reached = await self._dialer.reach(self.server)
         stream, self._address = reached.stream, reached.address
         self._moved.clear()
-        self._is_open = True
         self._used_s = self._loop.time()
+        self._stream = stream
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._write(stream))
@@ -166,6 +173,11 @@ class PeerConnection:
             while self._queue and len(self._asking) < self._limits.in_flight_max:
                 self._write_one(stream, self._queue.popleft())
                 await stream.writer.drain()
+
+    def _has_room(self, stream: SocketStream) -> bool:
+        """Whether nobody waits to be written, and one more may be."""
+        is_free = not self._queue and len(self._asking) < self._limits.in_flight_max
+        return is_free and not stream.is_full
 
     def _write_one(self, stream: SocketStream, request: Request) -> None:
         if isinstance(request, PreVote) and self._pre_votes.are_known is False:

@@ -1,11 +1,12 @@
-"""Whom the raft driver tells and uses: the agent's hooks, the transport, who installs snapshots."""
+"""Whom the raft driver tells and uses: the agent's hooks, the log, the transport, the installer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from proconsul.raft.effects import Install, Role, Send
+from proconsul.raft.effects import Install, Persist, Role, Send
 from proconsul.raft.messages import Reply, Token
+from proconsul.runtime.log_thread import Compaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,29 @@ class Carrier(Protocol):
 
     def reply(self, reply: Reply) -> None:
         """The reply to a request that came in."""
+
+
+class LogSink(Protocol):
+    """Makes the log durable (runtime/log_writer.py)."""
+
+    @property
+    def busy_s(self) -> float:
+        """For how long the disk has not answered; 0 while nothing is asked of it."""
+
+    def appends_s(self) -> list[float]:
+        """How long each append of entries took, sync included, since this was asked last."""
+
+    def start(self) -> None:
+        """Begin to write."""
+
+    def write(self, persist: Persist) -> None:
+        """Queue a write."""
+
+    def compact(self, compaction: Compaction) -> None:
+        """Let go of entries once the log holds the snapshot's."""
+
+    def stop(self) -> None:
+        """Write what is queued, then end; blocks, so not on the loop."""
 
 
 class Installer(Protocol):

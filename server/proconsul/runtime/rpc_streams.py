@@ -57,6 +57,11 @@ class SocketStream:
         transport = self.writer.transport
         return transport if isinstance(transport, TlsTransport) else None
 
+    @property
+    def is_full(self) -> bool:
+        """Whether a writer should wait: the peer takes nothing, and enough is kept for it."""
+        return self.writer.transport.get_write_buffer_size() > WRITE_BUFFER_BYTES
+
     async def read(self) -> bytes:
         """Some bytes, b"" at the end."""
         return await self.reader.read(READ_BYTES)

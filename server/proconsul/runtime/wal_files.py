@@ -11,12 +11,13 @@ and a full disk is met sooner.
 import os.path
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final, Self
 
 from proconsul.errors import DiskFullError, ProconsulError
-from proconsul.runtime.disk import Disk, DiskLock
-from proconsul.runtime.wal_segment_files import SegmentFiles
+from proconsul.runtime.disk import BackgroundSync, Disk, DiskFile, DiskLock
+from proconsul.runtime.wal_segment_files import SegmentFiles, WalBrokenError
 from proconsul.wal.record import (
     FORMAT_VERSION,
     GROUP,
@@ -53,6 +54,18 @@ class WalCompactedError(ProconsulError):
     def __init__(self, index: int, first_index: int) -> None:
         super().__init__(f"entry {index} is no longer in the log, which begins at {first_index}")
         self.first_index = first_index
+
+
+@dataclass(frozen=True, slots=True)
+class Unsynced:
+    """An append whose group is written and not synced: `file` is to be."""
+
+    file: DiskFile
+    end: int  # of the group in its segment
+    starts: list[int]
+    sizes: list[int]
+    records: Sequence[LogRecord]
+    hard_state: HardState | None
 
 
 class WalFiles:
@@ -149,23 +162,48 @@ class WalFiles:
         Raises DiskFullError: the log is as before, and small things (a hard state without
         entries) may still find room. Raises WalBrokenError: the process must end.
         """
-        pieces, sizes = encode_entries(records, self._log.last_index + 1)
-        payload_bytes = sum(sizes)
-        if hard_state is not None:
-            encoded = encode_hard_state(hard_state)
-            pieces.append(encoded)
-            payload_bytes += len(encoded)
+        pieces, sizes = self._encode(records, hard_state)
         if not pieces:
             return
-        offset = self._write(pieces, payload_bytes, small=not records)
-        starts = list(accumulate(sizes, initial=offset + GROUP.size))
-        starts.pop()
+        self._make_room(_group_bytes(pieces), small=not records)
+        unsynced = self._write_entries(pieces, sizes, records, hard_state)
+        self._files.sync(unsynced.file)
+        self.finish_append(unsynced)
+
+    def begin_append(
+        self, records: Sequence[LogRecord], hard_state: HardState | None
+    ) -> Unsynced | None:
+        """The same without its sync, which is to follow, and then `finish_append`.
+
+        Nothing else may be written before. What is begun and never finished did not happen:
+        `append` may write the same again. None: that is nothing, or needs room that only
+        `append` makes. Raises as `append` does.
+        """
+        pieces, sizes = self._encode(records, hard_state)
+        if not pieces or not self._has_room(_group_bytes(pieces)):
+            return None
+        return self._write_entries(pieces, sizes, records, hard_state)
+
+    def finish_append(self, unsynced: Unsynced) -> None:
+        """Its sync has succeeded: the entries are in the log."""
+        records = unsynced.records
+        self._log.segments[-1].end = unsynced.end
         with self._memory_lock:
             if records:
-                self._log.add_entries(starts, sizes, [record.term for record in records])
+                self._log.add_entries(
+                    unsynced.starts, unsynced.sizes, [record.term for record in records]
+                )
                 self._cache.extend(records)
-            if hard_state is not None:
-                self._log.hard_state = hard_state
+            if unsynced.hard_state is not None:
+                self._log.hard_state = unsynced.hard_state
+
+    def sync_failure(self, error: OSError) -> WalBrokenError:
+        """The sync of an append that was begun failed: nothing may be written any more."""
+        return self._files.sync_failure(error)
+
+    def background_sync(self) -> BackgroundSync | None:
+        """What syncs the files of appends that were begun; None: the system has none."""
+        return self._disk.background_sync()
 
     def truncate_suffix(self, from_index: int) -> None:
         """Drop the entries from that one on, durably. Raises as `append` does."""
@@ -216,32 +254,57 @@ class WalFiles:
 
     def _write_note(self, kind: Kind, index: int, term: int) -> None:
         encoded = encode_index_and_term(kind, index, term)
-        self._write([encoded], len(encoded), small=True)
+        self._make_room(_group_bytes([encoded]), small=True)
+        file, end = self._write_group([encoded])
+        self._files.sync(file)
+        self._log.segments[-1].end = end
         with self._memory_lock:
             self._log.apply(kind, index, term)
             if kind is not Kind.SNAPSHOT:
                 self._cache.forget_from(index if kind is Kind.TRUNCATE else 0)
 
-    def _write(self, pieces: Sequence[bytes], payload_bytes: int, *, small: bool) -> int:
-        """Write one group and sync it; returns where it begins."""
-        group_bytes = GROUP.size + payload_bytes
-        self._make_room(group_bytes, small=small)
+    def _encode(
+        self, records: Sequence[LogRecord], hard_state: HardState | None
+    ) -> tuple[list[bytes], list[int]]:
+        """The pieces of a group, and the size of each record of an entry."""
+        pieces, sizes = encode_entries(records, self._log.last_index + 1)
+        if hard_state is not None:
+            pieces.append(encode_hard_state(hard_state))
+        return pieces, sizes
+
+    def _write_entries(
+        self,
+        pieces: list[bytes],
+        sizes: list[int],
+        records: Sequence[LogRecord],
+        hard_state: HardState | None,
+    ) -> Unsynced:
+        """Write what was encoded; there is room."""
+        starts = list(accumulate(sizes, initial=self._log.segments[-1].end + GROUP.size))
+        starts.pop()
+        file, end = self._write_group(pieces)
+        return Unsynced(file, end, starts, sizes, records, hard_state)
+
+    def _write_group(self, pieces: Sequence[bytes]) -> tuple[DiskFile, int]:
+        """Write one group, for which there is room; its file, and where it ends in there."""
         segment = self._log.segments[-1]
         here = Position(segment.name.sequence, segment.end)  # all before it is synced
         group = encode_group(segment.name.mark, here.offset, here, pieces)
-        self._files.write(here.sequence, group, here.offset)
-        segment.end += group_bytes
-        return here.offset
+        return self._files.write(here.sequence, group, here.offset), here.offset + len(group)
+
+    def _has_room(self, group_bytes: int) -> bool:
+        """Whether a group fits into the segment, and leaves what is kept free."""
+        segment = self._log.segments[-1]
+        return segment.size_bytes - segment.end - group_bytes >= reserve_bytes(segment.size_bytes)
 
     def _make_room(self, group_bytes: int, *, small: bool) -> None:
-        segment = self._log.segments[-1]
-        left = segment.size_bytes - segment.end - group_bytes
-        if left >= reserve_bytes(segment.size_bytes):
+        if self._has_room(group_bytes):
             return
         try:
             self._add_segment(group_bytes)
         except DiskFullError:
-            if not small or left < 0:
+            segment = self._log.segments[-1]
+            if not small or segment.size_bytes - segment.end < group_bytes:
                 raise
 
     def _add_segment(self, group_bytes: int) -> None:
@@ -271,3 +334,7 @@ class WalFiles:
             dropped = self._log.drop_segments_before(self._log.count_droppable(up_to_index))
         for segment in dropped:
             self._files.drop(segment.name.sequence, segment.size_bytes)
+
+
+def _group_bytes(pieces: list[bytes]) -> int:
+    return GROUP.size + sum(map(len, pieces))

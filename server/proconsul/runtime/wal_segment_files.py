@@ -101,7 +101,7 @@ class SegmentFiles:
         try:
             file = self._disk.open(aside)
             file.pwrite(start, 0)
-            self._sync(file)
+            self.sync(file)
             self._disk.rename(aside, self.path_of(name))
         except OSError as error:
             failure = self.failure("beginning a segment", error)
@@ -113,8 +113,8 @@ class SegmentFiles:
         self._sync_names()
         self._files[name.sequence] = OpenSegment(self.path_of(name), file)
 
-    def write(self, sequence: int, group: bytes, offset: int) -> None:
-        """Write a group there and sync it: two calls to the disk."""
+    def write(self, sequence: int, group: bytes, offset: int) -> DiskFile:
+        """Write a group there: one call to the disk. The file is what is to be synced next."""
         if self._broken is not None:
             raise self._broken
         file = self._files[sequence].file
@@ -122,7 +122,18 @@ class SegmentFiles:
             file.pwrite(group, offset)
         except OSError as error:
             raise self.failure("writing", error) from error
-        self._sync(file)
+        return file
+
+    def sync(self, file: DiskFile) -> None:
+        """One more call to the disk: what was written is on it."""
+        try:
+            file.fdatasync()
+        except OSError as error:
+            raise self.sync_failure(error) from error
+
+    def sync_failure(self, error: OSError) -> WalBrokenError:
+        """What it means that a sync failed."""
+        return self._break("fdatasync", error)
 
     def settle(self, sequence: int, begin: int, end: int, strays: Iterable[int]) -> None:
         """Put on the disk what can be read there, and wipe the groups at `strays`.
@@ -138,7 +149,7 @@ class SegmentFiles:
                 file.pwrite(bytes(MARK_BYTES), offset)
         except OSError as error:
             raise self.failure("recovery", error) from error
-        self._sync(file)
+        self.sync(file)
         self._sync_names()
 
     def drop(self, sequence: int, size_bytes: int) -> None:
@@ -206,12 +217,6 @@ class SegmentFiles:
         if error.errno in _DISK_FULL:
             return DiskFullError(self._directory)
         return self._break(what, error)
-
-    def _sync(self, file: DiskFile) -> None:
-        try:
-            file.fdatasync()
-        except OSError as error:
-            raise self._break("fdatasync", error) from error
 
     def _sync_names(self) -> None:
         try:

@@ -16,7 +16,7 @@ import pytest
 
 from proconsul.raft.messages import Entry, EntryKind, Index, Term
 from proconsul.runtime.disk import RealDisk
-from proconsul.runtime.log_writer import record_of
+from proconsul.runtime.log_entries import record_of
 from proconsul.runtime.wal_files import WalFiles
 from proconsul.wal.segments import DEFAULT_SEGMENT_BYTES
 from server_tests.loopback import address

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import cast
 
 from proconsul.errors import DiskFullError, ProconsulError
 from proconsul.fsm.commands import MessageType, encode_command
@@ -17,9 +16,8 @@ from proconsul.raft.effects import Persist
 from proconsul.raft.messages import Configuration, Peer, Server, ServerAddress, ServerId
 from proconsul.raft.node import Settings
 from proconsul.runtime.data_dir import DataDir
-from proconsul.runtime.log_writer import LogWriter
 from proconsul.runtime.raft_driver import RaftDriver
-from proconsul.runtime.raft_ports import Hooks
+from proconsul.runtime.raft_ports import Hooks, LogSink
 from proconsul.runtime.raft_snapshots import RaftSnapshots, SnapshotPolicy
 from proconsul.runtime.state_machine import ReplicatedState
 from proconsul.runtime.storage import Storage, open_storage
@@ -85,11 +83,12 @@ class World:
 class WatchedWriter:
     """The log's writer, which the virtual clock waits for; not while the disk is full."""
 
-    def __init__(self, writer: LogWriter, driver: RaftDriver) -> None:
+    def __init__(self, writer: LogSink, driver: RaftDriver) -> None:
         self._writer = writer
         self._driver = driver
         self._over = False
         self.start, self.compact = writer.start, writer.compact
+        self.appends_s = writer.appends_s
 
     @property
     def busy_s(self) -> float:
@@ -141,7 +140,7 @@ class Life:
                 fatal=self._fatal,
             ),
         )
-        self.driver.writer = cast("LogWriter", WatchedWriter(self.driver.writer, self.driver))
+        self.driver.writer = WatchedWriter(self.driver.writer, self.driver)
         self.snapshots = RaftSnapshots(
             self.storage.snapshot_files,
             self.replicated,

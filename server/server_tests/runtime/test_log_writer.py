@@ -1,9 +1,12 @@
-"""The writer's thread: what it groups, in which order it writes, what it does without room."""
+"""The log's writer: what it groups, in which order it writes, what it does without room."""
 
 import asyncio
 import random
 import threading
+from collections.abc import Callable
 from typing import cast
+
+import pytest
 
 from proconsul.raft.effects import Persist, WriteNumber
 from proconsul.raft.messages import (
@@ -18,16 +21,11 @@ from proconsul.raft.messages import (
     SnapshotMeta,
     Term,
 )
-from proconsul.runtime.log_writer import (
-    GROUP_BYTES_MAX,
-    Compaction,
-    LogWriter,
-    entry_of,
-    raft_hard_state,
-    record_of,
-)
+from proconsul.runtime.log_entries import entry_of, raft_hard_state, record_of
+from proconsul.runtime.log_thread import GROUP_BYTES_MAX, Compaction, Hearers
+from proconsul.runtime.log_writer import LOOP_BYTES_MAX, LogWriter
 from proconsul.runtime.wal_files import WalFiles
-from server_tests.sim.disk import SimDisk
+from server_tests.sim.disk import SimDisk, SimSync
 
 DIRECTORY = "/wal"
 SEGMENT_BYTES = 16 * 1024
@@ -45,7 +43,9 @@ class Bench:
         self.broken: list[BaseException] = []
         self._told = asyncio.Event()
         self.writer = LogWriter(
-            self.wal, asyncio.get_running_loop(), self._persisted, self._full, self._broken
+            self.wal,
+            asyncio.get_running_loop(),
+            Hearers(self._persisted, self._full, self._broken),
         )
         self._number = 0
 
@@ -109,11 +109,20 @@ def entry(index: int, size_bytes: int) -> Entry:
     return Entry(Index(index), Term(1), EntryKind.COMMAND, bytes(size_bytes), b"")
 
 
-def bench() -> Bench:
-    return Bench(SimDisk(random.Random(1).randrange))
+Benches = Callable[[], Bench]
 
 
-async def test_what_waited_is_one_group_and_told_once() -> None:
+@pytest.fixture(params=[True, False], ids=["the kernel syncs", "the thread syncs"])
+def bench(request: pytest.FixtureRequest) -> Benches:
+    def make() -> Bench:
+        disk = SimDisk(random.Random(1).randrange)
+        disk.syncs_in_background = request.param
+        return Bench(disk)
+
+    return make
+
+
+async def test_what_waited_is_one_group_and_told_once(bench: Benches) -> None:
     one = bench()
     for _ in range(5):
         one.write(2)
@@ -124,7 +133,7 @@ async def test_what_waited_is_one_group_and_told_once() -> None:
     assert one.held() == list(range(1, 11))
 
 
-async def test_a_large_heap_of_writes_is_told_in_parts() -> None:
+async def test_a_large_heap_of_writes_is_told_in_parts(bench: Benches) -> None:
     one = bench()
     for _ in range(6):
         one.write(1, GROUP_BYTES_MAX // 2)
@@ -134,7 +143,7 @@ async def test_a_large_heap_of_writes_is_told_in_parts() -> None:
     await one.stop()
 
 
-async def test_one_write_beyond_the_limit_is_whole_before_it_is_told() -> None:
+async def test_one_write_beyond_the_limit_is_whole_before_it_is_told(bench: Benches) -> None:
     one = bench()
     one.write(5, GROUP_BYTES_MAX // 2)
     one.writer.start()
@@ -143,7 +152,7 @@ async def test_one_write_beyond_the_limit_is_whole_before_it_is_told() -> None:
     await one.stop()
 
 
-async def test_term_and_vote_land_with_the_first_entries_or_not_at_all() -> None:
+async def test_term_and_vote_land_with_the_first_entries_or_not_at_all(bench: Benches) -> None:
     """A first start that had its term without its entry could never found its cluster."""
     for calls in range(4):
         one = bench()
@@ -158,7 +167,7 @@ async def test_term_and_vote_land_with_the_first_entries_or_not_at_all() -> None
         wal.close()
 
 
-async def test_vote_and_entries_come_back_as_they_were() -> None:
+async def test_vote_and_entries_come_back_as_they_were(bench: Benches) -> None:
     one = bench()
     given = Entry(Index(1), Term(3), EntryKind.COMMAND, b"data", b"extensions")
     one.writer.write(Persist(number=WriteNumber(1), hard_state=VOTE, entries=(given,)))
@@ -171,7 +180,9 @@ async def test_vote_and_entries_come_back_as_they_were() -> None:
     assert entry_of(record_of(given)) == given
 
 
-async def test_truncations_and_resets_stand_between_what_came_before_and_after() -> None:
+async def test_truncations_and_resets_stand_between_what_came_before_and_after(
+    bench: Benches,
+) -> None:
     one = bench()
     one.write(5)
     one.write(2, truncate_from=4, first=4)
@@ -186,7 +197,9 @@ async def test_truncations_and_resets_stand_between_what_came_before_and_after()
     assert one.held() == [21, 22]
 
 
-async def test_without_room_everything_waits_in_order_and_nothing_is_dropped() -> None:
+async def test_without_room_everything_waits_in_order_and_nothing_is_dropped(
+    bench: Benches,
+) -> None:
     one = bench()
     one.writer.start()
     one.write(1)
@@ -205,7 +218,7 @@ async def test_without_room_everything_waits_in_order_and_nothing_is_dropped() -
     assert not one.broken
 
 
-async def test_a_compaction_makes_room_for_what_waits() -> None:
+async def test_a_compaction_makes_room_for_what_waits(bench: Benches) -> None:
     one = bench()
     one.writer.start()
     for number in range(1, 40):
@@ -224,7 +237,7 @@ async def test_a_compaction_makes_room_for_what_waits() -> None:
     assert one.held()[0] > 1
 
 
-async def test_a_compaction_that_a_reset_overtook_is_let_go() -> None:
+async def test_a_compaction_that_a_reset_overtook_is_let_go(bench: Benches) -> None:
     one = bench()
     one.write(10)
     meta = SnapshotMeta(
@@ -241,7 +254,7 @@ async def test_a_compaction_that_a_reset_overtook_is_let_go() -> None:
     assert one.wal.snapshot_index == 20
 
 
-async def test_a_compaction_behind_a_reset_that_waits_for_room_waits_for_it() -> None:
+async def test_a_compaction_behind_a_reset_that_waits_for_room_waits_for_it(bench: Benches) -> None:
     one = bench()
     one.write(10)
     meta = SnapshotMeta(
@@ -255,7 +268,7 @@ async def test_a_compaction_behind_a_reset_that_waits_for_room_waits_for_it() ->
     assert one.held() == [21, 22]
 
 
-async def test_it_ends_in_order_while_there_is_no_room() -> None:
+async def test_it_ends_in_order_while_there_is_no_room(bench: Benches) -> None:
     one = bench()
     one.writer.start()
     one.disk.capacity_bytes = one.disk.used_bytes()
@@ -267,7 +280,7 @@ async def test_it_ends_in_order_while_there_is_no_room() -> None:
     assert not one.persisted
 
 
-async def test_a_failed_sync_is_told_and_nothing_is_written_any_more() -> None:
+async def test_a_failed_sync_is_told_and_nothing_is_written_any_more(bench: Benches) -> None:
     one = bench()
     one.writer.start()
     one.write(1)
@@ -282,7 +295,7 @@ async def test_a_failed_sync_is_told_and_nothing_is_written_any_more() -> None:
     assert one.persisted == [1]
 
 
-async def test_a_writer_that_never_began_can_be_stopped() -> None:
+async def test_a_writer_that_never_began_can_be_stopped(bench: Benches) -> None:
     one = bench()
     await one.stop()
     assert not one.broken
@@ -303,6 +316,9 @@ class StuckWal:
     def prepare_spare(self) -> bool:
         return False
 
+    def background_sync(self) -> None:
+        return None
+
 
 async def test_it_says_for_how_long_the_disk_has_not_answered() -> None:
     wal = StuckWal()
@@ -310,9 +326,7 @@ async def test_it_says_for_how_long_the_disk_has_not_answered() -> None:
     writer = LogWriter(
         cast("WalFiles", wal),
         asyncio.get_running_loop(),
-        lambda _: done.set(),
-        lambda _: None,
-        lambda _: None,
+        Hearers(lambda _: done.set(), lambda _: None, lambda _: None),
     )
     writer.start()
     assert writer.busy_s == 0
@@ -324,3 +338,117 @@ async def test_it_says_for_how_long_the_disk_has_not_answered() -> None:
     await done.wait()
     assert writer.busy_s == 0
     await asyncio.to_thread(writer.stop)
+
+
+class Told(Bench):
+    """A writer whose kernel syncs when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__(SimDisk(random.Random(1).randrange))
+        self.writer.start()
+
+    @property
+    def is_syncing(self) -> bool:
+        return self.writer.busy_s > 0
+
+
+async def test_what_comes_during_a_sync_is_the_next_group() -> None:
+    one = Told()
+    for _ in range(5):
+        one.write(1)
+    assert one.is_syncing
+    await one.until_persisted(5)
+    assert one.persisted == [1, 5]
+    assert not one.is_syncing
+    assert len(one.writer.appends_s()) == 2
+    await one.stop()
+    assert one.held() == [1, 2, 3, 4, 5]
+
+
+async def test_the_thread_and_the_kernel_take_turns_and_the_order_stays() -> None:
+    """New segments, big groups and compactions in between go to the thread."""
+    one = Told()
+    die = random.Random(2).randrange
+    for number in range(1, 301):
+        one.write(1 + die(3), LOOP_BYTES_MAX if die(40) == 0 else die(900))
+        if die(3):
+            await asyncio.sleep(0)
+        if die(20) == 0 and one.wal.last_index > 5:
+            index = one.wal.last_index
+            one.writer.compact(Compaction(index - 5, index, 1))
+        if number % 60 == 0:
+            await one.until_persisted(number)
+    assert one.persisted == sorted(one.persisted)
+    assert one.wal.snapshot_index > 0
+    await one.stop()
+    held = one.held()
+    assert held == list(range(held[0], one._next))
+
+
+async def test_a_compaction_is_not_put_off_by_writes_that_never_end() -> None:
+    one = Told()
+    one.write(10)
+    await one.until_persisted(1)
+    one.write(1)
+    assert one.is_syncing
+    one.writer.compact(Compaction(5, 10, 1))
+    number = 2
+    while not one.wal.snapshot_index:
+        number += 1
+        one.write(1)
+        await one.told()
+    await one.until_persisted(number)
+    await one.stop()
+    held = one.held()
+    assert held == list(range(held[0], one._next))
+
+
+async def test_what_waits_for_a_sync_at_the_end_is_written_too() -> None:
+    one = Told()
+    for _ in range(3):
+        one.write(1)
+    assert one.is_syncing
+    await one.stop()
+    assert one.persisted == [1, 3]
+    assert one.held() == [1, 2, 3]
+
+
+async def test_what_waits_for_the_thread_at_the_end_is_written_too() -> None:
+    one = Told()
+    one.write(1, LOOP_BYTES_MAX + 1)
+    one.write(1)
+    assert not one.persisted
+    await one.stop()
+    assert one.persisted[-1] == 2
+    assert one.held() == [1, 2]
+
+
+async def test_a_file_system_that_cannot_leaves_all_to_the_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = Told()
+    monkeypatch.setattr(SimSync, "begin", lambda *_: False)
+    for number in range(1, 4):
+        one.write(2)
+        await one.until_persisted(number)
+    await one.stop()
+    assert one.persisted == [1, 2, 3]
+    assert one.held() == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_group_that_finds_no_room_on_the_disk_waits_in_the_thread() -> None:
+    one = Told()
+    one.disk.copies_on_write = True
+    one.write(1)
+    await one.until_persisted(1)
+    one.disk.capacity_bytes = one.disk.used_bytes()
+    one.write(1)
+    one.write(1)
+    while True not in one.full:
+        await one.told()
+    assert one.persisted == [1]
+    one.disk.capacity_bytes = None
+    await one.until_persisted(3)
+    assert one.full == [True, False]
+    await one.stop()
+    assert one.held() == [1, 2, 3]

@@ -28,7 +28,7 @@ from proconsul.raft.messages import (
 from proconsul.raft.peers_file import PEERS_INFO, PeersFileError
 from proconsul.runtime.data_dir import DataDir, DataDirError
 from proconsul.runtime.disk import Disk, RealDisk
-from proconsul.runtime.log_writer import record_of, wal_hard_state
+from proconsul.runtime.log_entries import record_of, wal_hard_state
 from proconsul.runtime.peers_recovery import RecoveryError, recover_from_peers_file
 from proconsul.runtime.snapshot_files import SnapshotFiles
 from proconsul.runtime.storage import Storage, open_storage

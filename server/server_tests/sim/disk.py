@@ -6,12 +6,13 @@ between sectors, names one by one. It fails and fills up when told to.
 """
 
 import errno
+import os
 import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from proconsul.runtime.disk import DataDirLockedError
+from proconsul.runtime.disk import DataDirLockedError, DiskFile
 
 PAGE_BYTES = 4096
 SECTOR_BYTES = 512
@@ -59,6 +60,7 @@ class SimDisk:
         self.fails_syncs = False
         self.calls_left: int | None = None  # until the power is lost, in calls that change things
         self.copies_on_write = False  # as btrfs and ZFS do: writing over old bytes takes room, too
+        self.syncs_in_background = True
         self.open_files = 0
         self.before_read: Callable[[], None] = lambda: None  # what happens just before a pread
 
@@ -203,6 +205,10 @@ class SimDisk:
         """From the die."""
         return bytes(self._die(256) for _ in range(count))
 
+    def background_sync(self) -> "SimSync | None":
+        """One that syncs when the loop comes to it."""
+        return SimSync() if self.syncs_in_background else None
+
     # For its files.
 
     def is_alive(self, life: int) -> bool:
@@ -301,6 +307,36 @@ class SimFile:
     def _check(self) -> None:
         assert self._is_open, "used after it was closed"
         assert self._disk.is_alive(self._life), "used by a process that is dead"
+
+
+class SimSync:
+    """A BackgroundSync: the file is synced when its end is asked for."""
+
+    def __init__(self) -> None:
+        self._event_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._file: DiskFile | None = None
+
+    def fileno(self) -> int:
+        """Readable from `begin` to `end`."""
+        return self._event_fd
+
+    def begin(self, file: DiskFile) -> bool:
+        """It is always begun."""
+        assert self._file is None, "one at a time"
+        self._file = file
+        os.eventfd_write(self._event_fd, 1)
+        return True
+
+    def end(self) -> None:
+        """As `fdatasync` of the file."""
+        assert self._file is not None, "nothing was begun"
+        os.eventfd_read(self._event_fd)
+        file, self._file = self._file, None
+        file.fdatasync()
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self._event_fd)
 
 
 class SimLock:

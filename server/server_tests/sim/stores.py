@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 from proconsul.errors import DiskFullError
 from proconsul.raft.effects import Persist
 from proconsul.raft.messages import Entry, HardState, Index, SnapshotMeta
-from proconsul.runtime.log_writer import entry_of, raft_hard_state, record_of, wal_hard_state
+from proconsul.runtime.log_entries import entry_of, raft_hard_state, record_of, wal_hard_state
 from proconsul.runtime.wal_files import WalFiles
 from proconsul.runtime.wal_segment_files import WalBrokenError
 from proconsul.wal.record import HardState as WalHardState
@@ -283,7 +283,7 @@ class WalStore:
             self._pieces.popleft()
 
     def _pieces_of(self, group: Sequence[Persist]) -> list[Callable[[], None]]:
-        """The calls that the log's writer makes of it (runtime/log_writer.py)."""
+        """The calls that the log's writer makes of it (runtime/log_thread.py)."""
         wal = self.wal
         pieces: list[Callable[[], None]] = []
         records: list[LogRecord] = []

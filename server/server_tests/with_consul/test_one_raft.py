@@ -11,7 +11,7 @@ import pytest
 
 from proconsul.raft.messages import EntryKind
 from proconsul.runtime.disk import RealDisk
-from proconsul.runtime.log_writer import entry_of
+from proconsul.runtime.log_entries import entry_of
 from proconsul.runtime.wal_files import WalFiles
 from proconsul.wal.segments import DEFAULT_SEGMENT_BYTES
 from server_tests.fsm.everything import fill
