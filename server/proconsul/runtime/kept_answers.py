@@ -15,7 +15,7 @@ from proconsul.store.watch import Watchers
 from proconsul.telemetry import Labels, Telemetry
 
 BYTES_MAX = 32 << 20
-ANSWER_BYTES_MAX = BYTES_MAX // 8
+ANSWER_BYTES_MAX = BYTES_MAX // 2  # ten thousand instances of a service are 8 MB
 OVERHEAD_BYTES = 900  # of an answer: the objects, and its place in the tables
 NOTE_BYTES = 400  # of each thing that it was read from
 
