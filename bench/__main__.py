@@ -18,6 +18,7 @@ from bench.pairs import measure_rows
 from bench.results import Measured, Rows
 from bench.servers import CONNECTIONS_MAX, GO_THREADS, require_consul
 from bench.wrk import require_wrk
+from compiling.modules import build
 from proconsul import __version__
 
 FILES_WANTED = 65536
@@ -126,7 +127,7 @@ def settings_of(options: Options, placement: Placement) -> dict[str, str]:
         **machine.description(options.folder),
         "placement": placement.text,
         "Consul": f"1.8.7 ({Path(consul).name}), GOMAXPROCS {go}, never -dev",
-        "ours": f"{__version__}, commit {commit()}, Python {sys.version.split()[0]}",
+        "ours": f"{__version__}, commit {commit()}, Python {sys.version.split()[0]}, {build()}",
         "load": f"{wrk}, runs of {options.seconds} s after 1 s to warm up",
         "limits": f"http_max_conns_per_client and rpc_max_conns_per_client {CONNECTIONS_MAX}, "
         "all else by default, on both sides",

@@ -93,6 +93,14 @@ def interpreted() -> list[str]:
     return [name for name in names if str(importlib.import_module(name).__file__).endswith(".py")]
 
 
+def build() -> str:
+    """What this process runs on, in words."""
+    left = len(interpreted())
+    return {0: "compiled modules", len(COMPILED): "interpreted"}.get(
+        left, f"{len(COMPILED) - left} of {len(COMPILED)} modules compiled"
+    )
+
+
 def files(root: Path) -> list[Path]:
     """Their sources under the package's folder; FileNotFoundError names one that is not there."""
     found = [root / f"{name}.py" for name in COMPILED]

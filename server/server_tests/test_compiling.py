@@ -7,7 +7,7 @@ import pytest
 
 import proconsul
 from compiling import __main__ as command
-from compiling.modules import COMPILED, files, interpreted
+from compiling.modules import COMPILED, build, files, interpreted
 
 ROOT = Path(proconsul.__file__).parent
 LAZY = "a generator expression that is not eaten at once would be a list in machine code"
@@ -20,6 +20,7 @@ def test_the_list_is_in_order_and_names_what_is_there() -> None:
 
 def test_what_is_compiled_runs_as_machine_code_all_of_it_or_nothing() -> None:
     assert len(interpreted()) in (0, len(COMPILED))
+    assert build() == ("interpreted" if interpreted() else "compiled modules")
 
 
 @pytest.mark.parametrize("name", COMPILED)
