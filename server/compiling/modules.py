@@ -84,6 +84,7 @@ COMPILED: Final = (
     "wal/tail",
     "wire/json",
     "wire/msgpack",
+    "wire/rows",
 )
 
 

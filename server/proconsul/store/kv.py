@@ -44,7 +44,7 @@ def list_entries(
     entries = list(txn.rows(KVS, row_prefix))
     index = 0
     if prefix:
-        newest = max((entry.modify_index for entry in entries), default=0)
+        newest = max([entry.modify_index for entry in entries], default=0)
         index = max(newest, tombstones.max_index_under(txn, prefix))
     return index or txn.table_index(KVS.name, TOMBSTONES.name), entries
 

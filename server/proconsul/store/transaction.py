@@ -15,7 +15,8 @@ from proconsul.store.engine import Batch, View
 from proconsul.store.row_cache import RowCache
 from proconsul.store.schema import INDEXES, META, ORDERED, Secondary, Table, index_key
 from proconsul.store.watch import Changed
-from proconsul.wire.gostruct import GoStruct, decode, encode
+from proconsul.wire.gostruct import GoStruct, encode
+from proconsul.wire.rows import decode, decode_all, is_flat
 
 T = TypeVar("T", bound=GoStruct)
 M = TypeVar("M")
@@ -51,6 +52,13 @@ class ReadTransaction:
 
     def rows(self, table: Table[T], prefix: bytes = b"") -> Iterator[T]:
         """All rows whose keys start with `prefix`, in key order."""
+        if is_flat(table.row):
+            # Not kept: it would cost more, and push out what is asked for one by one.
+            found = [data for _, data in self.view.scan(table.name, prefix)]
+            return iter(decode_all(table.row, found))
+        return self._kept_rows(table, prefix)
+
+    def _kept_rows(self, table: Table[T], prefix: bytes) -> Iterator[T]:
         for key, data in self.view.scan(table.name, prefix):
             name = (table.name, key)
             row = self._held(name)

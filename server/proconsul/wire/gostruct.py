@@ -48,8 +48,14 @@ def stands_as_blob(
     struct_type: type[S], to_blob: Callable[[S], bytes], from_blob: Callable[[bytes], S]
 ) -> None:
     """Let a class stand on the wire as one raw string (Go's MarshalBinary)."""
+    _blobs.add(struct_type)
     _encoders[struct_type] = lambda value: msgpack.bytes_text(to_blob(value))
     _decoders[struct_type] = lambda value: from_blob(msgpack.text_bytes(value))
+
+
+def is_blob(struct_type: type[GoStruct]) -> bool:
+    """Whether `stands_as_blob` was said of a class."""
+    return struct_type in _blobs
 
 
 def encode(value: GoStruct) -> bytes:
@@ -110,6 +116,7 @@ def list_to_json(values: typing.Iterable[GoStruct] | None) -> list[dict[str, Any
     return None if values is None else [to_json(value) for value in values]
 
 
+_blobs: set[type[GoStruct]] = set()
 _encoders: dict[type, Converter] = {}
 _decoders: dict[type, Converter] = {}
 _field_encoders: dict[type, Converter] = {}
@@ -354,26 +361,28 @@ def _json_converter(form: Any) -> Converter | None:
 
 
 def _compile_jsoner(struct_type: type[GoStruct]) -> Converter:
+    """A function that makes a dict: at once of what stands before the first that may be absent."""
+    names: dict[str, Any] = {}
+    always: list[str] = []
+    rest: list[str] = []
     hints = typing.get_type_hints(struct_type)
-    steps: list[tuple[str, str, Converter | None, bool]] = []
     for field in msgspec.structs.fields(struct_type):
         if field.name in struct_type.json_skip:
             continue
         inner, optional = _strip_none(hints[field.name])
+        name, value = f"{field.encode_name!r}", f"value.{field.name}"
+        converter = _json_converter(hints[field.name])
+        names[f"c_{field.name}"] = converter
+        made = value if converter is None else f"c_{field.name}({value})"
         # Go's omitempty never drops a struct value, only nil pointers to one.
-        droppable = field.name in struct_type.json_omit_empty and (
-            optional or not _is_struct(inner)
-        )
-        steps.append((field.name, field.encode_name, _json_converter(hints[field.name]), droppable))
-
-    def to_builtins(value: Any) -> dict[str, Any]:
-        made: dict[str, Any] = {}
-        for name, go, converter, droppable in steps:
-            item = getattr(value, name)
-            if droppable and not item and not isinstance(item, GoStruct):
-                continue
-            made[go] = item if converter is None else converter(item)
-        return made
-
+        if field.name in struct_type.json_omit_empty and (optional or not _is_struct(inner)):
+            rest.append(f"if {value}: made[{name}] = {made}")
+        elif rest:
+            rest.append(f"made[{name}] = {made}")
+        else:
+            always.append(f"{name}: {made}")
+    lines = ["def to_builtins(value):", f"made = {{{', '.join(always)}}}", *rest, "return made"]
+    exec("\n ".join(lines), names)  # our own text, as in _compile
+    to_builtins: Converter = names["to_builtins"]
     _jsoners[struct_type] = to_builtins
     return to_builtins

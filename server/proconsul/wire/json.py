@@ -14,13 +14,8 @@ import msgspec
 INDENT_SPACES = 4
 
 # Go's HTML escapes: these bytes stand only inside strings, so that plain replacing is safe.
-_ESCAPES = (
-    (b"&", rb"\u0026"),
-    (b"<", rb"\u003c"),
-    (b">", rb"\u003e"),
-    (b"\xe2\x80\xa8", rb"\u2028"),
-    (b"\xe2\x80\xa9", rb"\u2029"),
-)
+_ESCAPES = ((b"&", rb"\u0026"), (b"<", rb"\u003c"), (b">", rb"\u003e"))
+_LINE_ENDS = ((b"\xe2\x80\xa8", rb"\u2028"), (b"\xe2\x80\xa9", rb"\u2029"))
 # Go has no short form for these two.
 _CONTROLS = {rb"\b": rb"\u0008", rb"\f": rb"\u000c"}
 _ESCAPE_SEQUENCE = re.compile(rb"\\.")
@@ -51,7 +46,11 @@ def encode(value: Any, *, pretty: bool = False, floats: bool = False) -> bytes:
     for character, escape in _ESCAPES:
         if character in text:
             text = text.replace(character, escape)
-    if rb"\b" in text or rb"\f" in text:
+    # Looking for one byte takes a fiftieth of the time of looking for several.
+    if b"\xe2" in text:
+        for character, escape in _LINE_ENDS:
+            text = text.replace(character, escape)
+    if b"\\" in text and (rb"\b" in text or rb"\f" in text):
         text = _ESCAPE_SEQUENCE.sub(_spell_control, text)
     if floats:
         text = _STRING_OR_FLOAT.sub(_spell_float, text)

@@ -1,10 +1,12 @@
 """`/v1/kv/`: what clients send and get."""
 
 import asyncio
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from msgspec.structs import replace
 
+from proconsul.api.surface import HttpSettings
 from proconsul.endpoints.table import METHODS
 from proconsul.model.kv import IndexedDirEntries, KeyRequest
 from proconsul.wire.golang import SECOND, Duration
@@ -144,3 +146,54 @@ async def test_an_answer_that_is_older_than_max_stale_allows_is_asked_for_at_the
     assert (reply.headers["X-Consul-Lastcontact"], asked) == ("2000", [True])
     reply = await site.ask("GET", "/v1/kv/a?max_stale=1s")
     assert (reply.headers["X-Consul-Lastcontact"], asked) == ("0", [True, True, False])
+
+
+UNPRINTABLE_TOO = HttpSettings(refuse_unprintable=False)
+LISTED = (
+    "a%22%5Cb",
+    "%3Cb%3E%26",
+    "%E2%80%A8%08",
+    "%22Session%22:%22%22,",
+    "plain",
+    "%C3%A9",
+    "%FF",
+)
+VALUES = (b"", b"v", b'"Session":"",', bytes(range(256)) * 300)
+
+
+async def test_a_listing_spells_each_entry_as_it_is_spelled_alone() -> None:
+    site = open_site(UNPRINTABLE_TOO)
+    await put(site, "outside")
+    await site.ask("PUT", "/v1/catalog/register", {"Node": "n1", "Address": "127.0.0.1"})
+    session = (await site.ask("PUT", "/v1/session/create", {"Checks": []})).json()["ID"]
+    paths = [f"in/{name}/{at}" for name in LISTED for at in range(len(VALUES))]
+    values = VALUES * len(LISTED)
+    for number, (path, value) in enumerate(zip(paths, values, strict=True)):
+        await put(site, f"{path}?flags={(1 << 64) - 1 - number}", value)
+        if number % 3 == 0:
+            await put(site, f"{path}?acquire={session}", value)
+    alone = {path: await site.ask("GET", f"/v1/kv/{path}") for path in paths}
+    listed = await site.ask("GET", "/v1/kv/in/?recurse")
+    ordered = sorted(paths, key=unquote_to_bytes)
+    assert listed.body == b"[" + b",".join(alone[path].body[1:-1] for path in ordered) + b"]"
+    assert listed.index == max(reply.index for reply in alone.values())
+    assert listed.body.count(b',"Session":"') == len(paths[::3])
+
+
+async def test_a_listing_is_pretty_as_an_entry_is() -> None:
+    site = open_site(UNPRINTABLE_TOO)
+    await put(site, "in/a", b"")
+    one = await site.ask("GET", "/v1/kv/in/a?pretty")
+    assert one.body.startswith(b"[\n    {\n")
+    assert (await site.ask("GET", "/v1/kv/in/?recurse&pretty")).body == one.body
+
+
+@pytest.mark.parametrize("name", LISTED)
+async def test_names_and_raw_values_are_told_as_they_were_written(name: str) -> None:
+    site = open_site(UNPRINTABLE_TOO)
+    for at, value in enumerate(VALUES):
+        await put(site, f"in/{name}/{at}", value)
+        assert (await site.ask("GET", f"/v1/kv/in/{name}/{at}?raw")).body == value
+    folder = unquote_to_bytes(f"in/{name}/").decode("utf-8", "replace")
+    assert await keys(site, "in/?keys") == [f"{folder}{at}" for at in range(len(VALUES))]
+    assert await keys(site, "in/?keys&separator=/") == [folder]
