@@ -115,6 +115,7 @@ class Telemetry:
         self._counts: dict[Key, float] = {}
         self._summaries: dict[Key, Summary] = {}
         self._fresh: dict[Key, list[float]] = {}  # of samples, not reckoned up yet
+        self._ones: dict[Key, int] = {}  # how often counters were raised by 1, not reckoned up yet
 
     def declare(self, name: str) -> None:
         """Let a counter be there as 0: one that is missing until it first counts breaks alerts."""
@@ -123,6 +124,12 @@ class Telemetry:
     def count(self, name: str, value: float = 1.0, labels: Labels = (), times: int = 1) -> None:
         """Add to a counter, once or several times."""
         key = (name, labels)
+        if value == 1.0:
+            self._ones[key] = self._ones.get(key, 0) + times
+        else:
+            self._add(key, value, times)
+
+    def _add(self, key: Key, value: float, times: int) -> None:
         counters = self._current.counters
         aggregate = counters.get(key)
         if aggregate is None:
@@ -190,6 +197,9 @@ class Telemetry:
     def _gather(self) -> None:
         for source in self.sources:
             source()
+        ones, self._ones = self._ones, {}
+        for key, times in ones.items():
+            self._add(key, 1.0, times)
         for key, fresh in self._fresh.items():
             if fresh:
                 self._reckon(key, fresh)

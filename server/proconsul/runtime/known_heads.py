@@ -30,7 +30,7 @@ class KnownHeads:
     """Those of one server, the newest ones."""
 
     def __init__(self) -> None:
-        self._headers: dict[bytes, Headers] = {}
+        self._known: dict[bytes, tuple[Headers, int]] = {}  # the fields, the body's bytes
 
     def find(self, data: bytes) -> Found | None:
         """The request that these bytes are: one, and all of it; None: the parser knows."""
@@ -41,8 +41,11 @@ class KnownHeads:
         head_end = _head_end(data, line_end)
         if head_end < line_end:
             return None
-        headers = self._headers.get(data[line_end:head_end])
-        if headers is None or len(data) - head_end != _body_bytes(headers):
+        known = self._known.get(data[line_end:head_end])
+        if known is None:
+            return None
+        headers, body_bytes = known
+        if len(data) - head_end != body_bytes:
             return None
         method, target = line.groups()
         return _METHODS[method], target.decode("ascii"), headers, data[head_end:]
@@ -59,17 +62,18 @@ class KnownHeads:
             return
         head = data[line.end() : head_end]
         breaks = head.count(b"\r\n")
+        body_bytes = int(headers.first("content-length") or 0)
         if (
             len(head) > HEAD_BYTES_MAX
-            or len(data) - head_end != _body_bytes(headers)
+            or len(data) - head_end != body_bytes
             # Bare ones end a line for the parser, too: then the head might end elsewhere.
             or head.count(b"\n") != breaks
             or head.count(b"\r") != breaks
         ):
             return
-        if len(self._headers) >= HEADS_MAX:
-            del self._headers[next(iter(self._headers))]
-        self._headers[head] = headers
+        if len(self._known) >= HEADS_MAX:
+            del self._known[next(iter(self._known))]
+        self._known[head] = headers, body_bytes
 
 
 def _head_end(data: bytes, line_end: int) -> int:
@@ -77,7 +81,3 @@ def _head_end(data: bytes, line_end: int) -> int:
     # From the line break on: a head without fields has its end there.
     at = data.find(_HEAD_END, line_end - 2)
     return at + len(_HEAD_END) if at >= 0 else -1
-
-
-def _body_bytes(headers: Headers) -> int:
-    return int(headers.first("content-length") or 0)

@@ -68,6 +68,7 @@ class _Store:
         self._newest: LmdbView | None = None
         # LMDB's lock belongs to the thread that took it; nobody else can write here: it needs none.
         self.env = self._open(lock=not in_the_making)
+        self._page_bytes = int(self.env.stat()["psize"])
         self._make_room()
 
     def _open(self, *, lock: bool) -> lmdb.Environment:
@@ -138,7 +139,7 @@ class _Store:
 
     def _make_room(self) -> None:
         """Grow the map and the file ahead of the next transaction, where that is possible."""
-        used = (self.env.info()["last_pgno"] + 1) * int(self.env.stat()["psize"])
+        used = (self.env.info()["last_pgno"] + 1) * self._page_bytes
         with self._lock:
             crowded = self._map_bytes - used < self._map_bytes // MAP_FREE_PART
             if (crowded or self._overflowed) and not self._readers:

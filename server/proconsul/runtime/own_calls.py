@@ -15,7 +15,7 @@ from proconsul.rpc.snapshot_stream import (
     SnapshotResponse,
 )
 from proconsul.runtime.rpc_snapshots import SnapshotHandler
-from proconsul.runtime.server_calls import count_own_call
+from proconsul.runtime.server_calls import RateLimitedError, count_own_call
 from proconsul.telemetry import Telemetry
 
 
@@ -39,10 +39,13 @@ class OwnCalls:
         self._telemetry = telemetry
         telemetry.declare("client.rpc.exceeded")
 
-    async def call(self, method: str, request: Any) -> Any:
+    def call(self, method: str, request: Any) -> Awaitable[Any]:
         """The reply. Raises RateLimitedError, ProconsulError."""
-        self._count()
-        return await self._call(method, request)
+        try:
+            self._count()
+        except RateLimitedError as refused:
+            return _fail(refused)
+        return self._call(method, request)  # no coroutine of its own, which would take its time
 
     async def save(self, request: SnapshotRequest) -> tuple[SnapshotResponse, AsyncIterator[bytes]]:
         """The archive of the state. Raises RateLimitedError, ProconsulError."""
@@ -58,3 +61,7 @@ class OwnCalls:
 
     def _count(self) -> None:
         count_own_call(self.limit, self._now_s(), self._telemetry)
+
+
+async def _fail(failure: Exception) -> None:
+    raise failure

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from proconsul.errors import NoLeaderError, RpcError
+from proconsul.fsm.apply import FsmError
 from proconsul.raft.effects import ReadAnswer, TransferEnded
 from proconsul.raft.messages import Index, ReadId, Term
 
@@ -77,10 +78,12 @@ class PendingWrites:
                 write = writes.popleft()
                 if write.done.done():
                     continue
-                if write.index == index and write.term == term:
-                    write.done.set_result(value)
-                else:
+                if write.index != index or write.term != term:
                     write.done.set_exception(LeadershipLostError())
+                elif isinstance(value, FsmError):
+                    write.done.set_exception(RpcError(value.text))
+                else:
+                    write.done.set_result(value)
 
     def fail(self, failure: Callable[[], Exception], *, beyond: int = 0) -> None:
         """Nobody waits any more for what lies beyond that index; what is in the log stays there."""

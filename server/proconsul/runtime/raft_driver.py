@@ -7,12 +7,12 @@ process may not survive (`Hooks.fatal`) nothing is taken, written or applied any
 
 import asyncio
 import random
+from collections.abc import Awaitable
 from functools import partial
 from typing import Any
 
 from proconsul.errors import DiskFullError, NoLeaderError, ProconsulError, RpcError
 from proconsul.fsm import chunking
-from proconsul.fsm.apply import FsmError
 from proconsul.fsm.commands import CommandError
 from proconsul.raft.effects import (
     AbandonedSnapshotError,
@@ -179,21 +179,22 @@ class RaftDriver:
 
     # ---------------------------------------------------------------- asking
 
-    async def propose(self, data: bytes) -> Any:
+    def propose(self, data: bytes) -> Awaitable[Any]:
         """Commit and apply one command: the FSM's value.
 
         Raises RpcError with the FSM's words if it refused; NoLeaderError, DiskFullError,
-        StateWaitsError: nothing was taken; LeadershipLostError, WriteWaitsError: unknown.
+        StateWaitsError, at once or not: nothing was taken; LeadershipLostError, WriteWaitsError:
+        unknown.
         """
         if not self._open.is_set():
-            await wait_until_restored(self._open)
+            return self._propose_later(data)
         if chunking.needs_cutting(data):
-            value = await append_in_chunks(data, self._append)
-        else:
-            value = await self._append(EntryKind.COMMAND, data, b"")
-        if isinstance(value, FsmError):
-            raise RpcError(value.text)
-        return value
+            return append_in_chunks(data, self._append)
+        return self._append(EntryKind.COMMAND, data, b"")
+
+    async def _propose_later(self, data: bytes) -> Any:
+        await wait_until_restored(self._open)
+        return await self.propose(data)
 
     async def barrier(self) -> None:
         """All that is committed now is applied when this returns."""

@@ -6,7 +6,7 @@ as what it is, an error that says so, and is never answered with "No cluster lea
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -63,21 +63,32 @@ class Forwarder:
         self._changed = asyncio.Event()  # set, and replaced, when another server leads
         self._waiting: dict[str, set[asyncio.Future[Any]]] = {}  # by the address that was asked
 
-    async def call(self, name: str, request: Any) -> Any:
+    def call(self, name: str, request: Any) -> Coroutine[Any, Any, Any]:
         """The reply. Raises ProconsulError: NoLeaderError when nobody led all the time."""
-        return await self.call_in(self._context, name, request)
+        return self.call_in(self._context, name, request)
 
     async def call_in(self, context: Context, name: str, request: Any) -> Any:
         """The same; what is served here is served in this context."""
         method = self._methods.find(name)
         world, hold_s = context.world, context.facts.rpc_hold_timeout_s
         until_s = world.now_s() + hold_s
-        while (answer := await self._attempt(context, name, method, request)) is _NOT_YET:
+        while True:
+            decision = self._decide(method, request)
+            # Most calls are served here: in this coroutine, because another one takes its time.
+            if isinstance(decision, Here):
+                try:
+                    return await self._methods.call(context, name, request)
+                except NoLeaderError:
+                    if method.local:
+                        raise  # it says how things are
+            else:
+                answer = await self._call_elsewhere(decision, name, method, request)
+                if answer is not _NOT_YET:
+                    return answer
             if world.now_s() >= until_s:
                 raise NoLeaderError
             part = world.die(JITTER_STEPS) / JITTER_STEPS
             await self._wait_for_leader(part * hold_s / JITTER_FRACTION)
-        return answer
 
     async def _wait_for_leader(self, at_most_s: float) -> None:
         """Until another server leads, or the time is over: whoever led may have the call back."""
@@ -86,15 +97,11 @@ class Forwarder:
             async with asyncio.timeout(at_most_s):
                 await changed.wait()
 
-    async def _attempt(self, context: Context, name: str, method: Method, request: Any) -> Any:
+    async def _call_elsewhere(
+        self, decision: There | NotYet | Refused, name: str, method: Method, request: Any
+    ) -> Any:
         """The reply, or _NOT_YET if nothing was done and it may be made again."""
-        match self._decide(method, request):
-            case Here():
-                try:
-                    return await self._methods.call(context, name, request)
-                except NoLeaderError:
-                    if method.local:
-                        raise  # it says how things are
+        match decision:
             case Refused(failure):
                 raise failure
             case There(address):

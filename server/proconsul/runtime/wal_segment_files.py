@@ -175,15 +175,15 @@ class SegmentFiles:
             if not self.wants_spare:
                 return True
             self._is_preparing = True
-        path: str | None = None
         try:
             path = self._preallocate(self._segment_bytes)
+            with self._lock:
+                self._spare = path
         except DiskFullError:
             return False
         finally:
             with self._lock:
                 self._is_preparing = False
-                self._spare = path or self._spare
         return True
 
     def pin(self, extents: Iterable[Extent]) -> list[tuple[OpenSegment, Extent]]:

@@ -14,6 +14,10 @@ from proconsul.wire.golang import Float32
 
 VALUE_BYTES_MAX = 1 << 30  # no value on any of our wires is larger than 1 GiB
 
+# Making a packer takes almost as long as packing a small value.
+_idle: list[Any] = []  # as many as threads have packed at once; one in use is not among them
+KEPT_BYTES_MAX = 1 << 18  # a packer's buffer stays as large as its largest value was
+
 
 class MsgpackError(ValueError):
     """Bytes are not one whole msgpack value."""
@@ -30,16 +34,21 @@ _MALFORMED = (ValueError, TypeError, msgpack.UnpackException, RecursionError)
 def pack(value: Any) -> bytes:
     """Encode builtins as go-msgpack 0.5.5 does; dict order is kept as given."""
     try:
-        packed: bytes = msgpack.packb(
-            value,
+        packer: Any = _idle.pop()  # in one step: other threads pack, too
+    except IndexError:
+        packer = msgpack.Packer(
             use_bin_type=False,
             unicode_errors="surrogateescape",
             strict_types=True,
             default=_refuse,
         )
+    try:
+        packed: bytes = packer.pack(value)
     except _NotPlainError:
-        packer = msgpack.Packer(use_bin_type=False, unicode_errors="surrogateescape")
-        return b"".join(_pieces(value, packer))
+        slow = msgpack.Packer(use_bin_type=False, unicode_errors="surrogateescape")
+        return b"".join(_pieces(value, slow))
+    if len(packed) <= KEPT_BYTES_MAX:
+        _idle.append(packer)
     return packed
 
 

@@ -1,6 +1,7 @@
 """Consul's dialect of msgpack."""
 
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -107,3 +108,18 @@ def test_a_stream_that_ends_inside_a_value_is_refused() -> None:
 def test_a_map_as_the_key_of_a_map_is_malformed() -> None:
     with pytest.raises(msgpack.MsgpackError):
         msgpack.unpack(b"\x81\x80\x01")
+
+
+def test_what_cannot_be_packed_or_is_large_leaves_nothing_in_the_next_value() -> None:
+    with pytest.raises(OverflowError):
+        msgpack.pack({"whole": 1, "too large": 1 << 70})
+    assert msgpack.pack([1]) == b"\x91\x01"
+    assert len(msgpack.pack(b"x" * (msgpack.KEPT_BYTES_MAX + 1))) > msgpack.KEPT_BYTES_MAX
+    assert msgpack.pack([2]) == b"\x91\x02"
+
+
+def test_threads_pack_side_by_side() -> None:
+    values = [{"number": number, "text": "x" * number} for number in range(200)]
+    with ThreadPoolExecutor(4) as threads:
+        packed = list(threads.map(msgpack.pack, values))
+    assert [msgpack.unpack(one) for one in packed] == values
