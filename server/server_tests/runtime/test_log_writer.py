@@ -320,6 +320,7 @@ class StuckWal:
         return None
 
 
+@pytest.mark.interpreted  # the log is a stand-in
 async def test_it_says_for_how_long_the_disk_has_not_answered() -> None:
     wal = StuckWal()
     done = asyncio.Event()
