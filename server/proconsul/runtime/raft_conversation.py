@@ -134,7 +134,7 @@ class RaftConversation:
         self._answered.set()
         data = self._answering.answered(token, encoded)
         if data:
-            self._stream.writer.write(data)
+            self._stream.push(data)
 
     # ------------------------------------------------------------ reading
 

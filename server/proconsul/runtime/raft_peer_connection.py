@@ -187,7 +187,7 @@ class PeerConnection:
             return
         self._used_s = self._loop.time()
         self._asking.asked(request, self._used_s + self._limits.reply_s)
-        stream.writer.write(codec.encode_request(request))
+        stream.push(codec.encode_request(request))
 
     async def _read(self, stream: SocketStream) -> None:
         while True:

@@ -62,6 +62,14 @@ class SocketStream:
         """Whether a writer should wait: the peer takes nothing, and enough is kept for it."""
         return self.writer.transport.get_write_buffer_size() > WRITE_BUFFER_BYTES
 
+    def push(self, data: bytes) -> None:
+        """Send without waiting. Nothing happens where the connection has ended already.
+
+        Whoever reads hears of that a turn later; until then uvloop raises at each write.
+        """
+        if not self.writer.transport.is_closing():
+            self.writer.write(data)
+
     async def read(self) -> bytes:
         """Some bytes, b"" at the end."""
         return await self.reader.read(READ_BYTES)

@@ -2,6 +2,8 @@
 
 import asyncio
 import dataclasses
+import socket
+import struct
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from proconsul.raft.messages import (
 )
 from proconsul.raft.messages import Peer as RaftPeer
 from proconsul.runtime.raft_transport import LIMITS
+from server_tests.runtime.http_site import run_on_uvloop
 from server_tests.runtime.raft_desk import HOST, RaftDesk, raft_desk
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "raft"
@@ -209,3 +212,24 @@ async def test_a_snapshot_that_breaks_off_is_told_to_nobody() -> None:
         assert desk.inbox.empty()
         assert desk.snapshots.received == []
         writer.close()
+
+
+async def _replies_to_who_resets() -> None:
+    async with raft_desk() as desk:
+        for _ in range(20):
+            _, writer = await connect(desk)
+            for _ in range(100):
+                writer.write(heartbeat())
+            tokens = [token_of(await desk.inbox.get()) for _ in range(100)]
+            at_once = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+            writer.transport.abort()
+            for token in tokens:  # in each turn that sees it end
+                reply = AppendReply(token=token, term=Term(1), accepted=True)
+                desk.transport.reply(reply)
+                await asyncio.sleep(0)
+
+
+def test_a_reply_to_a_connection_that_ends_just_then_is_dropped() -> None:
+    """On uvloop, where a closed connection does not take what is written to it."""
+    run_on_uvloop(_replies_to_who_resets)

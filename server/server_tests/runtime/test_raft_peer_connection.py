@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import cast
 
 from msgspec.structs import replace
 
@@ -30,6 +31,7 @@ from proconsul.raft.messages import (
 from proconsul.raft.pairing import Signature
 from proconsul.runtime.raft_transport import LIMITS
 from proconsul.runtime.server_lookup import StoredAddresses
+from server_tests.runtime.http_site import run_on_uvloop
 from server_tests.runtime.raft_desk import HOST, ME, RaftDesk, raft_desk
 
 HOUR_S = 3600.0
@@ -313,3 +315,26 @@ async def test_a_snapshot_is_sent_in_pieces_behind_its_message() -> None:
         assert received == desk.snapshots.body
         ask(desk, Server(ServerId("gone"), ServerAddress(f"{HOST}:1")), request)
         assert await hear(desk, 1) == lost(7)
+
+
+async def _asks_of_who_resets() -> None:
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        cast("asyncio.Transport", writer.transport).pause_reading()  # what is not read is refused
+        await asyncio.sleep(0.002)
+        writer.transport.abort()
+
+    async with peer(reset) as server, raft_desk() as desk:
+        for begin in range(0, 30_000, 1_000):
+            number = begin
+            ask(desk, server, heartbeat(number))
+            while desk.inbox.empty() and number < begin + 900:  # in each turn that sees it end
+                number += 1
+                ask(desk, server, heartbeat(number))
+                await asyncio.sleep(0)
+            count = number - begin + 1
+            assert await hear(desk, count) == lost(*range(begin, number + 1))
+
+
+def test_a_connection_that_ends_while_it_is_written_to_loses_requests_and_no_more() -> None:
+    """On uvloop, where a closed connection does not take what is written to it."""
+    run_on_uvloop(_asks_of_who_resets)

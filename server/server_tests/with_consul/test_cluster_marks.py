@@ -31,7 +31,7 @@ INDEX = MessageType.INDEX
 
 
 def test_a_real_server_restores_our_marks_and_passes_them_on(tmp_path: Path) -> None:
-    with ServerProcess(address(211), tmp_path / "first") as first:
+    with ServerProcess(address(216), tmp_path / "first") as first:
         assert first.request("PUT", "/v1/kv/colour", b"red")[0] == 200
         _, archive = first.request("GET", "/v1/snapshot")
         status, _ = first.request("PUT", "/v1/snapshot?restore-uid=restore-1", archive)
@@ -47,7 +47,7 @@ def test_a_real_server_restores_our_marks_and_passes_them_on(tmp_path: Path) -> 
         passed_on = real.get("/v1/snapshot")
     assert marks_in(passed_on) == ours
 
-    with ServerProcess(address(212), tmp_path / "second") as second:
+    with ServerProcess(address(217), tmp_path / "second") as second:
         _, before = second.request("GET", "/v1/snapshot")
         own = marks_in(before)
         assert len(own) == 1

@@ -56,6 +56,8 @@ class Wire:
         self._pieces = pieces
         self.said = bytearray()
         self.writer = self
+        self.is_full = False
+        self.push = self.write
 
     async def read(self) -> bytes:
         """The next piece, b"" at the end."""
