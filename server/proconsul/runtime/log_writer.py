@@ -31,7 +31,7 @@ class LogWriter:
     """Owns the log's writing side; reading is the event loop's (`WalFiles.read`)."""
 
     def __init__(self, wal: WalFiles, loop: asyncio.AbstractEventLoop, hearers: Hearers) -> None:
-        """All but `wait` is called on the loop."""
+        """All but `stop` is called on the loop."""
         self._wal = wal
         self._loop = loop
         self._hearers = hearers
@@ -204,17 +204,13 @@ class LogWriter:
 
 def _plain_append(group: Sequence[Persist]) -> tuple[list[LogRecord], HardState | None] | None:
     """What a group of writes appends; None: it cuts the log, or is more than the loop writes."""
-    records: list[LogRecord] = []
+    if any(one.reset_to is not None or one.truncate_from is not None for one in group):
+        return None
+    entries = [entry for one in group for entry in one.entries]
+    if sum([len(entry.data) for entry in entries]) > LOOP_BYTES_MAX:
+        return None  # before anything is made of them: the thread does that
     hard_state: HardState | None = None
-    left_bytes = LOOP_BYTES_MAX
-    for persist in group:
-        if persist.reset_to is not None or persist.truncate_from is not None:
-            return None
-        if persist.hard_state is not None:
-            hard_state = wal_hard_state(persist.hard_state)
-        for entry in persist.entries:
-            left_bytes -= len(entry.data)
-            records.append(record_of(entry))
-        if left_bytes < 0:
-            return None
-    return records, hard_state
+    for one in group:
+        if one.hard_state is not None:
+            hard_state = wal_hard_state(one.hard_state)
+    return [record_of(entry) for entry in entries], hard_state
