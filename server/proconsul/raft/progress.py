@@ -85,10 +85,14 @@ class Progress:
 
     def lost(self, flight: Flight, pause_ticks_max: int) -> None:
         """No answer: what was sent behind it cannot be relied on either. Wait a little longer
-        each time."""
+        each time.
+
+        The place stays: it says nothing about the follower's log that a request was lost.
+        """
         if flight.is_heartbeat:
             return
-        self.next_index = Index(self.match_index + 1)
+        back = min(self.next_index, flight.previous_index + 1)
+        self.next_index = Index(max(back, self.match_index + 1))
         self.commit_sent = Index(0)
         self.pace = Pace.PROBE
         self._pause_ticks = min(1 << self._failures, pause_ticks_max)
