@@ -48,6 +48,7 @@ from proconsul.store import (
     sessions,
     tombstones,
 )
+from proconsul.store.keys import folded, index_key
 from proconsul.store.schema import (
     ACL_AUTH_METHODS,
     ACL_BINDING_RULES,
@@ -72,8 +73,6 @@ from proconsul.store.schema import (
     SESSIONS,
     TOMBSTONES,
     Table,
-    folded,
-    index_key,
 )
 from proconsul.store.services import to_node_service
 from proconsul.store.transaction import ReadTransaction, WriteTransaction

@@ -15,7 +15,8 @@ from proconsul.store.acl_policies import (
     resolved_roles,
     role,
 )
-from proconsul.store.schema import ACL_AUTH_METHODS, ACL_TOKENS, exact, folded
+from proconsul.store.keys import exact, folded
+from proconsul.store.schema import ACL_AUTH_METHODS, ACL_TOKENS
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 from proconsul.store.unique import find, move, uuid_key
 from proconsul.wire.golang import ZERO_TIME

@@ -7,7 +7,8 @@ from msgspec.structs import replace
 from proconsul.errors import RpcError
 from proconsul.model.acl import ACLAuthMethod, ACLBindingRule
 from proconsul.store.acl import remove_token
-from proconsul.store.schema import ACL_AUTH_METHODS, ACL_BINDING_RULES, ACL_TOKENS, folded
+from proconsul.store.keys import folded
+from proconsul.store.schema import ACL_AUTH_METHODS, ACL_BINDING_RULES, ACL_TOKENS
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 from proconsul.store.unique import uuid_key
 

@@ -20,7 +20,8 @@ from proconsul.model.acl import (
     ACLTokenPolicyLink,
     ACLTokenRoleLink,
 )
-from proconsul.store.schema import ACL_POLICIES, ACL_ROLES, folded
+from proconsul.store.keys import folded
+from proconsul.store.schema import ACL_POLICIES, ACL_ROLES
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 from proconsul.store.unique import find, move, uuid_key
 from proconsul.wire.golang import quote

@@ -4,8 +4,9 @@ from proconsul.errors import RpcError
 from proconsul.model.catalog import DeregisterRequest, Node, RegisterRequest
 from proconsul.model.health import HealthCheck
 from proconsul.store import checks, nodes, services
+from proconsul.store.keys import folded, lower
 from proconsul.store.same import same_node, same_node_service
-from proconsul.store.schema import NODES, SERVICES, folded, lower
+from proconsul.store.schema import NODES, SERVICES
 from proconsul.store.transaction import WriteTransaction
 from proconsul.wire.golang import quote
 

@@ -3,7 +3,8 @@
 Names of entries are found regardless of case, and spelled as the last writer did.
 """
 
-from proconsul.store.schema import CHECKS, NODES, SERVICES, folded
+from proconsul.store.keys import folded
+from proconsul.store.schema import CHECKS, NODES, SERVICES
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 
 LAST_EXTINCTION = "service_last_extinction"  # when some service lost its last instance

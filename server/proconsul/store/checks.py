@@ -18,17 +18,9 @@ from proconsul.store.catalog_indexes import (
     raise_service,
     raise_services_of_node,
 )
+from proconsul.store.keys import exact, folded, lower
 from proconsul.store.same import index_holds, same_check
-from proconsul.store.schema import (
-    CHECKS,
-    CHECKS_BY_NAME,
-    CHECKS_BY_STATUS,
-    NODES,
-    SERVICES,
-    exact,
-    folded,
-    lower,
-)
+from proconsul.store.schema import CHECKS, CHECKS_BY_NAME, CHECKS_BY_STATUS, NODES, SERVICES
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 from proconsul.store.watch import WatchSet
 

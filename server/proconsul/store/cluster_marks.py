@@ -10,7 +10,8 @@ import re
 
 from proconsul.errors import RpcError
 from proconsul.model.cluster_mark import ClusterMark
-from proconsul.store.schema import INDEXES, index_key
+from proconsul.store.keys import index_key
+from proconsul.store.schema import INDEXES
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 
 CLUSTER = "proconsul-cluster:"

@@ -40,7 +40,8 @@ from proconsul.store.discovery_chain import (
     related_of_router,
     related_of_splitter,
 )
-from proconsul.store.schema import CONFIG_ENTRIES, folded
+from proconsul.store.keys import folded
+from proconsul.store.schema import CONFIG_ENTRIES
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 from proconsul.store.watch import WatchSet
 from proconsul.wire.golang import quote

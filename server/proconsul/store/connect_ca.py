@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from proconsul.errors import RpcError
 from proconsul.model.connect_ca import CAConfiguration, CAConsulProviderState, CARoot
-from proconsul.store.schema import CA_CONFIG, CA_PROVIDER_STATE, CA_ROOTS, exact
+from proconsul.store.keys import exact
+from proconsul.store.schema import CA_CONFIG, CA_PROVIDER_STATE, CA_ROOTS
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 
 SERIAL_INDEX = "connect-ca-builtin-serial"

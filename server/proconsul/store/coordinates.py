@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterable
 
 from proconsul.model.coordinate import Coordinate, NetworkCoordinate
-from proconsul.store.schema import COORDINATES, NODES, folded
+from proconsul.store.keys import folded
+from proconsul.store.schema import COORDINATES, NODES
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 from proconsul.store.watch import WatchSet
 

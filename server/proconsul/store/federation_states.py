@@ -4,7 +4,8 @@ from msgspec.structs import replace
 
 from proconsul.errors import RpcError
 from proconsul.model.federation_state import FederationState
-from proconsul.store.schema import FEDERATION_STATES, folded
+from proconsul.store.keys import folded
+from proconsul.store.schema import FEDERATION_STATES
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 from proconsul.store.watch import WatchSet
 

@@ -13,13 +13,8 @@ from proconsul.model.config_entry import (
     IngressGatewayConfigEntry,
     TerminatingGatewayConfigEntry,
 )
-from proconsul.store.schema import (
-    GATEWAY_SERVICES,
-    GATEWAYS_BY_SERVICE,
-    SERVICES,
-    SERVICES_BY_KIND,
-    folded,
-)
+from proconsul.store.keys import folded
+from proconsul.store.schema import GATEWAY_SERVICES, GATEWAYS_BY_SERVICE, SERVICES, SERVICES_BY_KIND
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 from proconsul.store.watch import WatchSet
 

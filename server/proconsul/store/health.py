@@ -17,6 +17,7 @@ from proconsul.model.catalog import (
 )
 from proconsul.store import checks, gateway_services, services
 from proconsul.store.catalog_indexes import dump_index, index_of_service, kind_index
+from proconsul.store.keys import folded, index_key, lower
 from proconsul.store.schema import (
     CHECKS,
     INDEXES,
@@ -26,9 +27,6 @@ from proconsul.store.schema import (
     SERVICES_BY_KIND,
     SERVICES_BY_NAME,
     Secondary,
-    folded,
-    index_key,
-    lower,
 )
 from proconsul.store.transaction import ReadTransaction
 from proconsul.store.watch import WatchSet

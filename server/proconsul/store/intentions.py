@@ -4,7 +4,8 @@ from msgspec.structs import replace
 
 from proconsul.errors import RpcError
 from proconsul.model.intention import Intention
-from proconsul.store.schema import INTENTIONS, folded, text
+from proconsul.store.keys import folded, text
+from proconsul.store.schema import INTENTIONS
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 from proconsul.store.unique import find, move, uuid_key
 from proconsul.store.watch import WatchSet

@@ -8,8 +8,9 @@ from msgspec.structs import replace
 from proconsul.errors import RpcError
 from proconsul.model.kv import DirEntry
 from proconsul.store import tombstones
+from proconsul.store.keys import text
 from proconsul.store.same import index_holds
-from proconsul.store.schema import KVS, SESSIONS, TOMBSTONES, text
+from proconsul.store.schema import KVS, SESSIONS, TOMBSTONES
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 from proconsul.store.unique import uuid_key
 from proconsul.store.watch import WatchSet

@@ -6,19 +6,9 @@ from proconsul.errors import RpcError
 from proconsul.model.catalog import Node, NodeServiceList, NodeServices, ServiceNode
 from proconsul.store import checks, services, sessions
 from proconsul.store.catalog_indexes import catalog_index, raise_service, raise_services_of_node
+from proconsul.store.keys import exact, folded, hex_digits, hex_flaw
 from proconsul.store.same import index_holds, same_node
-from proconsul.store.schema import (
-    CHECKS,
-    COORDINATES,
-    NODES,
-    NODES_BY_ID,
-    NODES_BY_META,
-    SERVICES,
-    exact,
-    folded,
-    hex_digits,
-    hex_flaw,
-)
+from proconsul.store.schema import CHECKS, COORDINATES, NODES, NODES_BY_ID, NODES_BY_META, SERVICES
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 from proconsul.store.watch import WatchSet
 from proconsul.wire.golang import quote

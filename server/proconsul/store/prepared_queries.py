@@ -6,8 +6,9 @@ from msgspec.structs import replace
 
 from proconsul.errors import RpcError
 from proconsul.model.prepared_query import PreparedQuery
+from proconsul.store.keys import folded
 from proconsul.store.query_template import refuse_bad_template
-from proconsul.store.schema import PREPARED_QUERIES, QUERIES_BY_SESSION, SESSIONS, folded
+from proconsul.store.schema import PREPARED_QUERIES, QUERIES_BY_SESSION, SESSIONS
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 from proconsul.store.unique import find, move, uuid_key
 from proconsul.store.watch import WatchSet

@@ -54,11 +54,12 @@ class RowCache:
 
     def drop(self, changed: Changed) -> None:
         """Forget these rows and the groups that they are in."""
+        for name in changed:
+            self._forget(name)
         groups = self.groups
+        if not groups:
+            return
         for table, key in changed:
-            self._forget((table, key))
-            if not groups:
-                continue
             groups.pop((table, b""), None)
             end = key.find(b"\0")
             while end >= 0:  # groups are named by whole parts of keys

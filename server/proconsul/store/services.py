@@ -22,6 +22,7 @@ from proconsul.store.catalog_indexes import (
     raise_service,
     service_index,
 )
+from proconsul.store.keys import exact, folded, index_key, lower
 from proconsul.store.same import index_holds, same_service
 from proconsul.store.schema import (
     CHECKS,
@@ -32,10 +33,6 @@ from proconsul.store.schema import (
     SERVICES,
     SERVICES_BY_CONNECT,
     SERVICES_BY_NAME,
-    exact,
-    folded,
-    index_key,
-    lower,
 )
 from proconsul.store.service_meta import check_service_meta
 from proconsul.store.transaction import ReadTransaction, WriteTransaction

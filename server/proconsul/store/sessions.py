@@ -9,6 +9,8 @@ from proconsul.errors import RpcError
 from proconsul.model.session import Session
 from proconsul.store import kv, prepared_queries
 from proconsul.store.events import SessionCreated, SessionDestroyed
+from proconsul.store.keys import folded
+from proconsul.store.orders import check_ids
 from proconsul.store.schema import (
     CHECKS,
     KVS,
@@ -17,8 +19,6 @@ from proconsul.store.schema import (
     SESSIONS,
     SESSIONS_BY_CHECK,
     SESSIONS_BY_NODE,
-    check_ids,
-    folded,
 )
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 from proconsul.store.unique import uuid_key

@@ -5,7 +5,8 @@ The leader reaps them after a while; then it may go back after all, as in Consul
 
 from proconsul.model.kv import Tombstone
 from proconsul.store.events import TombstoneAdded
-from proconsul.store.schema import TOMBSTONES, text
+from proconsul.store.keys import text
+from proconsul.store.schema import TOMBSTONES
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 
 

@@ -12,8 +12,9 @@ from typing import TypeVar, cast
 
 from proconsul.model.snapshot_record import IndexEntry
 from proconsul.store.engine import Batch, View
+from proconsul.store.keys import index_key
 from proconsul.store.row_cache import RowCache
-from proconsul.store.schema import INDEXES, META, ORDERED, Secondary, Table, index_key
+from proconsul.store.schema import INDEXES, META, ORDERED, Secondary, Table
 from proconsul.store.watch import Changed
 from proconsul.wire.gostruct import GoStruct, encode
 from proconsul.wire.rows import decode, decode_all, is_flat
@@ -255,15 +256,19 @@ class WriteTransaction(ReadTransaction):
 
     def _reorder(self, table: Table[T], key: bytes, old: T | None, new: T | None) -> None:
         for order in table.secondaries:
-            before = set() if old is None else set(order.prefixes(old))
-            after = set() if new is None else set(order.prefixes(new))
-            for prefix in before - after:
-                self._remove(order.name, prefix + key)
-            for prefix in after - before:
-                self.batch.put(order.name, prefix + key, key)
+            before = [] if old is None else order.prefixes(old)
+            after = [] if new is None else order.prefixes(new)
+            if before != after:
+                for prefix in before:
+                    if prefix not in after:
+                        self._remove(order.name, prefix + key)
+                for prefix in after:
+                    if prefix not in before:
+                        self.batch.put(order.name, prefix + key, key)
             if self._watched:
                 # Who read the row through this order is concerned, even if its place is the same.
-                self.changed.update((order.name, prefix + key) for prefix in after)
+                for prefix in after:
+                    self.changed.add((order.name, prefix + key))
 
     def set_index(self, *names: str, value: int | None = None) -> None:
         """Set entries of the index table to this entry's index, or to `value`."""

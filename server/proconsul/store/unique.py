@@ -6,7 +6,7 @@ A secondary index is a table of its own whose value is the key of the row.
 import string
 
 from proconsul.errors import RpcError
-from proconsul.store.schema import folded
+from proconsul.store.keys import folded
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 
 _UUID_LENGTH = 36

@@ -117,12 +117,19 @@ class Watchers:
 
     def fire(self, changed: Iterable[tuple[str, bytes]]) -> None:
         """Wake all that read one of these keys."""
+        if not self._all:
+            return
         woken: set[Concerned] = set()
-        for table, key in changed:
-            woken |= self._by_key.get((table, key), set())
+        for name in changed:
+            waiters = self._by_key.get(name)
+            if waiters is not None:
+                woken |= waiters
+            table, key = name
             for length in self._lengths.get(table, ()):
                 if length <= len(key):
-                    woken |= self._by_prefix.get((table, key[:length]), set())
+                    waiters = self._by_prefix.get((table, key[:length]))
+                    if waiters is not None:
+                        woken |= waiters
         for waiter in woken:
             self.remove(waiter)
             waiter.fire()

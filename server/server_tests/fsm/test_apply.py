@@ -29,7 +29,8 @@ from proconsul.model.prepared_query import PreparedQueryRequest
 from proconsul.model.session import Session, SessionRequest
 from proconsul.model.txn import TxnKVOp, TxnOp, TxnRequest, TxnResponse
 from proconsul.store import connect_ca
-from proconsul.store.schema import KVS, NODES, folded
+from proconsul.store.keys import folded
+from proconsul.store.schema import KVS, NODES
 from server_tests.fsm.states import empty_state, index_table, run, saved
 
 UUID = "40e4a748-2192-161a-0510-000000000001"

@@ -21,7 +21,8 @@ from proconsul.model.catalog import (
 from proconsul.model.coordinate import Coordinate, NetworkCoordinate
 from proconsul.model.health import HealthCheck
 from proconsul.store import catalog, checks, coordinates, health, nodes, services
-from proconsul.store.schema import GATEWAY_SERVICES, SERVICES, folded
+from proconsul.store.keys import folded
+from proconsul.store.schema import GATEWAY_SERVICES, SERVICES
 from server_tests.store.stories import ID_A, ID_B, World, web
 
 ALIVE = HealthCheck(node="a", check_id="serfHealth", status="passing")

@@ -5,7 +5,8 @@ import pytest
 from proconsul.errors import RpcError
 from proconsul.model.federation_state import FederationState
 from proconsul.store.federation_states import delete_federation_state, set_federation_state
-from proconsul.store.schema import FEDERATION_STATES, folded
+from proconsul.store.keys import folded
+from proconsul.store.schema import FEDERATION_STATES
 from proconsul.store.state import State
 from server_tests.store.memory_engine import MemoryEngine
 

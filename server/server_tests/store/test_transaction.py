@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from proconsul.model.kv import DirEntry
 from proconsul.model.snapshot_record import IndexEntry
 from proconsul.store import kv
+from proconsul.store.keys import folded, index_key, lower, text
 from proconsul.store.row_cache import ROW_OVERHEAD_BYTES, RowCache
 from proconsul.store.same import same_any
-from proconsul.store.schema import INDEXES, KVS, KVS_BY_SESSION, folded, index_key, lower, text
+from proconsul.store.schema import INDEXES, KVS, KVS_BY_SESSION
 from proconsul.store.state import State
 from proconsul.store.transaction import KNOWN_MAX, LATE_MAX, WriteTransaction
 from server_tests.store.memory_engine import MemoryEngine
