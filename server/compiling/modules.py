@@ -94,6 +94,7 @@ COMPILED: Final = (
     "wal/tail",
     "wire/json",
     "wire/msgpack",
+    "wire/native",
     "wire/rows",
 )
 

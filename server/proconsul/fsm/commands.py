@@ -34,7 +34,7 @@ from proconsul.model.operator import AutopilotSetConfigRequest
 from proconsul.model.prepared_query import PreparedQueryRequest
 from proconsul.model.session import SessionRequest
 from proconsul.model.txn import TxnRequest
-from proconsul.wire import msgpack
+from proconsul.wire import msgpack, native
 from proconsul.wire.gostruct import GoStruct, WireError, from_wire, to_wire
 
 IGNORE_UNKNOWN = 0x80
@@ -205,10 +205,9 @@ def decode_command(data: bytes | memoryview) -> tuple[MessageType, Request] | Sk
             return Skipped(number)
         raise UnknownCommandError(number)
     try:
-        value = msgpack.unpack(data[1:])
         if is_batch:
-            return message_type, _batch(value)
-        return message_type, from_wire(REQUESTS[message_type], value)
+            return message_type, _batch(msgpack.unpack(data[1:]))
+        return message_type, native.decode(REQUESTS[message_type], data[1:])
     except (msgpack.MsgpackError, WireError) as failure:
         raise UndecodableCommandError(
             f"the log holds a {message_type.name} command that cannot be decoded: {failure}"

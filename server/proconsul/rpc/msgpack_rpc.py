@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proconsul.rpc.value_reader import ValueReader
-from proconsul.wire import gostruct, msgpack
+from proconsul.wire import gostruct, msgpack, native
 from proconsul.wire.gostruct import GoStruct, WireError
 
 EMPTY_BODY = b"\x80"
@@ -149,7 +149,7 @@ def _to_wire(value: Any) -> Any:
 
 def decode_request(form: type[GoStruct] | None, body: bytes) -> GoStruct | None:
     """The arguments of a method that wants `form`. Raises MsgpackError or WireError."""
-    return None if form is None else gostruct.decode(form, body)
+    return None if form is None else native.decode(form, body)
 
 
 def decode_reply(form: Any, body: bytes) -> Any:

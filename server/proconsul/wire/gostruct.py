@@ -124,12 +124,13 @@ _field_decoders: dict[type, Converter] = {}
 _jsoners: dict[type, Converter] = {}
 
 
-def _is_struct(form: Any) -> bool:
+def is_struct(form: Any) -> bool:
+    """Whether an annotation is a GoStruct class."""
     return isinstance(form, type) and issubclass(form, GoStruct)
 
 
-def _strip_none(form: Any) -> tuple[Any, bool]:
-    """(`T`, True) of `T | None`, else (form, False)."""
+def strip_none(form: Any) -> tuple[Any, bool]:
+    """Of an annotation: (`T`, True) of `T | None`, else (form, False)."""
     if typing.get_origin(form) in (Union, types.UnionType):
         rest = [part for part in typing.get_args(form) if part is not type(None)]
         assert len(rest) == 1, f"only T | None is a Go type, not {form}"
@@ -142,8 +143,8 @@ def _strip_none(form: Any) -> tuple[Any, bool]:
 
 def _encode_converter(form: Any) -> Converter | None:
     """What turns a field's value into builtins; None where it is a builtin already."""
-    inner, _ = _strip_none(form)
-    if _is_struct(inner):
+    inner, _ = strip_none(form)
+    if is_struct(inner):
         return lambda value: None if value is None else to_wire(value)
     origin, arguments = typing.get_origin(inner), typing.get_args(inner)
     if origin is list:
@@ -268,8 +269,8 @@ _SCALARS: dict[Any, Converter] = {
 
 
 def _decode_converter(form: Any) -> Converter:
-    inner, optional = _strip_none(form)
-    if _is_struct(inner):
+    inner, optional = strip_none(form)
+    if is_struct(inner):
         if optional:
             return lambda value: None if value is None else from_wire(inner, value)
         return lambda value: from_wire(inner, {} if value is None else value)
@@ -308,8 +309,8 @@ def _decode_expression(form: Any, field: msgspec.structs.FieldInfo) -> str:
     plain = _PLAIN.get(form)
     if plain is not None:
         return f"(it if type(it := {got}) is {plain} else c_{field.name}(it))"
-    inner, optional = _strip_none(form)
-    if optional and (inner is bytes or _is_struct(inner) or typing.get_origin(inner)):
+    inner, optional = strip_none(form)
+    if optional and (inner is bytes or is_struct(inner) or typing.get_origin(inner)):
         return f"(None if (it := {got}) is None else c_{field.name}(it))"
     return f"c_{field.name}({got})"
 
@@ -341,8 +342,8 @@ def _compile_field_decoder(struct_type: type[GoStruct]) -> Converter:
 
 
 def _json_converter(form: Any) -> Converter | None:
-    inner, _ = _strip_none(form)
-    if _is_struct(inner):
+    inner, _ = strip_none(form)
+    if is_struct(inner):
         return lambda value: None if value is None else to_json(value)
     if inner is golang.Time:
         return lambda value: None if value is None else golang.format_rfc3339(value)
@@ -369,13 +370,13 @@ def _compile_jsoner(struct_type: type[GoStruct]) -> Converter:
     for field in msgspec.structs.fields(struct_type):
         if field.name in struct_type.json_skip:
             continue
-        inner, optional = _strip_none(hints[field.name])
+        inner, optional = strip_none(hints[field.name])
         name, value = f"{field.encode_name!r}", f"value.{field.name}"
         converter = _json_converter(hints[field.name])
         names[f"c_{field.name}"] = converter
         made = value if converter is None else f"c_{field.name}({value})"
         # Go's omitempty never drops a struct value, only nil pointers to one.
-        if field.name in struct_type.json_omit_empty and (optional or not _is_struct(inner)):
+        if field.name in struct_type.json_omit_empty and (optional or not is_struct(inner)):
             rest.append(f"if {value}: made[{name}] = {made}")
         elif rest:
             rest.append(f"made[{name}] = {made}")

@@ -1,9 +1,8 @@
-"""Reading rows of the state: flat structs in a tenth of the ordinary time.
+"""Reading rows of the state: flat structs, many at a time.
 
 Flat is a struct of texts, integers, bools and byte strings, as keys and tombstones are; all its
-defaults are Go's zeros. msgspec reads such a row in one go, but refuses what Go allows and Python
-strings do not: text that is no UTF-8. What it refuses is read the ordinary way (wire/gostruct.py),
-which also says what is wrong with it.
+defaults are Go's zeros. msgspec reads such a row in one go (wire/native.py), and to read it costs
+no more than to look for it where decoded rows are kept.
 """
 
 import typing
@@ -12,16 +11,15 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from proconsul.wire import gostruct
+from proconsul.wire import gostruct, native
 from proconsul.wire.gostruct import GoStruct
+from proconsul.wire.native import BYTES, REFUSALS, ZEROS, decode
+
+__all__ = ["decode", "decode_all", "is_flat"]
 
 S = TypeVar("S", bound=GoStruct)
 
-_BYTES: Final[Any] = bytes | None
-_ZEROS: Final[dict[Any, Any]] = {str: "", int: 0, bool: False, _BYTES: None}
-_NIL: Final = msgspec.Raw(b"\xc0")
-# How many bytes stand in front of those of a string, by the first: fixed, 8, 16 and 32 bits.
-_HEADS: Final = dict.fromkeys(range(160, 192), 1) | {0xD9: 2, 0xDA: 3, 0xDB: 5}
+_FLAT_TYPES: Final = (str, int, bool, BYTES)
 
 _ordinary: set[type[GoStruct]] = set()
 _flat: dict[type[GoStruct], "_Flat"] = {}
@@ -31,50 +29,21 @@ class _Flat:
     """How rows of a type are read fast."""
 
     def __init__(self, row_type: type[GoStruct]) -> None:
-        hints = typing.get_type_hints(row_type)
-        fields = msgspec.structs.fields(row_type)
-        raw = {field.name for field in fields if hints[field.name] == _BYTES}
-        # Byte strings are texts on the wire (wire/msgpack.py): msgspec must not decode them.
-        shape = msgspec.defstruct(
-            row_type.__name__,
-            [
-                (one.name, msgspec.Raw, _NIL)
-                if one.name in raw
-                else (one.name, hints[one.name], one.default)
-                for one in fields
-            ],
-            rename={one.name: one.encode_name for one in fields},
-            gc=False,
-        )
-        self.read: Callable[[bytes], Any] = msgspec.msgpack.Decoder(shape).decode
-        values = ", ".join(
-            f"{one.name}=bytes_of(row.{one.name})"
-            if one.name in raw
-            else f"{one.name}=row.{one.name}"
-            for one in fields
-        )
+        double = native.double_of(row_type, "row")
+        assert double is not None, "a flat one has a double"
+        self.read: Callable[[bytes], Any] = msgspec.msgpack.Decoder(double.form).decode
         # Our own text, from class declarations.
         self.make_all: Callable[[Iterable[Any]], list[Any]] = eval(
-            f"lambda rows: [make({values}) for row in rows]",
-            {"make": row_type, "bytes_of": _bytes_of},
+            f"lambda rows: [{double.make} for row in rows]", double.names
         )
-
-
-def decode(row_type: type[S], data: bytes) -> S:
-    """A row from its msgpack bytes, as gostruct.decode reads it. Raises what that raises."""
-    return (
-        decode_all(row_type, (data,))[0] if is_flat(row_type) else gostruct.decode(row_type, data)
-    )
 
 
 def decode_all(row_type: type[S], rows: Sequence[bytes]) -> list[S]:
-    """`decode` for rows of one type, which is flat."""
+    """`decode` for rows of one type, which is flat. Raises what that raises."""
     flat = _flat[row_type]
     try:
         return flat.make_all(map(flat.read, rows))
-    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError):
-        if len(rows) == 1:
-            return [gostruct.decode(row_type, rows[0])]
+    except REFUSALS:
         return [decode(row_type, row) for row in rows]
 
 
@@ -96,12 +65,4 @@ def is_flat(row_type: type[GoStruct]) -> bool:
 
 
 def _is_plain(hint: Any, default: Any) -> bool:
-    return hint in _ZEROS and type(default) is type(_ZEROS[hint]) and default == _ZEROS[hint]
-
-
-def _bytes_of(raw: msgspec.Raw) -> bytes | None:
-    """What the msgpack of a string holds, nil if it is empty; KeyError for any other value."""
-    packed = bytes(raw)
-    if packed == b"\xc0":
-        return None
-    return packed[_HEADS[packed[0]] :] or None
+    return hint in _FLAT_TYPES and type(default) is type(ZEROS[hint]) and default == ZEROS[hint]
