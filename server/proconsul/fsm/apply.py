@@ -58,6 +58,10 @@ from proconsul.store import txn as txn_ops
 from proconsul.store.transaction import WriteTransaction
 
 
+class HalfRefusedError(Exception):
+    """A command was refused after it had written something that is yet to be undone."""
+
+
 @dataclass(frozen=True, slots=True)
 class FsmError:
     """The result of a command that was refused; the state is as before."""
@@ -72,7 +76,8 @@ def apply(
 
     The result is what Consul's FSM answers: None, a bool, a text, an int, a TxnResponse, an ACL;
     FsmError for a refusal; Skipped for an unknown command that may be skipped; None for a piece of
-    a large command that is not whole yet. Raises CommandError.
+    a large command that is not whole yet. Raises CommandError; and if `txn.may_start_over`,
+    HalfRefusedError: undo the transaction, and begin again without.
     """
     if extensions:
         whole = chunking.take(txn, data, extensions, term)
@@ -84,12 +89,16 @@ def apply(
         return decoded
     message_type, request = decoded
     applier = _APPLIERS[message_type]
+    refused_whole = txn.may_start_over or message_type in _REFUSED_WHOLE
+    writes = txn.writes
     try:
-        if message_type in _REFUSED_WHOLE:
+        if refused_whole:
             return applier(txn, request)
         with txn.undoable():
             return applier(txn, request)
     except RpcError as refusal:
+        if txn.may_start_over and txn.writes != writes:
+            raise HalfRefusedError from refusal
         return FsmError(str(refusal))
 
 

@@ -15,7 +15,7 @@ import lmdb
 
 from proconsul.errors import ProconsulError
 from proconsul.fsm import snapshot
-from proconsul.fsm.apply import apply
+from proconsul.fsm.apply import HalfRefusedError, apply
 from proconsul.fsm.commands import CommandError
 from proconsul.raft.messages import Entry, EntryKind
 from proconsul.runtime.logs import logger
@@ -195,8 +195,16 @@ class ReplicatedState:
             raise StateBrokenError(failure) from failure
 
     def _apply(self, entries: Sequence[Entry]) -> Applied:
+        try:
+            return self._apply_all(entries, may_start_over=True)
+        except HalfRefusedError:
+            # Few are: to be able to undo each one alone would cost all the others time.
+            return self._apply_all(entries, may_start_over=False)
+
+    def _apply_all(self, entries: Sequence[Entry], *, may_start_over: bool) -> Applied:
         applied = Applied()
         with self.state.write(entries[0].index) as txn:
+            txn.may_start_over = may_start_over
             for entry in entries:
                 value = _apply_to(self._machine, txn, entry)
                 applied.results.append((entry.index, entry.term, value))

@@ -3,10 +3,12 @@
 Reading the same few rows again and again is what servers do most: a row is decoded once, and so
 is what a query made of a group of rows (all that start with one prefix). Only readers of the
 newest state may look here; a commit takes out what it changed.
+
+Rows are kept in two halves. When the young half is full it becomes the old one, and what the old
+one still had is forgotten: so to keep a row, or to forget it, needs no order and no sizes.
 """
 
 from collections.abc import Callable
-from itertools import islice
 from typing import Any
 
 from proconsul.store.watch import Changed
@@ -15,7 +17,6 @@ from proconsul.wire.gostruct import GoStruct
 ROW_BYTES_MAX = 16 * 1024 * 1024  # encoded; decoded rows take a few times as much
 GROUPS_MAX = 65_536
 ROW_OVERHEAD_BYTES = 256
-GIVE_WAY_SHARE = 64  # of the rows, this part gives way at once
 
 Key = tuple[str, bytes]
 
@@ -24,24 +25,30 @@ class RowCache:
     """Rows by table and key, and what was made of groups by table and prefix."""
 
     def __init__(self, row_bytes_max: int = ROW_BYTES_MAX, groups_max: int = GROUPS_MAX) -> None:
-        self.rows: dict[Key, GoStruct] = {}  # read by ReadTransaction; written here only
         self.groups: dict[Key, dict[Callable[..., Any], Any]] = {}
-        self._sizes: dict[Key, int] = {}
-        self._size_bytes = 0
-        self._row_bytes_max = row_bytes_max
+        self._young: dict[Key, GoStruct] = {}
+        self._old: dict[Key, GoStruct] = {}
+        self._half_bytes = row_bytes_max // 2
+        self._left_bytes = self._half_bytes  # of the young half
         self._groups_max = groups_max
+
+    def row(self, key: Key) -> GoStruct | None:
+        """The row, if it is kept."""
+        row = self._young.get(key)
+        return self._old.get(key) if row is None else row
 
     def keep(self, key: Key, row: GoStruct, size_bytes: int) -> None:
         """Remember a row that took `size_bytes` encoded; the oldest ones give way."""
         size_bytes += ROW_OVERHEAD_BYTES
-        if size_bytes > self._row_bytes_max // 16:
+        if size_bytes > self._half_bytes // 8:
+            self._forget(key)
             return
-        self._forget(key)
-        self.rows[key] = row
-        self._sizes[key] = size_bytes
-        self._size_bytes += size_bytes
-        while self._size_bytes > self._row_bytes_max:
-            self._make_room()
+        self._young[key] = row
+        self._left_bytes -= size_bytes
+        if self._left_bytes < 0:
+            self._old = self._young
+            self._young = {}
+            self._left_bytes = self._half_bytes
 
     def keep_group(self, key: Key, make: Callable[..., Any], made: Any) -> None:
         """Remember what `make` made of the rows whose keys start with the prefix."""
@@ -68,20 +75,11 @@ class RowCache:
 
     def clear(self) -> None:
         """Forget everything: the state was replaced."""
-        self.rows.clear()
+        self._young.clear()
+        self._old.clear()
         self.groups.clear()
-        self._sizes.clear()
-        self._size_bytes = 0
-
-    def _make_room(self) -> None:
-        # Many at a time: to find its first key a dict looks at all places at its front that
-        # were emptied since it grew last. One by one, that took more time than all the reading.
-        count = max(len(self._sizes) // GIVE_WAY_SHARE, 1)
-        for key in list(islice(self._sizes, count)):
-            self._forget(key)
+        self._left_bytes = self._half_bytes
 
     def _forget(self, key: Key) -> None:
-        size = self._sizes.pop(key, None)
-        if size is not None:
-            self._size_bytes -= size
-            del self.rows[key]
+        self._young.pop(key, None)
+        self._old.pop(key, None)

@@ -42,7 +42,7 @@ class ReadTransaction:
             data = self.view.get(table.name, key)
             return None if data is None else decode(table.row, data)
         name = (table.name, key)
-        row = cache.rows.get(name)
+        row = cache.row(name)
         if row is None:
             data = self.view.get(table.name, key)
             if data is None:
@@ -71,7 +71,7 @@ class ReadTransaction:
 
     def _held(self, name: tuple[str, bytes]) -> GoStruct | None:
         """The row, if it is at hand decoded."""
-        return None if self.cache is None else self.cache.rows.get(name)
+        return None if self.cache is None else self.cache.row(name)
 
     def rows_by(self, table: Table[T], order: Secondary[T], prefix: bytes = b"") -> Iterator[T]:
         """The rows that `order` has under `prefix`, in its order."""
@@ -154,8 +154,10 @@ class WriteTransaction(ReadTransaction):
         self.events: list[object] = []  # store/events.py
         self.known: dict[tuple[str, bytes], GoStruct] = {}  # rows as this batch has them
         self.sizes: dict[tuple[str, bytes], int] = {}  # encoded, of those that were written
+        self.writes = 0  # grows with each
+        self.may_start_over = False  # whether the whole can be undone, and done once more
         self._watched = committed is not None
-        self._committed = {} if committed is None else committed.rows
+        self._committed = committed
         self._touched: Changed = set()  # where `_committed` is no longer true
         # Entries of the index table that the batch is yet to get; `known` has them, too. Each
         # command sets some of the same few, of which only the last value need be written.
@@ -177,8 +179,8 @@ class WriteTransaction(ReadTransaction):
 
     def _held(self, name: tuple[str, bytes]) -> GoStruct | None:
         row = self.known.get(name)
-        if row is None and name not in self._touched:
-            row = self._committed.get(name)
+        if row is None and self._committed is not None and name not in self._touched:
+            row = self._committed.row(name)
         return row
 
     def _know(self, name: tuple[str, bytes], row: GoStruct) -> None:
@@ -247,6 +249,7 @@ class WriteTransaction(ReadTransaction):
 
     def _touch(self, table: str, key: bytes) -> tuple[str, bytes]:
         name = (table, key)
+        self.writes += 1
         self.known.pop(name, None)
         self._late.pop(name, None)
         if self._watched:
@@ -272,6 +275,7 @@ class WriteTransaction(ReadTransaction):
 
     def set_index(self, *names: str, value: int | None = None) -> None:
         """Set entries of the index table to this entry's index, or to `value`."""
+        self.writes += 1
         for name in names:
             at = self.index if value is None else value
             cell = (INDEXES.name, index_key(name))

@@ -27,10 +27,11 @@ def uuid_key(uuid: str, failing: str) -> bytes:
         raise RpcError(f'{failing}: UUID should have maximum of 4 "-"; got {uuid.count("-")}')
     if len(digits) % 2:
         raise RpcError(f"{failing}: Input (without hyphens) must be even length")
-    for byte in digits.encode("utf-8", "surrogateescape"):
-        if chr(byte) not in _HEX:
-            wrong = f"U+{byte:04X} '{chr(byte)}'"
-            raise RpcError(f"{failing}: Invalid UUID: encoding/hex: invalid byte: {wrong}")
+    if not _HEX.issuperset(digits):
+        found = digits.encode("utf-8", "surrogateescape")
+        byte = next(byte for byte in found if chr(byte) not in _HEX)
+        wrong = f"U+{byte:04X} '{chr(byte)}'"
+        raise RpcError(f"{failing}: Invalid UUID: encoding/hex: invalid byte: {wrong}")
     return folded(uuid)
 
 

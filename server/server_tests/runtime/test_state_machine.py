@@ -5,17 +5,29 @@ import logging
 import lmdb
 import pytest
 
-from proconsul.fsm.commands import CommandError
+from proconsul.fsm.apply import FsmError
+from proconsul.fsm.commands import CommandError, MessageType, encode_command
 from proconsul.fsm.snapshot import SnapshotError
+from proconsul.model.catalog import NodeService, RegisterRequest
+from proconsul.model.health import HealthCheck
+from proconsul.model.session import Session, SessionRequest
 from proconsul.raft.messages import Entry, EntryKind, Index, Term
 from proconsul.runtime.state_machine import GivenUpError, ReplicatedState
-from proconsul.store import kv
+from proconsul.store import kv, nodes
 from proconsul.store.engine import StateFullError
+from proconsul.store.events import SessionCreated
+from proconsul.store.keys import folded
+from proconsul.store.schema import SERVICES
 from server_tests.runtime.driver_world import Engine, set_command
 
 
 def put(index: int, key: str, value: bytes = b"v") -> Entry:
     return Entry(Index(index), Term(1), EntryKind.COMMAND, set_command(key, value), b"")
+
+
+def register(index: int, request: RegisterRequest) -> Entry:
+    command = encode_command(MessageType.REGISTER, request)
+    return Entry(Index(index), Term(1), EntryKind.COMMAND, command, b"")
 
 
 def value_of(replicated: ReplicatedState, key: str) -> bytes | None:
@@ -51,6 +63,49 @@ def test_a_command_that_cannot_be_read_undoes_its_batch_and_is_named() -> None:
     with pytest.raises(CommandError, match=r"entry 2 of the log cannot be applied: .*type 31"):
         replicated.apply([put(1, "a"), bad])
     assert replicated.applied_index == 0
+
+
+def test_half_of_a_refused_registration_is_undone_and_its_neighbours_are_kept() -> None:
+    replicated = ReplicatedState(Engine())
+    half = RegisterRequest(
+        node="half",
+        address="a",
+        service=NodeService(id="s", service="s"),
+        check=HealthCheck(node="half", check_id="c", service_id="missing"),
+    )
+    entries = [
+        put(1, "a"),
+        register(2, RegisterRequest(node="first", address="a")),
+        register(3, half),
+        register(4, RegisterRequest(node="last", address="a")),
+        put(5, "b"),
+    ]
+    applied = replicated.apply(entries)
+    assert [index for index, _, _ in applied.results] == [1, 2, 3, 4, 5]
+    refused = [index for index, _, value in applied.results if isinstance(value, FsmError)]
+    assert refused == [3]
+    assert replicated.applied_index == 5
+    _, listed = nodes.list_nodes(replicated.state.read(), None)
+    assert [(node.node, node.modify_index) for node in listed] == [("first", 2), ("last", 4)]
+    assert replicated.state.read().row(SERVICES, folded("half", "s")) is None
+    assert (value_of(replicated, "a"), value_of(replicated, "b")) == (b"v", b"v")
+
+
+def test_events_of_a_batch_that_began_again_are_told_once() -> None:
+    replicated = ReplicatedState(Engine())
+    session = Session(id="11111111-2222-3333-4444-555555555555", node="n")
+    create = encode_command(MessageType.SESSION, SessionRequest(op="create", session=session))
+    half = RegisterRequest(
+        node="half", address="a", check=HealthCheck(node="half", check_id="c", service_id="missing")
+    )
+    applied = replicated.apply(
+        [
+            register(1, RegisterRequest(node="n", address="a")),
+            Entry(Index(2), Term(1), EntryKind.COMMAND, create, b""),
+            register(3, half),
+        ]
+    )
+    assert applied.events == [SessionCreated(session.id, "")]
 
 
 def test_a_held_state_does_not_change_and_can_be_given_up() -> None:
