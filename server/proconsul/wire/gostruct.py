@@ -177,15 +177,36 @@ def _compile_field_encoder(struct_type: type[GoStruct]) -> Converter:
     parts: list[str] = []
     hints = typing.get_type_hints(struct_type)
     for field in sorted(msgspec.structs.fields(struct_type), key=lambda one: one.encode_name):
-        converter = _encode_converter(hints[field.name])
+        form = hints[field.name]
+        converter = _encode_converter(form)
         value = f"value.{field.name}"
-        if converter is not None:
+        if is_struct(form) and not _holds_floats(form, set()):
+            # Most are as empty as by default, and what stands for that is at hand.
+            name = field.name
+            names |= {f"c_{name}": to_wire, f"d_{name}": form(), f"w_{name}": to_wire(form())}
+            value = f"(w_{name} if {value} == d_{name} else c_{name}({value}))"
+        elif converter is not None:
             names[f"c_{field.name}"] = converter
             value = f"(None if {value} is None else c_{field.name}({value}))"
         parts.append(f"{field.encode_name!r}: {value}")
     made = _compile(f"lambda value: {{{', '.join(parts)}}}", names)
     _field_encoders[struct_type] = made
     return made
+
+
+def _holds_floats(form: Any, seen: set[Any]) -> bool:
+    """Whether equal values may have two forms on the wire, as 0.0 and -0.0 have."""
+    inner, _ = strip_none(form)
+    if is_struct(inner):
+        if inner in seen:
+            return False
+        seen.add(inner)
+        hints = typing.get_type_hints(inner)
+        names = [one.name for one in msgspec.structs.fields(inner)]
+        return inner in _blobs or any(_holds_floats(hints[name], seen) for name in names)
+    if typing.get_origin(inner) in (list, dict):
+        return False  # nil by default, which equals nothing else
+    return inner in (float, golang.Float32, Any)
 
 
 def _compile(source: str, names: dict[str, Any]) -> Converter:
