@@ -3,8 +3,8 @@
 Not among them, because mypyc cannot (or would change what they mean):
 - modules that define msgspec structs: mypyc takes no class keywords (`frozen=True`);
 - generic dataclasses, subclasses of int, str, bytes, tuple and dict, async generators, `except*`;
-- `endpoints/*` with handlers: what a method answers with is read from the handler's annotations,
-  which machine code does not have.
+- `endpoints/*` with handlers, but for those whose table says what they answer with: else it is read
+  from the handler's annotations, which machine code does not have.
 All others would do, but win nothing: they are not asked for each request.
 """
 
@@ -20,12 +20,16 @@ COMPILED: Final = (
     "api/reply",
     "api/routing",
     "api/surface",
+    "endpoints/catalog_checks",
     "endpoints/forward",
+    "endpoints/kv",
     "endpoints/methods",
+    "endpoints/session",
     "endpoints/timing",
     "fsm/apply",
     "fsm/chunking",
     "fsm/commands",
+    "model/service_rules",
     "raft/candidate",
     "raft/codec",
     "raft/follower",

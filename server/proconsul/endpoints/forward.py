@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, get_type_hints
 
-from proconsul.endpoints.methods import Feature, Handler, Method
+from proconsul.endpoints.methods import Feature, Method
 from proconsul.errors import NoLeaderError, ProconsulError, RpcError
 
 
@@ -95,6 +95,6 @@ def _allows_stale(request: Any) -> bool:
     return bool(getattr(request, "allow_stale", False))
 
 
-def reply_type_of(handler: Handler) -> Any:
-    """What a handler answers with, as it is declared: a struct, a scalar, a list, NoneType."""
-    return get_type_hints(handler)["return"]
+def reply_type_of(method: Method) -> Any:
+    """What a method answers with, as it is declared: a struct, a scalar, a list, NoneType."""
+    return method.answers or get_type_hints(method.handler)["return"]

@@ -73,8 +73,8 @@ async def list_keys(context: Context, request: KeyListRequest) -> IndexedKeyList
 
 
 METHODS = {
-    "KVS.Apply": Method(KVSRequest, apply),
-    "KVS.Get": Method(KeyRequest, get, read=True),
-    "KVS.List": Method(KeyRequest, list_entries, read=True),
-    "KVS.ListKeys": Method(KeyListRequest, list_keys, read=True),
+    "KVS.Apply": Method(KVSRequest, apply, answers=bool),
+    "KVS.Get": Method(KeyRequest, get, read=True, answers=IndexedDirEntries),
+    "KVS.List": Method(KeyRequest, list_entries, read=True, answers=IndexedDirEntries),
+    "KVS.ListKeys": Method(KeyListRequest, list_keys, read=True, answers=IndexedKeyList),
 }

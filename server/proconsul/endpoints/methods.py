@@ -46,6 +46,7 @@ class Method:
     needs: Feature | None = None  # without it any server refuses, whatever the datacenter
     primary: bool = False  # it goes to the primary datacenter, whatever the request says
     own_by_default: bool = False  # a request that names no datacenter means this one
+    answers: Any = None  # what the handler returns, if it is compiled: then it cannot tell itself
 
 
 class NotImplementedHereError(RpcError):

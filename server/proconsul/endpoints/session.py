@@ -113,9 +113,13 @@ def _unused_id(context: Context) -> str:
 
 
 METHODS = {
-    "Session.Apply": Method(SessionRequest, apply),
-    "Session.Get": Method(SessionSpecificRequest, get, read=True),
-    "Session.List": Method(SessionSpecificRequest, list_sessions, read=True),
-    "Session.NodeSessions": Method(NodeSpecificRequest, node_sessions, read=True),
-    "Session.Renew": Method(SessionSpecificRequest, renew),
+    "Session.Apply": Method(SessionRequest, apply, answers=str),
+    "Session.Get": Method(SessionSpecificRequest, get, read=True, answers=IndexedSessions),
+    "Session.List": Method(
+        SessionSpecificRequest, list_sessions, read=True, answers=IndexedSessions
+    ),
+    "Session.NodeSessions": Method(
+        NodeSpecificRequest, node_sessions, read=True, answers=IndexedSessions
+    ),
+    "Session.Renew": Method(SessionSpecificRequest, renew, answers=IndexedSessions),
 }

@@ -133,7 +133,7 @@ class Forwarder:
 
     async def _call_there(self, address: str, name: str, method: Method, request: Any) -> Any:
         if name not in self._reply_types:
-            self._reply_types[name] = reply_type_of(method.handler)
+            self._reply_types[name] = reply_type_of(method)
         calling = asyncio.ensure_future(
             self._client.call(address, name, request, self._reply_types[name])
         )

@@ -179,7 +179,7 @@ class ServerCalls:
 
     def _reply_type(self, name: str, method: Method) -> Any:
         if name not in self._reply_types:
-            self._reply_types[name] = reply_type_of(method.handler)
+            self._reply_types[name] = reply_type_of(method)
         return self._reply_types[name]
 
     # ------------------------------------------------------------ snapshots
