@@ -105,7 +105,7 @@ def _complaints_about_gateway(service: NodeService) -> Iterator[str]:
         yield f"The Proxy.{name} configuration is invalid for a {kind}"
 
 
-def _set_destination_fields(proxy: ConnectProxyConfig) -> Iterator[str]:
+def _set_destination_fields(proxy: ConnectProxyConfig) -> list[str]:
     fields = (
         (proxy.destination_service_name, "DestinationServiceName"),
         (proxy.destination_service_id, "DestinationServiceID"),
@@ -113,4 +113,4 @@ def _set_destination_fields(proxy: ConnectProxyConfig) -> Iterator[str]:
         (proxy.local_service_port, "LocalServicePort"),
         (proxy.upstreams, "Upstreams"),
     )
-    return (name for value, name in fields if value)
+    return [name for value, name in fields if value]
