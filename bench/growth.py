@@ -30,6 +30,7 @@ TOLERANCE = 0.15  # of an exponent, before it is said to be too large
 REST_S = 2.0
 SLOW_FROM, SLOW_S = 10_000, 10  # an answer of so many may take a second
 GROUP = 100  # keys of one prefix
+ASKED_AGAIN = 100  # different requests
 FOLDER = "bench/grown"
 Say = Callable[[str], None]
 
@@ -78,6 +79,17 @@ def _grow_value(wire: Wire, begin: int, end: int) -> None:
         fixtures.put(wire, f"/v1/kv/bench/big/{number}", value(number, 0, end))
 
 
+def _again(of_group: str, size: int) -> list[str]:
+    """The same requests again and again, as many at each size: answers that are kept count."""
+    stride = size // GROUP // ASKED_AGAIN
+    return ["get", f"/v1/kv/{FOLDER}/%05d/{of_group}", str(ASKED_AGAIN), str(stride)]
+
+
+def _first(of_group: str, size: int) -> list[str]:
+    """Requests that nobody has made before: none of their answers is kept."""
+    return ["fresh", f"/v1/kv/{FOLDER}/%05d/{of_group}", str(size // GROUP)]
+
+
 BIG_KEYS = 16
 SERVICE = service(0)
 KEYS = Series(
@@ -89,7 +101,13 @@ KEYS = Series(
             name="GET of a key",
             connections=64,
             exponent=FLAT,
-            load=lambda size: ["get", f"/v1/kv/{FOLDER}/%05d/42", str(size // GROUP)],
+            load=lambda size: _again("42", size),
+        ),
+        Operation(
+            name="GET of a key, for the first time",
+            connections=64,
+            exponent=FLAT,
+            load=lambda size: _first("42?nth=%d", size),
         ),
         Operation(
             name="PUT of a key",
@@ -101,7 +119,13 @@ KEYS = Series(
             name="list of 100 keys",
             connections=16,
             exponent=FLAT,
-            load=lambda size: ["get", f"/v1/kv/{FOLDER}/%05d/?recurse", str(size // GROUP)],
+            load=lambda size: _again("?recurse", size),
+        ),
+        Operation(
+            name="list of 100 keys, for the first time",
+            connections=16,
+            exponent=FLAT,
+            load=lambda size: _first("?recurse&nth=%d", size),
         ),
     ),
 )

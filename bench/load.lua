@@ -12,13 +12,23 @@ end
 
 local kinds = {}
 
--- GETs of random paths: PATTERN has one %d, which is 0 to COUNT - 1.
-function kinds.get(pattern, count)
+-- GETs of random paths: PATTERN has one %d, which is 0 to COUNT - 1, times STRIDE.
+function kinds.get(pattern, count, stride)
    local asked = {}
    for at = 0, tonumber(count) - 1 do
-      asked[at + 1] = wrk.format("GET", string.format(pattern, at))
+      asked[at + 1] = wrk.format("GET", string.format(pattern, at * tonumber(stride or 1)))
    end
    return function() return asked[math.random(#asked)] end
+end
+
+-- GETs none of which was made before: PATTERN has two %d, 0 to COUNT - 1 and a running number.
+function kinds.fresh(pattern, count)
+   local most = tonumber(count) - 1
+   local made = math.random(1000000000)
+   return function()
+      made = made + 1
+      return wrk.format("GET", string.format(pattern, math.random(0, most), made))
+   end
 end
 
 -- PUTs of SIZE bytes to random keys: PREFIX/0 to COUNT - 1.
