@@ -59,10 +59,20 @@ class RowCache:
             group = self.groups[key] = {}
         group[make] = made
 
-    def drop(self, changed: Changed) -> None:
-        """Forget these rows and the groups that they are in."""
+    def change(
+        self, changed: Changed, rows: dict[Key, GoStruct], sizes_bytes: dict[Key, int]
+    ) -> None:
+        """Forget these rows and the groups that they are in.
+
+        What `sizes_bytes` has was written, as it stands in `rows`: it is often read next.
+        """
         for name in changed:
-            self._forget(name)
+            row = rows.get(name)
+            size_bytes = sizes_bytes.get(name)
+            if row is None or size_bytes is None:
+                self._forget(name)
+            else:
+                self.keep(name, row, size_bytes)
         groups = self.groups
         if not groups:
             return

@@ -51,10 +51,7 @@ class State:
             yield txn
             txn.write_late()
         self._newest = None
-        self._cache.drop(txn.changed)
-        for name, size_bytes in txn.sizes.items():
-            if name in txn.known:  # what is written is often read next
-                self._cache.keep(name, txn.known[name], size_bytes)
+        self._cache.change(txn.changed, txn.known, txn.sizes)
         self.kept_answers.fire(txn.changed)
         self.watchers.fire(txn.changed)
 

@@ -121,15 +121,26 @@ def test_a_row_that_is_forgotten_is_gone_from_both_halves_of_the_cache() -> None
     cache = RowCache(row_bytes_max=20 * (ROW_OVERHEAD_BYTES + 10))
     for number in range(15):
         cache.keep(("kvs", b"%d" % number), DirEntry(), 10)
-    cache.drop({("kvs", b"%d" % number) for number in range(15)})
+    cache.change({("kvs", b"%d" % number) for number in range(15)}, {}, {})
     assert all(cache.row(("kvs", b"%d" % number)) is None for number in range(15))
+
+
+def test_a_row_that_was_written_is_kept_as_it_is_now_in_either_half_of_the_cache() -> None:
+    cache = RowCache(row_bytes_max=20 * (ROW_OVERHEAD_BYTES + 10))
+    name = ("kvs", b"0")
+    for number in range(15):
+        cache.keep(("kvs", b"%d" % number), DirEntry(), 10)
+    cache.change({name}, {name: DirEntry(flags=1)}, {name: 10})
+    assert cache.row(name) == DirEntry(flags=1)
+    cache.change({name}, {name: DirEntry(flags=2)}, {name: 10_000})
+    assert cache.row(name) is None
 
 
 def test_a_changed_row_takes_all_groups_that_it_is_in_out_of_the_cache() -> None:
     cache = RowCache()
     for prefix in (b"", b"a\0", b"a\0b\0", b"a\0c\0", b"b\0"):
         cache.keep_group(("services", prefix), list, [])
-    cache.drop({("services", b"a\0b\0")})
+    cache.change({("services", b"a\0b\0")}, {}, {})
     assert [prefix for _, prefix in cache.groups] == [b"a\0c\0", b"b\0"]
 
 
