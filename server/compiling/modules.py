@@ -80,6 +80,7 @@ COMPILED: Final = (
     "store/unique",
     "store/watch",
     "telemetry",
+    "wal/encoding",
     "wal/segments",
     "wal/tail",
     "wire/json",
