@@ -26,6 +26,7 @@ COMPILED: Final = (
     "fsm/apply",
     "fsm/chunking",
     "fsm/commands",
+    "raft/append_codec",
     "raft/candidate",
     "raft/codec",
     "raft/follower",
