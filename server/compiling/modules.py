@@ -60,6 +60,7 @@ COMPILED: Final = (
     "runtime/own_calls",
     "runtime/pending",
     "runtime/query_runs",
+    "runtime/raft_conversation",
     "runtime/raft_driver",
     "runtime/raft_transport",
     "runtime/read_recording",
