@@ -2,7 +2,8 @@
 
 Not among them, because mypyc cannot (or would change what they mean):
 - modules that define msgspec structs: mypyc takes no class keywords (`frozen=True`);
-- generic dataclasses, subclasses of int, str, bytes, tuple and dict, async generators, `except*`;
+- generic dataclasses, subclasses of int, str, bytes, tuple, dict and OSError, async generators,
+  `except*`;
 - `endpoints/*` with handlers: what a method answers with is read from the handler's annotations,
   which machine code does not have.
 All others would do, but win nothing: they are not asked for each request.
@@ -41,6 +42,7 @@ COMPILED: Final = (
     "rpc/value_reader",
     "runtime/agent_tokens",
     "runtime/applying",
+    "runtime/commit_heard",
     "runtime/default_token",
     "runtime/disk_times",
     "runtime/eager_task",
@@ -62,12 +64,14 @@ COMPILED: Final = (
     "runtime/query_runs",
     "runtime/raft_conversation",
     "runtime/raft_driver",
+    "runtime/raft_peer_connection",
     "runtime/raft_transport",
     "runtime/read_recording",
     "runtime/replicated_log",
     "runtime/request_log",
     "runtime/resumed_queries",
     "runtime/rpc_forwarding",
+    "runtime/rpc_streams",
     "runtime/server_calls",
     "runtime/state_machine",
     "runtime/wal_files",

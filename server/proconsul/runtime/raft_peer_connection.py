@@ -19,6 +19,7 @@ from proconsul.raft import codec
 from proconsul.raft.codec import CodecError
 from proconsul.raft.messages import Lost, Message, PreVote, Reply, Request, Server, ServerAddress
 from proconsul.raft.pairing import Asking, PreVotes, WrongServerError
+from proconsul.runtime.connection_errors import ClosedByPeerError, IdleError, MovedError
 from proconsul.runtime.logs import logger
 from proconsul.runtime.rpc_streams import SocketStream
 from proconsul.runtime.server_lookup import ServerDialer
@@ -36,24 +37,6 @@ class ConnectionLimits:
     idle_s: float = 120.0  # without a request: closed, the server may have left the cluster
     backoff_first_s: float = 0.05
     backoff_max_s: float = 0.5  # a server that came back is heard within an election timeout
-
-
-class ClosedByPeerError(ConnectionError):
-    """The other side ended the connection."""
-
-    def __init__(self) -> None:
-        super().__init__("closed by the other side")
-
-
-class MovedError(ConnectionError):
-    """The server was started anew at another address."""
-
-    def __init__(self) -> None:
-        super().__init__("the server was started anew elsewhere")
-
-
-class IdleError(Exception):
-    """Nothing was asked for so long that the connection is not kept."""
 
 
 class PeerConnection:
@@ -122,11 +105,8 @@ class PeerConnection:
         failure: BaseException | None = None
         try:
             await self._connect_and_talk()
-        except* (OSError, CodecError, IdleError) as group:
-            failure = _first(group)
-        except* Exception as group:
-            failure = group
-            log.error("an error in the server itself", exc_info=group)
+        except Exception as raised:
+            failure = _judge(raised)
         # It is over before anybody hears of it: who then sends again begins a new one.
         outcomes = self._end(failure)
         for outcome in outcomes:
@@ -220,9 +200,20 @@ class PeerConnection:
             await asyncio.sleep(deadline_s - now_s)
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    failure: BaseException = group
-    while isinstance(failure, BaseExceptionGroup):
+def _judge(raised: Exception) -> Exception:
+    """The first of what went wrong in its tasks. What should not, is logged, and comes first."""
+    # By hand, for `except*` cannot be compiled.
+    group = raised if isinstance(raised, ExceptionGroup) else ExceptionGroup("", [raised])
+    expected, unexpected = group.split((OSError, CodecError, IdleError))
+    if unexpected is not None:
+        log.error("an error in the server itself", exc_info=unexpected)
+        return unexpected
+    assert expected is not None, "it is the one or the other"
+    return _first(expected)
+
+
+def _first(failure: Exception) -> Exception:
+    while isinstance(failure, ExceptionGroup):
         failure = failure.exceptions[0]
     return failure
 
