@@ -74,6 +74,7 @@ COMPILED: Final = (
     "runtime/rpc_streams",
     "runtime/server_calls",
     "runtime/state_machine",
+    "runtime/tapped_stream",
     "runtime/wal_files",
     "runtime/wal_segment_files",
     "store/catalog",

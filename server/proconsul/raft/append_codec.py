@@ -183,6 +183,31 @@ class _OtherFormError(Exception):
     """The bytes are not in the form that `encode_append` writes."""
 
 
+class ReadAppend:
+    """A request that was read, and where it ends; it has no token yet."""
+
+    def __init__(self, leader: Peer, entries: list[Entry]) -> None:
+        self.leader = leader
+        self.entries = tuple(entries)
+        self.commit_index = 0
+        self.previous_index = 0
+        self.previous_term = 0
+        self.term = 0
+        self.end = 0
+
+    def request(self, token: Token) -> AppendEntries:
+        """As codec.decode_request gives it."""
+        return AppendEntries(
+            token=token,
+            term=Term(self.term),
+            leader=self.leader,
+            previous_index=Index(self.previous_index),
+            previous_term=Term(self.previous_term),
+            entries=self.entries,
+            commit_index=Index(self.commit_index),
+        )
+
+
 class AppendReader:
     """Reads the requests that come in on one connection."""
 
@@ -194,38 +219,29 @@ class AppendReader:
         if self._sender is None or self._sender.peer != leader:
             self._sender = _Sender(leader)
 
-    def read(self, value: bytes, token: Token) -> AppendEntries | None:
-        """What codec.decode_request would make of this map; None: ask that.
+    def read(self, data: bytes, at: int) -> ReadAppend | None:
+        """What codec.decode_request would make of the map that begins there; None: ask that.
 
-        Pieces of chunked commands, configurations, other senders and older protocols are for
-        that, too.
+        It is for that, too, if the map is not whole; and with pieces of chunked commands,
+        configurations, other senders and older protocols.
         """
         sender = self._sender
-        if sender is None or not value.startswith(sender.before):
+        if sender is None or not data.startswith(sender.before, at):
             return None
         try:
-            return _read(value, sender, token)
+            return _read(data, at + len(sender.before), sender)
         except (_OtherFormError, IndexError):
             return None
 
 
-def _read(value: bytes, sender: _Sender, token: Token) -> AppendEntries:
-    entries, at = _read_entries(value, len(sender.before))
-    commit_index, at = _read_number(value, _behind(value, at, sender.behind))
-    previous_index, at = _read_number(value, _behind(value, at, _PREVIOUS_INDEX))
-    previous_term, at = _read_number(value, _behind(value, at, _PREVIOUS_TERM))
-    term, at = _read_number(value, _behind(value, at, _VERSION_TERM))
-    if at != len(value):
-        raise _OtherFormError
-    return AppendEntries(
-        token=token,
-        term=Term(term),
-        leader=sender.peer,
-        previous_index=Index(previous_index),
-        previous_term=Term(previous_term),
-        entries=tuple(entries),
-        commit_index=Index(commit_index),
-    )
+def _read(data: bytes, at: int, sender: _Sender) -> ReadAppend:
+    entries, at = _read_entries(data, at)
+    found = ReadAppend(sender.peer, entries)
+    found.commit_index, at = _read_number(data, _behind(data, at, sender.behind))
+    found.previous_index, at = _read_number(data, _behind(data, at, _PREVIOUS_INDEX))
+    found.previous_term, at = _read_number(data, _behind(data, at, _PREVIOUS_TERM))
+    found.term, found.end = _read_number(data, _behind(data, at, _VERSION_TERM))
+    return found
 
 
 def _read_entries(value: bytes, at: int) -> tuple[list[Entry], int]:

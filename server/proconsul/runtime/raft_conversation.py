@@ -32,6 +32,7 @@ from proconsul.rpc.value_reader import ValueReader
 from proconsul.runtime.logs import logger
 from proconsul.runtime.raft_incoming_body import BodyBrokenError, IncomingBody
 from proconsul.runtime.rpc_streams import SocketStream
+from proconsul.runtime.tapped_stream import TappedStream
 from proconsul.wire.msgpack import MsgpackError
 
 SMALL_BYTES_MAX = 64 * 1024  # votes and the like
@@ -109,6 +110,7 @@ class RaftConversation:
         self._open: dict[Token, int] = {}  # what has no reply yet, and its size in bytes
         self._open_bytes = 0
         self._answered = asyncio.Event()
+        self._tapped = TappedStream(stream, self._hear)
 
     async def run(self) -> None:
         """Read until the other side ends, or says what makes no sense. Raises OSError."""
@@ -137,28 +139,53 @@ class RaftConversation:
     # ------------------------------------------------------------ reading
 
     async def _converse(self) -> None:
-        """Take requests until there are no more. What is there already is not waited for."""
+        """Take requests until there are no more."""
         while True:
             if self._has_to_wait:
                 await self._wait_for_room()
             kind = self._values.next_value(1)  # a type byte is a value, too
-            if kind is None and (kind := await self._first_byte()) is None:
-                return
+            if kind is None:
+                if not self._values.pending_bytes:
+                    if not await self._listen():
+                        return
+                    continue
+                kind = await self._rest_of_value(1)
             bytes_max = self._bytes_max(kind[0])
             value = self._values.next_value(bytes_max)
             if value is None:
                 value = await self._rest_of_value(bytes_max)
-            token = self._desk.open(self)
-            self._open[token] = len(value)
-            self._open_bytes += len(value)
-            self._answering.asked(token)
-            if kind[0] == APPEND_ENTRIES:
-                request = self._appends.read(value, token)
-                if request is not None:
-                    self._take_append(request)
-                    self._desk.take(request)
-                    continue
-            await self._take(kind[0], _map(value), token)
+            token = self._begin(len(value))
+            found = self._appends.read(value, 0) if kind[0] == APPEND_ENTRIES else None
+            if found is not None and found.end == len(value):
+                self._take_append(found.request(token))
+            else:
+                await self._take(kind[0], _map(value), token)
+
+    async def _listen(self) -> bool:
+        """Wait for a request that `_hear` does not take; False at the end of the connection."""
+        data = await self._tapped.read()  # for as long as it takes: nobody asks anything
+        self._values.feed(data)
+        return bool(data)
+
+    def _hear(self, data: bytes) -> int:
+        """Take the entries and heartbeats that are there whole; how many bytes that were."""
+        at = 0
+        while at < len(data) and data[at] == APPEND_ENTRIES and not self._has_to_wait:
+            found = self._appends.read(data, at + 1)
+            if found is None or found.end - at - 1 > self._limits.append_bytes_max:
+                break
+            token = self._begin(found.end - at - 1)
+            at = found.end
+            self._take_append(found.request(token))
+        return at
+
+    def _begin(self, size_bytes: int) -> Token:
+        """A token for a request that came in, and is so large without its type byte."""
+        token = self._desk.open(self)
+        self._open[token] = size_bytes
+        self._open_bytes += size_bytes
+        self._answering.asked(token)
+        return token
 
     async def _take(self, kind: int, body: codec.Body, token: Token) -> None:
         """Any request, in whatever form."""
@@ -171,6 +198,7 @@ class RaftConversation:
             case AppendEntries():
                 self._appends.expect(request.leader)
                 self._take_append(request)
+                return
             case InstallSnapshot():
                 self._has_ids |= bool(request.leader.id)
                 if not await self._receive(request, body):
@@ -187,6 +215,7 @@ class RaftConversation:
             self._has_ids = True
         if not request.entries and request.is_heartbeat:
             self._desk.led(self, leader)
+        self._desk.take(request)
 
     async def _refuse_version(
         self, kind: int, body: codec.Body, token: Token, refused: VersionError
@@ -197,17 +226,6 @@ class RaftConversation:
             self._go_on_behind(incoming)
         self._desk.close(token)
         self._answer(token, codec.encode_error(str(refused)))
-
-    async def _first_byte(self) -> bytes | None:
-        """The first byte of a request, when it has come; None at the end of the connection."""
-        if not self._values.pending_bytes:
-            data = await self._stream.read()  # for as long as it takes: nobody asks anything
-            if not data:
-                return None
-            self._values.feed(data)
-            if (value := self._values.next_value(1)) is not None:
-                return value
-        return await self._rest_of_value(1)
 
     async def _rest_of_value(self, bytes_max: int) -> bytes:
         """The value that has begun, or is about to."""

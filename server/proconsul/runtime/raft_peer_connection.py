@@ -23,6 +23,7 @@ from proconsul.runtime.connection_errors import ClosedByPeerError, IdleError, Mo
 from proconsul.runtime.logs import logger
 from proconsul.runtime.rpc_streams import SocketStream
 from proconsul.runtime.server_lookup import ServerDialer
+from proconsul.runtime.tapped_stream import TappedStream
 
 log = logger("raft")
 
@@ -65,6 +66,7 @@ class PeerConnection:
         self._stream: SocketStream | None = None  # while the connection is open
         self._address = ""  # where it leads, or has led
         self._moved = asyncio.Event()  # while it was open
+        self._misheard: Exception | None = None  # what is wrong with what came in
         self._failures = 0
         self._dial_again_s = 0.0  # on the loop's clock
         self._used_s = 0.0
@@ -135,7 +137,7 @@ class PeerConnection:
         stream, self._address = reached.stream, reached.address
         self._moved.clear()
         self._used_s = self._loop.time()
-        self._stream = stream
+        self._stream, self._misheard = stream, None
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._write(stream))
@@ -170,17 +172,32 @@ class PeerConnection:
         stream.push(codec.encode_request(request))
 
     async def _read(self, stream: SocketStream) -> None:
+        tapped = TappedStream(stream, self._hear)
         while True:
-            data = await stream.read()
+            data = await tapped.read()
+            if self._misheard is not None:
+                raise self._misheard
             if not data:
                 raise ClosedByPeerError
-            for outcome in self._asking.feed(data):
-                self._failures = 0  # it is who was meant, as far as it says
-                self._deliver(outcome)
-            if self._asking.peer_address:
-                self._said(self._asking.peer_address, self._address)
-            if self._queue:
-                self._wake.set()
+            self._take(data)
+
+    def _hear(self, data: bytes) -> int:
+        """Take replies when they come. What is wrong with them, `_read` raises."""
+        try:
+            self._take(data)
+        except Exception as failure:
+            self._misheard = failure
+            return 0
+        return len(data)
+
+    def _take(self, data: bytes) -> None:
+        for outcome in self._asking.feed(data):
+            self._failures = 0  # it is who was meant, as far as it says
+            self._deliver(outcome)
+        if self._asking.peer_address:
+            self._said(self._asking.peer_address, self._address)
+        if self._queue:
+            self._wake.set()
 
     async def _watch(self) -> None:
         """Fail when the oldest request is overdue.
