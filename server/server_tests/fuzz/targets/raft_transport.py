@@ -11,6 +11,7 @@ import msgspec
 
 from proconsul.errors import ProconsulError
 from proconsul.raft import codec
+from proconsul.raft.append_codec import AppendReader
 from proconsul.raft.codec import CodecError, RpcKind
 from proconsul.raft.messages import (
     AppendEntries,
@@ -199,6 +200,17 @@ def _check_request(request: Request) -> None:
     unpacker.feed(encoded[1:])
     again = codec.decode_request(encoded[0], unpacker.unpack(), request.token)
     promise(again == request, "a request is read as it was written")
+    if isinstance(request, AppendEntries):
+        _check_quick_reading(request, encoded)
+
+
+def _check_quick_reading(request: AppendEntries, encoded: bytes) -> None:
+    reader = AppendReader()
+    reader.expect(request.leader)
+    found = reader.read(encoded, 1)
+    if found is not None:
+        promise(found.request(request.token) == request, "read quickly, it is the same")
+        promise(found.end == len(encoded), "and ends where it ends")
 
 
 # ---------------------------------------------------------------- replies
