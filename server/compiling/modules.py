@@ -2,7 +2,8 @@
 
 Not among them, because mypyc cannot (or would change what they mean):
 - modules that define msgspec structs: mypyc takes no class keywords (`frozen=True`);
-- generic dataclasses, subclasses of int, str, bytes, tuple and dict, async generators, `except*`;
+- generic dataclasses, subclasses of int, str, bytes, tuple, dict and OSError, async generators,
+  `except*`;
 - `endpoints/*` with handlers, but for those whose table says what they answer with: else it is read
   from the handler's annotations, which machine code does not have.
 All others would do, but win nothing: they are not asked for each request.
@@ -30,6 +31,7 @@ COMPILED: Final = (
     "fsm/chunking",
     "fsm/commands",
     "model/service_rules",
+    "raft/append_codec",
     "raft/candidate",
     "raft/codec",
     "raft/follower",
@@ -44,6 +46,7 @@ COMPILED: Final = (
     "rpc/value_reader",
     "runtime/agent_tokens",
     "runtime/applying",
+    "runtime/commit_heard",
     "runtime/default_token",
     "runtime/disk_times",
     "runtime/eager_task",
@@ -63,15 +66,19 @@ COMPILED: Final = (
     "runtime/own_calls",
     "runtime/pending",
     "runtime/query_runs",
+    "runtime/raft_conversation",
     "runtime/raft_driver",
+    "runtime/raft_peer_connection",
     "runtime/raft_transport",
     "runtime/read_recording",
     "runtime/replicated_log",
     "runtime/request_log",
     "runtime/resumed_queries",
     "runtime/rpc_forwarding",
+    "runtime/rpc_streams",
     "runtime/server_calls",
     "runtime/state_machine",
+    "runtime/tapped_stream",
     "runtime/wal_files",
     "runtime/wal_segment_files",
     "store/catalog",
@@ -94,6 +101,7 @@ COMPILED: Final = (
     "store/unique",
     "store/watch",
     "telemetry",
+    "wal/encoding",
     "wal/segments",
     "wal/tail",
     "wire/json",

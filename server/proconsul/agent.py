@@ -22,6 +22,7 @@ from proconsul.runtime.agent_process import AgentProcess
 from proconsul.runtime.agent_tokens import AgentTokens
 from proconsul.runtime.auto_reload import Take
 from proconsul.runtime.autopilot import Autopilot
+from proconsul.runtime.commit_heard import CommitHeard
 from proconsul.runtime.coordinate_reports import CoordinateReports
 from proconsul.runtime.data_dir import DataDir
 from proconsul.runtime.default_token import with_default_token
@@ -41,7 +42,7 @@ from proconsul.runtime.own_calls import OwnCalls
 from proconsul.runtime.own_disk import OwnDisk
 from proconsul.runtime.own_local_agent import own_local_agent
 from proconsul.runtime.own_membership import OwnMembership
-from proconsul.runtime.own_server import CommitHeard, OwnServer
+from proconsul.runtime.own_server import OwnServer
 from proconsul.runtime.parked_queries import LookedAfter
 from proconsul.runtime.pool_events import connected
 from proconsul.runtime.probe_port import ProbePort

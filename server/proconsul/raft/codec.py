@@ -2,15 +2,17 @@
 
 A request is a type byte and a map, a reply an error text and a map (wire/raft.md, 1 and 2).
 Maps have all their keys, sorted; nothing is framed, so the transport reads with an incremental
-unpacker (`unpacker`) and gives what it read to `decode_request` and `decode_reply`.
+unpacker (`unpacker`) and gives what it read to `decode_request` and `decode_reply`. What every
+write is made of, append_codec.py puts together, and reads where it comes in the usual form.
 """
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 import msgpack
 
+from proconsul.raft.append_codec import encode_append, encode_append_reply
 from proconsul.raft.messages import (
     AppendEntries,
     AppendReply,
@@ -36,6 +38,7 @@ from proconsul.raft.messages import (
     TimeoutNowReply,
     Token,
     VoteReply,
+    entry_kind,
 )
 
 PROTOCOL_VERSION = 3
@@ -53,6 +56,10 @@ class RpcKind(IntEnum):
     INSTALL_SNAPSHOT = 2
     TIMEOUT_NOW = 3
     PRE_VOTE = 4
+
+
+_APPEND_BYTE: Final = bytes((RpcKind.APPEND_ENTRIES,))
+_NO_ERROR: Final = b"\xa0"
 
 
 class CodecError(ValueError):
@@ -137,9 +144,10 @@ def kind_of(request: Request) -> RpcKind:
 
 def encode_request(request: Request, *, snapshot_size: int = 0) -> bytes:
     """Type byte and map. The `snapshot_size` bytes of an InstallSnapshot's body follow it."""
+    fields: dict[str, object]
     match request:
         case AppendEntries():
-            fields = _append_fields(request)
+            return _APPEND_BYTE + encode_append(request)
         case RequestVote():
             fields = _vote_fields(request) | {
                 "Candidate": request.candidate.address,
@@ -164,27 +172,6 @@ def _header(sender: Peer) -> dict[str, object]:
     if sender.id:
         header |= {"ID": sender.id, "Addr": sender.address}
     return header
-
-
-def _append_fields(request: AppendEntries) -> dict[str, object]:
-    entries = [
-        {
-            "Data": entry.data or None,
-            "Extensions": entry.extensions or None,
-            "Index": entry.index,
-            "Term": entry.term,
-            "Type": int(entry.kind),
-        }
-        for entry in request.entries
-    ]
-    return _header(request.leader) | {
-        "Entries": None if request.is_heartbeat else entries,
-        "Leader": request.leader.address,
-        "LeaderCommitIndex": request.commit_index,
-        "PrevLogEntry": request.previous_index,
-        "PrevLogTerm": request.previous_term,
-        "Term": request.term,
-    }
 
 
 def _vote_fields(request: RequestVote | PreVote) -> dict[str, object]:
@@ -286,7 +273,7 @@ def _peer(body: Body, old_key: bytes) -> Peer:
 
 
 def _entry(body: Body) -> Entry:
-    kind, data = EntryKind(_number(body, b"Type")), _bytes(body, b"Data")
+    kind, data = entry_kind(_number(body, b"Type")), _bytes(body, b"Data")
     if kind is EntryKind.CONFIGURATION:
         decode_configuration(data)  # it comes into force with the entry: too late to refuse it
     index, term = Index(_number(body, b"Index")), Term(_number(body, b"Term"))
@@ -314,15 +301,10 @@ def _number(body: Body, key: bytes) -> int:
 
 def encode_reply(reply: Reply) -> bytes:
     """No error text, and the map."""
+    fields: dict[str, object]
     match reply:
         case AppendReply():
-            fields: dict[str, object] = {
-                "LastLog": reply.last_index,
-                "NoRetryBackoff": reply.no_retry_backoff,
-                "ProtocolVersion": PROTOCOL_VERSION,
-                "Success": reply.accepted,
-                "Term": reply.term,
-            }
+            return _NO_ERROR + encode_append_reply(reply)
         case VoteReply():
             fields = {
                 "Granted": reply.granted,
@@ -342,7 +324,7 @@ def encode_reply(reply: Reply) -> bytes:
             fields = {"ProtocolVersion": 0}
         case _:
             assert_never(reply)
-    return _pack("") + _pack(fields)
+    return _NO_ERROR + _pack(fields)
 
 
 def encode_error(text: str) -> bytes:

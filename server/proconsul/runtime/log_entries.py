@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator
+from typing import Final
 
 from proconsul.raft.messages import (
     Entry,
@@ -12,6 +13,7 @@ from proconsul.raft.messages import (
     ServerAddress,
     ServerId,
     Term,
+    entry_kind,
 )
 from proconsul.runtime.wal_files import WalFiles
 from proconsul.wal.record import HardState as WalHardState
@@ -20,12 +22,17 @@ from proconsul.wire import msgpack
 
 START_READ_BYTES = 4 * 1024 * 1024
 _BODY_HEAD = struct.Struct(">BI")  # kind, length of the extensions
+_COMMAND: Final = EntryKind.COMMAND
+_COMMAND_HEAD: Final = _BODY_HEAD.pack(EntryKind.COMMAND, 0)
 
 
 def record_of(entry: Entry) -> LogRecord:
     """An entry as the log keeps it."""
-    head = _BODY_HEAD.pack(entry.kind, len(entry.extensions))
-    return LogRecord(entry.term, entry.index, head + entry.extensions + entry.data)
+    kind, extensions = entry.kind, entry.extensions
+    if kind is _COMMAND and not extensions:  # almost all are
+        return LogRecord(entry.term, entry.index, _COMMAND_HEAD + entry.data)
+    head = _BODY_HEAD.pack(kind, len(extensions))
+    return LogRecord(entry.term, entry.index, head + extensions + entry.data)
 
 
 def entry_of(record: LogRecord) -> Entry:
@@ -35,7 +42,7 @@ def entry_of(record: LogRecord) -> Entry:
     return Entry(
         Index(record.index),
         Term(record.term),
-        EntryKind(kind),
+        entry_kind(kind),
         bytes(record.body[start + extension_bytes :]),
         bytes(record.body[start : start + extension_bytes]),
     )

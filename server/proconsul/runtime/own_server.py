@@ -15,12 +15,8 @@ from proconsul.config.schema import Config
 from proconsul.errors import RpcError
 from proconsul.model.raft_local import RaftLocal, RaftLocalConfiguration, RaftLocalServer
 from proconsul.model.tls_local import TlsLocal
-from proconsul.raft.messages import (
-    AppendEntries,
-    Index,
-    Input,
-    Suffrage,
-)
+from proconsul.raft.messages import Suffrage
+from proconsul.runtime.commit_heard import CommitHeard
 from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.runtime.tls_files import TlsFiles
 from proconsul.store.cluster_marks import marks
@@ -46,24 +42,6 @@ class Marker(Protocol):
 
     def clear(self, node_id: str) -> bool:
         """Join with another ID at the next start; False if there is no marker."""
-
-
-class CommitHeard:
-    """In front of the driver: remembers how far leaders said they have committed.
-
-    A follower's own commit index ends with its log, however far it is behind.
-    """
-
-    def __init__(self, deliver: Callable[[Input], None]) -> None:
-        """`deliver` is the driver's."""
-        self._deliver = deliver
-        self.commit_index = Index(0)
-
-    def deliver(self, message: Input) -> None:
-        """Look at it and pass it on."""
-        if isinstance(message, AppendEntries) and message.commit_index > self.commit_index:
-            self.commit_index = message.commit_index
-        self._deliver(message)
 
 
 class OwnServer:

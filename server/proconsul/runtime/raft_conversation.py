@@ -8,12 +8,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgpack
 
 from proconsul.errors import ProconsulError
 from proconsul.raft import codec
+from proconsul.raft.append_codec import AppendReader
 from proconsul.raft.codec import CodecError, RpcKind, VersionError
 from proconsul.raft.messages import (
     AppendEntries,
@@ -29,10 +30,13 @@ from proconsul.raft.messages import (
 from proconsul.raft.pairing import Answering
 from proconsul.rpc.value_reader import ValueReader
 from proconsul.runtime.logs import logger
+from proconsul.runtime.raft_incoming_body import BodyBrokenError, IncomingBody
 from proconsul.runtime.rpc_streams import SocketStream
+from proconsul.runtime.tapped_stream import TappedStream
 from proconsul.wire.msgpack import MsgpackError
 
 SMALL_BYTES_MAX = 64 * 1024  # votes and the like
+APPEND_ENTRIES: Final = int(RpcKind.APPEND_ENTRIES)
 HEAD_BYTES_MAX = 1024 * 1024  # of an InstallSnapshot: it has the configuration in it
 
 log = logger("raft")
@@ -82,10 +86,6 @@ class Desk(Protocol):
         """The connection is gone."""
 
 
-class BodyBrokenError(ConnectionError):
-    """The connection ended inside of a snapshot."""
-
-
 class RaftConversation:
     """`run` it to the end of the connection."""
 
@@ -105,17 +105,17 @@ class RaftConversation:
         self._sign = sign
         self._has_ids = False
         self._values = ValueReader()
+        self._appends = AppendReader()
         self._answering = Answering()
         self._open: dict[Token, int] = {}  # what has no reply yet, and its size in bytes
         self._open_bytes = 0
         self._answered = asyncio.Event()
-        self._body_left = 0  # bytes of a snapshot that are still to be read
+        self._tapped = TappedStream(stream, self._hear)
 
     async def run(self) -> None:
         """Read until the other side ends, or says what makes no sense. Raises OSError."""
         try:
-            while (kind := await self._next_value(1, first=True)) is not None:
-                await self._take(kind[0])
+            await self._converse()
         except (MsgpackError, CodecError, BodyBrokenError) as failure:
             log.warning("a raft connection is closed: %s", failure)
         finally:
@@ -138,58 +138,97 @@ class RaftConversation:
 
     # ------------------------------------------------------------ reading
 
-    async def _take(self, kind: int) -> None:
-        value = await self._next_value(self._bytes_max(kind))
-        assert value is not None, "only in front of a request there may be the end"
-        body = _map(value)
+    async def _converse(self) -> None:
+        """Take requests until there are no more."""
+        while True:
+            if self._has_to_wait:
+                await self._wait_for_room()
+            kind = self._values.next_value(1)  # a type byte is a value, too
+            if kind is None:
+                if not self._values.pending_bytes:
+                    if not await self._listen():
+                        return
+                    continue
+                kind = await self._rest_of_value(1)
+            bytes_max = self._bytes_max(kind[0])
+            value = self._values.next_value(bytes_max)
+            if value is None:
+                value = await self._rest_of_value(bytes_max)
+            token = self._begin(len(value))
+            found = self._appends.read(value, 0) if kind[0] == APPEND_ENTRIES else None
+            if found is not None and found.end == len(value):
+                self._take_append(found.request(token))
+            else:
+                await self._take(kind[0], _map(value), token)
+
+    async def _listen(self) -> bool:
+        """Wait for a request that `_hear` does not take; False at the end of the connection."""
+        data = await self._tapped.read()  # for as long as it takes: nobody asks anything
+        self._values.feed(data)
+        return bool(data)
+
+    def _hear(self, data: bytes) -> int:
+        """Take the entries and heartbeats that are there whole; how many bytes that were."""
+        at = 0
+        while at < len(data) and data[at] == APPEND_ENTRIES and not self._has_to_wait:
+            found = self._appends.read(data, at + 1)
+            if found is None or found.end - at - 1 > self._limits.append_bytes_max:
+                break
+            token = self._begin(found.end - at - 1)
+            at = found.end
+            self._take_append(found.request(token))
+        return at
+
+    def _begin(self, size_bytes: int) -> Token:
+        """A token for a request that came in, and is so large without its type byte."""
         token = self._desk.open(self)
-        self._open[token] = len(value)
-        self._open_bytes += len(value)
+        self._open[token] = size_bytes
+        self._open_bytes += size_bytes
         self._answering.asked(token)
+        return token
+
+    async def _take(self, kind: int, body: codec.Body, token: Token) -> None:
+        """Any request, in whatever form."""
         try:
             request = codec.decode_request(kind, body, token)
         except VersionError as refused:
             await self._refuse_version(kind, body, token, refused)
             return
-        self._look_for_id(request)
-        if isinstance(request, AppendEntries) and request.is_heartbeat:
-            self._desk.led(self, request.leader)
-        if isinstance(request, InstallSnapshot) and not await self._receive(request, body):
-            return
+        match request:
+            case AppendEntries():
+                self._appends.expect(request.leader)
+                self._take_append(request)
+                return
+            case InstallSnapshot():
+                self._has_ids |= bool(request.leader.id)
+                if not await self._receive(request, body):
+                    return
+            case RequestVote() | PreVote():
+                self._has_ids |= bool(request.candidate.id)
+            case TimeoutNow():
+                pass
+        self._desk.take(request)
+
+    def _take_append(self, request: AppendEntries) -> None:
+        leader = request.leader
+        if leader.id:
+            self._has_ids = True
+        if not request.entries and request.is_heartbeat:
+            self._desk.led(self, leader)
         self._desk.take(request)
 
     async def _refuse_version(
         self, kind: int, body: codec.Body, token: Token, refused: VersionError
     ) -> None:
         if kind == RpcKind.INSTALL_SNAPSHOT:
-            self._body_left = self._size(body)
-            await self._drain_body()
+            incoming = self._incoming_body(body)
+            await incoming.drain()
+            self._go_on_behind(incoming)
         self._desk.close(token)
         self._answer(token, codec.encode_error(str(refused)))
 
-    def _look_for_id(self, request: Request) -> None:
-        match request:
-            case AppendEntries() | InstallSnapshot():
-                self._has_ids |= bool(request.leader.id)
-            case RequestVote() | PreVote():
-                self._has_ids |= bool(request.candidate.id)
-            case TimeoutNow():
-                pass
-
-    async def _next_value(self, bytes_max: int, *, first: bool = False) -> bytes | None:
-        """The next msgpack value; a type byte is one, too. None at the end of the connection."""
-        if first:
-            await self._wait_for_room()
-        value = self._values.next_value(bytes_max)
-        if value is not None:
-            return value
-        if first and not self._values.pending_bytes:
-            data = await self._stream.read()  # for as long as it takes: nobody asks anything
-            if not data:
-                return None
-            self._values.feed(data)
-            if (value := self._values.next_value(bytes_max)) is not None:
-                return value
+    async def _rest_of_value(self, bytes_max: int) -> bytes:
+        """The value that has begun, or is about to."""
         async with asyncio.timeout(self._limits.arrival_s):
             while (value := self._values.next_value(bytes_max)) is None:
                 data = await self._stream.read()
@@ -198,18 +237,26 @@ class RaftConversation:
                 self._values.feed(data)
         return value
 
+    @property
+    def _has_too_many_open(self) -> bool:
+        limits = self._limits
+        return len(self._open) >= limits.open_max or self._open_bytes > limits.open_bytes_max
+
+    @property
+    def _has_to_wait(self) -> bool:
+        return self._has_too_many_open or self._stream.is_full
+
     async def _wait_for_room(self) -> None:
         """Until there are not too many open requests, and the other side takes its replies."""
-        limits = self._limits
-        while len(self._open) >= limits.open_max or self._open_bytes > limits.open_bytes_max:
+        while self._has_too_many_open:
             self._answered.clear()
             await self._answered.wait()
         if self._stream.is_full:
-            async with asyncio.timeout(limits.silence_s):
+            async with asyncio.timeout(self._limits.silence_s):
                 await self._stream.writer.drain()
 
     def _bytes_max(self, kind: int) -> int:
-        if kind == RpcKind.APPEND_ENTRIES:
+        if kind == APPEND_ENTRIES:
             return self._limits.append_bytes_max
         if kind == RpcKind.INSTALL_SNAPSHOT:
             return HEAD_BYTES_MAX
@@ -219,59 +266,37 @@ class RaftConversation:
 
     # ------------------------------------------------------------ snapshots
 
-    def _size(self, body: codec.Body) -> int:
+    def _incoming_body(self, body: codec.Body) -> IncomingBody:
         size_bytes = codec.snapshot_size(body)
         if size_bytes > self._limits.snapshot_bytes_max:
             raise CodecError(f"a snapshot of {size_bytes} bytes")
-        return size_bytes
+        begun = self._values.rest()
+        return IncomingBody(self._stream, size_bytes, begun, self._limits.silence_s)
+
+    def _go_on_behind(self, incoming: IncomingBody) -> None:
+        self._values = ValueReader()
+        self._values.feed(incoming.behind)
 
     async def _receive(self, request: InstallSnapshot, body: codec.Body) -> bool:
         """Whether the sink has the body; else the leader has been told why not."""
-        size_bytes = self._body_left = self._size(body)
+        incoming = self._incoming_body(body)
         refusal = ""
-        async with aclosing(self._pieces()) as pieces:
+        async with aclosing(incoming.pieces()) as pieces:
             try:
-                await self._sink.receive(request, size_bytes, pieces)
+                await self._sink.receive(request, incoming.left_bytes, pieces)
             except BodyBrokenError:
                 raise
             except (ProconsulError, OSError) as failure:
                 refusal = str(failure)
-        if self._body_left:
+        if incoming.left_bytes:
             refusal = refusal or "the snapshot was not read to its end"
-            await self._drain_body()
+            await incoming.drain()
+        self._go_on_behind(incoming)
         if refusal:
             log.warning("cannot take a snapshot: %s", refusal)
             self._desk.close(request.token)
             self._answer(request.token, codec.encode_error(refusal))
         return not refusal
-
-    async def _drain_body(self) -> None:
-        """The next request is behind it."""
-        async for _ in self._pieces():
-            pass
-
-    async def _pieces(self) -> AsyncGenerator[bytes, None]:
-        """What is left of a body; at its end the reader goes on behind it."""
-        if not self._body_left:
-            return
-        data = self._values.rest()
-        while True:
-            piece, behind = data[: self._body_left], data[self._body_left :]
-            self._body_left -= len(piece)
-            if not self._body_left:
-                self._values = ValueReader()
-                self._values.feed(behind)
-            if piece:
-                yield piece
-            if not self._body_left:
-                return
-            try:
-                async with asyncio.timeout(self._limits.silence_s):
-                    data = await self._stream.read()
-            except OSError as failure:
-                raise BodyBrokenError(f"inside of a snapshot: {failure!r}") from failure
-            if not data:
-                raise BodyBrokenError("it ended inside of a snapshot")
 
 
 def _map(value: bytes) -> dict[bytes, Any]:

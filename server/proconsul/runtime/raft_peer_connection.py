@@ -19,9 +19,11 @@ from proconsul.raft import codec
 from proconsul.raft.codec import CodecError
 from proconsul.raft.messages import Lost, Message, PreVote, Reply, Request, Server, ServerAddress
 from proconsul.raft.pairing import Asking, PreVotes, WrongServerError
+from proconsul.runtime.connection_errors import ClosedByPeerError, IdleError, MovedError
 from proconsul.runtime.logs import logger
 from proconsul.runtime.rpc_streams import SocketStream
 from proconsul.runtime.server_lookup import ServerDialer
+from proconsul.runtime.tapped_stream import TappedStream
 
 log = logger("raft")
 
@@ -36,24 +38,6 @@ class ConnectionLimits:
     idle_s: float = 120.0  # without a request: closed, the server may have left the cluster
     backoff_first_s: float = 0.05
     backoff_max_s: float = 0.5  # a server that came back is heard within an election timeout
-
-
-class ClosedByPeerError(ConnectionError):
-    """The other side ended the connection."""
-
-    def __init__(self) -> None:
-        super().__init__("closed by the other side")
-
-
-class MovedError(ConnectionError):
-    """The server was started anew at another address."""
-
-    def __init__(self) -> None:
-        super().__init__("the server was started anew elsewhere")
-
-
-class IdleError(Exception):
-    """Nothing was asked for so long that the connection is not kept."""
 
 
 class PeerConnection:
@@ -82,6 +66,7 @@ class PeerConnection:
         self._stream: SocketStream | None = None  # while the connection is open
         self._address = ""  # where it leads, or has led
         self._moved = asyncio.Event()  # while it was open
+        self._misheard: Exception | None = None  # what is wrong with what came in
         self._failures = 0
         self._dial_again_s = 0.0  # on the loop's clock
         self._used_s = 0.0
@@ -122,11 +107,8 @@ class PeerConnection:
         failure: BaseException | None = None
         try:
             await self._connect_and_talk()
-        except* (OSError, CodecError, IdleError) as group:
-            failure = _first(group)
-        except* Exception as group:
-            failure = group
-            log.error("an error in the server itself", exc_info=group)
+        except Exception as raised:
+            failure = _judge(raised)
         # It is over before anybody hears of it: who then sends again begins a new one.
         outcomes = self._end(failure)
         for outcome in outcomes:
@@ -155,7 +137,7 @@ class PeerConnection:
         stream, self._address = reached.stream, reached.address
         self._moved.clear()
         self._used_s = self._loop.time()
-        self._stream = stream
+        self._stream, self._misheard = stream, None
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._write(stream))
@@ -190,17 +172,32 @@ class PeerConnection:
         stream.push(codec.encode_request(request))
 
     async def _read(self, stream: SocketStream) -> None:
+        tapped = TappedStream(stream, self._hear)
         while True:
-            data = await stream.read()
+            data = await tapped.read()
+            if self._misheard is not None:
+                raise self._misheard
             if not data:
                 raise ClosedByPeerError
-            for outcome in self._asking.feed(data):
-                self._failures = 0  # it is who was meant, as far as it says
-                self._deliver(outcome)
-            if self._asking.peer_address:
-                self._said(self._asking.peer_address, self._address)
-            if self._queue:
-                self._wake.set()
+            self._take(data)
+
+    def _hear(self, data: bytes) -> int:
+        """Take replies when they come. What is wrong with them, `_read` raises."""
+        try:
+            self._take(data)
+        except Exception as failure:
+            self._misheard = failure
+            return 0
+        return len(data)
+
+    def _take(self, data: bytes) -> None:
+        for outcome in self._asking.feed(data):
+            self._failures = 0  # it is who was meant, as far as it says
+            self._deliver(outcome)
+        if self._asking.peer_address:
+            self._said(self._asking.peer_address, self._address)
+        if self._queue:
+            self._wake.set()
 
     async def _watch(self) -> None:
         """Fail when the oldest request is overdue.
@@ -220,9 +217,20 @@ class PeerConnection:
             await asyncio.sleep(deadline_s - now_s)
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    failure: BaseException = group
-    while isinstance(failure, BaseExceptionGroup):
+def _judge(raised: Exception) -> Exception:
+    """The first of what went wrong in its tasks. What should not, is logged, and comes first."""
+    # By hand, for `except*` cannot be compiled.
+    group = raised if isinstance(raised, ExceptionGroup) else ExceptionGroup("", [raised])
+    expected, unexpected = group.split((OSError, CodecError, IdleError))
+    if unexpected is not None:
+        log.error("an error in the server itself", exc_info=unexpected)
+        return unexpected
+    assert expected is not None, "it is the one or the other"
+    return _first(expected)
+
+
+def _first(failure: Exception) -> Exception:
+    while isinstance(failure, ExceptionGroup):
         failure = failure.exceptions[0]
     return failure
 

@@ -125,10 +125,9 @@ class _Lanes:
     def send(self, request: Request) -> None:
         """On the lane where it belongs."""
         match request:
-            case AppendEntries(is_heartbeat=True):
-                self.heartbeats.send(request)
             case AppendEntries():
-                self.entries.send(request)
+                is_heartbeat = not request.entries and request.is_heartbeat
+                (self.heartbeats if is_heartbeat else self.entries).send(request)
             case InstallSnapshot():
                 self.snapshots.send(request)
             case _:

@@ -15,10 +15,6 @@ READ_BYTES = 64 * 1024
 WRITE_BUFFER_BYTES = 256 * 1024  # of a connection, beyond what the kernel takes
 
 
-class StreamLostError(ConnectionError):
-    """The stream was reset, or the connection below it is gone."""
-
-
 class ByteStream(Protocol):
     """What a conversation needs."""
 
@@ -41,6 +37,7 @@ class SocketStream:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
+        self._transport = writer.transport
 
     @property
     def alpn_protocol(self) -> str | None:
@@ -54,21 +51,21 @@ class SocketStream:
 
     @property
     def _tls(self) -> TlsTransport | None:
-        transport = self.writer.transport
+        transport = self._transport
         return transport if isinstance(transport, TlsTransport) else None
 
     @property
     def is_full(self) -> bool:
         """Whether a writer should wait: the peer takes nothing, and enough is kept for it."""
-        return self.writer.transport.get_write_buffer_size() > WRITE_BUFFER_BYTES
+        return self._transport.get_write_buffer_size() > WRITE_BUFFER_BYTES
 
     def push(self, data: bytes) -> None:
         """Send without waiting. Nothing happens where the connection has ended already.
 
         Whoever reads hears of that a turn later; until then uvloop raises at each write.
         """
-        if not self.writer.transport.is_closing():
-            self.writer.write(data)
+        if not self._transport.is_closing():
+            self._transport.write(data)
 
     async def read(self) -> bytes:
         """Some bytes, b"" at the end."""
@@ -97,7 +94,7 @@ class SocketStream:
 
     def abort(self) -> None:
         """End at once."""
-        self.writer.transport.abort()
+        self._transport.abort()
 
 
 async def open_on(

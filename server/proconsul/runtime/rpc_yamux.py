@@ -21,7 +21,11 @@ from proconsul.rpc.yamux_events import (
     StreamReset,
 )
 from proconsul.rpc.yamux_frame import GoAwayCode
-from proconsul.runtime.rpc_streams import WRITE_BUFFER_BYTES, SocketStream, StreamLostError
+from proconsul.runtime.connection_errors import StreamLostError
+from proconsul.runtime.rpc_streams import (
+    WRITE_BUFFER_BYTES,
+    SocketStream,
+)
 
 STREAM_BUFFER_BYTES = 64 * 1024  # of one stream, beyond its window
 KEEPALIVE_S = 30.0  # between two pings (yamux KeepAliveInterval)

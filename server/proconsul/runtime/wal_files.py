@@ -18,6 +18,13 @@ from typing import Final, Self
 from proconsul.errors import DiskFullError, ProconsulError
 from proconsul.runtime.disk import BackgroundSync, Disk, DiskFile, DiskLock
 from proconsul.runtime.wal_segment_files import SegmentFiles, WalBrokenError
+from proconsul.wal.encoding import (
+    encode_entries,
+    encode_group,
+    encode_hard_state,
+    encode_index_and_term,
+    encode_start,
+)
 from proconsul.wal.record import (
     FORMAT_VERSION,
     GROUP,
@@ -27,11 +34,6 @@ from proconsul.wal.record import (
     LogRecord,
     Position,
     Start,
-    encode_entries,
-    encode_group,
-    encode_hard_state,
-    encode_index_and_term,
-    encode_start,
 )
 from proconsul.wal.recovery import Recovery
 from proconsul.wal.segments import (

@@ -20,7 +20,8 @@ from proconsul.raft.messages import (
     Term,
     Token,
 )
-from proconsul.runtime.own_server import DECOMMISSIONED, CommitHeard, Idle, OwnServer
+from proconsul.runtime.commit_heard import CommitHeard
+from proconsul.runtime.own_server import DECOMMISSIONED, Idle, OwnServer
 from proconsul.runtime.tls_files import TlsFiles
 from server_tests.runtime.driver_world import ME, Life, World, begin
 from server_tests.runtime.test_rpc_port import MACHINE

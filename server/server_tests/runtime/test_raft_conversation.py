@@ -4,8 +4,10 @@ import asyncio
 import dataclasses
 import socket
 import struct
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgpack
 import msgspec
@@ -16,10 +18,15 @@ from proconsul.raft.codec import RpcKind
 from proconsul.raft.messages import (
     AppendEntries,
     AppendReply,
+    Entry,
+    EntryKind,
     Index,
     InstallSnapshot,
     Message,
+    PreVote,
+    PreVoteReply,
     Reply,
+    Request,
     RequestVote,
     ServerAddress,
     ServerId,
@@ -30,7 +37,7 @@ from proconsul.raft.messages import (
 )
 from proconsul.raft.messages import Peer as RaftPeer
 from proconsul.runtime.raft_transport import LIMITS
-from server_tests.runtime.http_site import run_on_uvloop
+from server_tests.runtime.http_site import run_on_uvloop, run_on_virtual_time
 from server_tests.runtime.raft_desk import HOST, RaftDesk, raft_desk
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "raft"
@@ -168,6 +175,79 @@ async def test_no_more_is_read_than_may_be_open_and_the_rest_comes_with_the_repl
             desk.transport.reply(AppendReply(token=request.token, term=Term(1), accepted=True))
         assert terms == [1, 2, 3, 4, 5]
         writer.close()
+
+
+def mixed(count: int) -> list[Request]:
+    """Entries, pieces of a command, heartbeats of two leaders, votes; terms tell them apart."""
+    new = RaftPeer(ServerId("new"), ServerAddress("new:8300"))
+    made: list[Request] = []
+    for number in range(1, count + 1):
+        extensions = b"piece" if number % 11 == 0 else b""
+        entry = Entry(Index(number), Term(1), EntryKind.COMMAND, b"x" * number, extensions)
+        sender = OLD if number % 50 == 0 else new
+        if number % 7 == 0:
+            request: Request = AppendEntries(token=Token(0), term=Term(number), leader=sender)
+        elif number % 13 == 0:
+            request = PreVote(
+                token=Token(0),
+                term=Term(number),
+                candidate=sender,
+                last_index=Index(3),
+                last_term=Term(1),
+            )
+        else:
+            request = AppendEntries(
+                token=Token(0),
+                term=Term(number),
+                leader=sender,
+                previous_index=Index(number - 1),
+                previous_term=Term(1),
+                entries=(entry,) * (number % 20),
+                commit_index=Index(number),
+            )
+        made.append(request)
+    return made
+
+
+@pytest.mark.parametrize("on_loop", [run_on_virtual_time, run_on_uvloop])
+@pytest.mark.parametrize("piece_bytes", [1_000_000, 5_000, 333])
+def test_whatever_the_pieces_each_request_comes_once_and_in_order(
+    on_loop: Callable[[Callable[[], Coroutine[Any, Any, None]]], None], piece_bytes: int
+) -> None:
+    async def story() -> None:
+        asked = mixed(400)
+        data = b"".join([codec.encode_request(request) for request in asked])
+        async with raft_desk() as desk:
+            reader, writer = await connect(desk)
+            for at in range(0, len(data), piece_bytes):
+                writer.write(data[at : at + piece_bytes])
+                await writer.drain()
+                while not desk.inbox.empty():
+                    answer(desk, desk.inbox.get_nowait(), heard)
+                await asyncio.sleep(0)
+            while len(heard) < len(asked):
+                answer(desk, await desk.inbox.get(), heard)
+            assert heard == asked
+            answers = msgpack.Unpacker(raw=True)
+            terms: list[int] = []
+            while len(terms) < len(asked):
+                answers.feed(await reader.read(100_000))
+                terms += [one[b"Term"] for one in answers if one]
+            assert terms == [request.term for request in asked]
+            writer.close()
+
+    heard: list[Message] = []
+    on_loop(story)
+
+
+def answer(desk: RaftDesk, request: Message, heard: list[Message]) -> None:
+    """As a follower, and note what was asked."""
+    heard.append(msgspec.structs.replace(request, token=Token(0)))
+    token, term = request.token, request.term  # type: ignore[union-attr]
+    if isinstance(request, PreVote):
+        desk.transport.reply(PreVoteReply(token=token, term=Term(term or 0), granted=True))
+    else:
+        desk.transport.reply(AppendReply(token=token, term=Term(term or 0), accepted=True))
 
 
 async def test_half_a_request_is_not_waited_for_for_ever() -> None:

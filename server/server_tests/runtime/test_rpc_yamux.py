@@ -7,10 +7,10 @@ import pytest
 
 from proconsul.rpc.yamux import Session
 from proconsul.rpc.yamux_events import DataReceived, Event
+from proconsul.runtime.connection_errors import StreamLostError
 from proconsul.runtime.rpc_streams import (
     WRITE_BUFFER_BYTES,
     SocketStream,
-    StreamLostError,
     open_on,
 )
 from proconsul.runtime.rpc_yamux import YamuxConnection, YamuxStream

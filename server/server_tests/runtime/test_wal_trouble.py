@@ -6,7 +6,14 @@ import pytest
 
 from proconsul.errors import DiskFullError
 from proconsul.runtime.wal_files import WalFiles
-from proconsul.wal.record import HardState, Position, encode_entries, encode_group
+from proconsul.wal.encoding import (
+    encode_entries,
+    encode_group,
+)
+from proconsul.wal.record import (
+    HardState,
+    Position,
+)
 from proconsul.wal.recovery import WalDamagedError
 from proconsul.wal.segments import parse_name
 from server_tests.runtime.wal_stories import (

@@ -3,6 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proconsul.wal.encoding import (
+    encode_entries,
+    encode_group,
+    encode_hard_state,
+    encode_index_and_term,
+)
 from proconsul.wal.record import (
     GROUP,
     MARK_BYTES,
@@ -14,10 +20,6 @@ from proconsul.wal.record import (
     crc32c,
     decode_entry,
     decode_group,
-    encode_entries,
-    encode_group,
-    encode_hard_state,
-    encode_index_and_term,
 )
 from proconsul.wal.recovery import find_groups
 

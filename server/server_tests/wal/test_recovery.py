@@ -2,6 +2,13 @@
 
 import pytest
 
+from proconsul.wal.encoding import (
+    encode_entries,
+    encode_group,
+    encode_hard_state,
+    encode_index_and_term,
+    encode_start,
+)
 from proconsul.wal.record import (
     FORMAT_VERSION,
     RECORD,
@@ -10,11 +17,6 @@ from proconsul.wal.record import (
     LogRecord,
     Position,
     Start,
-    encode_entries,
-    encode_group,
-    encode_hard_state,
-    encode_index_and_term,
-    encode_start,
 )
 from proconsul.wal.recovery import Recovery, WalDamagedError
 from proconsul.wal.segments import SegmentName

@@ -25,9 +25,11 @@ DECODERS = MappingProxyType(
             "proconsul.wire.msgpack",
         ),
         "raft_transport": (
+            "proconsul.raft.append_codec",
             "proconsul.raft.codec",
             "proconsul.raft.pairing",
             "proconsul.runtime.raft_conversation",
+            "proconsul.runtime.raft_incoming_body",
         ),
         "snapshot_archive": (
             "proconsul.fsm.archive",

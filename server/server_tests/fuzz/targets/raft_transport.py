@@ -6,12 +6,12 @@ The first byte of an input chooses the side, the second what our side does meanw
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
-from typing import cast
 
 import msgspec
 
 from proconsul.errors import ProconsulError
 from proconsul.raft import codec
+from proconsul.raft.append_codec import AppendReader
 from proconsul.raft.codec import CodecError, RpcKind
 from proconsul.raft.messages import (
     AppendEntries,
@@ -49,26 +49,46 @@ SIGNATURE = Signature(Peer(ServerId("us"), ServerAddress("127.0.0.2:8300")))
 _loop = asyncio.new_event_loop()
 
 
-class Wire:
-    """A connection that has all of its bytes already; it is its own writer."""
+class Wire(asyncio.Transport):
+    """A connection whose bytes come when the test says so."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
+    def __init__(self) -> None:
+        super().__init__()
         self.said = bytearray()
-        self.writer = self
-        self.is_full = False
-        self.push = self.write
+        self._is_closed = False
+        reader = asyncio.StreamReader(loop=_loop)
+        self._protocol: asyncio.BaseProtocol = asyncio.StreamReaderProtocol(reader, loop=_loop)
+        self.stream = SocketStream(
+            reader, asyncio.StreamWriter(self, self._protocol, reader, _loop)
+        )
 
-    async def read(self) -> bytes:
-        """The next piece, b"" at the end."""
-        return next(self._pieces, b"")
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self._protocol
 
-    def write(self, data: bytes) -> None:
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._protocol = protocol
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return self._is_closed
+
+    def close(self) -> None:
+        self._is_closed = True
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         """Keep what is said."""
         self.said += data
 
-    async def drain(self) -> None:
-        """The other side takes everything at once."""
+    async def bring(self, pieces: Iterator[bytes]) -> None:
+        """One after the other, and the end."""
+        for piece in pieces:
+            await asyncio.sleep(0)
+            assert isinstance(self._protocol, asyncio.Protocol)
+            self._protocol.data_received(piece)
+        assert isinstance(self._protocol, asyncio.Protocol)
+        self._protocol.eof_received()
 
 
 class Desk:
@@ -144,12 +164,16 @@ def answer_to(request: Request) -> Reply:
             return TimeoutNowReply(token=token)
 
 
+async def _both(conversation: RaftConversation, wire: Wire, pieces: Iterator[bytes]) -> None:
+    await asyncio.gather(conversation.run(), wire.bring(pieces))
+
+
 def _converse(wire_bytes: bytes, option: int, way: int) -> tuple[Desk, bytes]:
     desk = Desk(option)
-    wire = Wire(cut(wire_bytes, way))
-    stream = cast(SocketStream, wire)
-    desk.conversation = RaftConversation(stream, LIMITS, desk, desk, SIGNATURE.sign)
-    _loop.run_until_complete(desk.conversation.run())
+    wire = Wire()
+    desk.conversation = RaftConversation(wire.stream, LIMITS, desk, desk, SIGNATURE.sign)
+    _loop.run_until_complete(_both(desk.conversation, wire, cut(wire_bytes, way)))
+    wire.close()
     promise(desk.ends == 1, "one end")
     promise(not desk.conversation._open, "nothing is open after the end")
     promise(len(desk.taken) <= desk.opened, "each request has its token")
@@ -176,6 +200,17 @@ def _check_request(request: Request) -> None:
     unpacker.feed(encoded[1:])
     again = codec.decode_request(encoded[0], unpacker.unpack(), request.token)
     promise(again == request, "a request is read as it was written")
+    if isinstance(request, AppendEntries):
+        _check_quick_reading(request, encoded)
+
+
+def _check_quick_reading(request: AppendEntries, encoded: bytes) -> None:
+    reader = AppendReader()
+    reader.expect(request.leader)
+    found = reader.read(encoded, 1)
+    if found is not None:
+        promise(found.request(request.token) == request, "read quickly, it is the same")
+        promise(found.end == len(encoded), "and ends where it ends")
 
 
 # ---------------------------------------------------------------- replies
