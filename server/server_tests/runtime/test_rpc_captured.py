@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any, get_type_hints
+from typing import Any
 
+from proconsul.endpoints.forward import reply_type_of
 from proconsul.endpoints.table import METHODS
 from proconsul.model.catalog import RegisterRequest
 from proconsul.rpc.msgpack_rpc import Call, CallReader, Reply, ReplyReader, decode_reply
@@ -69,7 +70,7 @@ async def test_each_captured_call_has_an_answer_of_the_captured_shape() -> None:
             if reply.error or wanted.error:
                 # What a call found there may be another thing here, but not how it is refused.
                 continue
-            form = get_type_hints(METHODS.find(reply.method).handler)["return"]
+            form = reply_type_of(METHODS.find(reply.method))
             decode_reply(form, reply.body)
             ours, theirs = msgpack.unpack(reply.body), msgpack.unpack(wanted.body)
             if ours is not None and theirs is not None:
