@@ -140,28 +140,37 @@ class Telemetry:
     def sample(self, name: str, value: float, labels: Labels = (), times: int = 1) -> None:
         """Add to a sample, once or several times; timings are in milliseconds."""
         key = (name, labels)
+        if times > 1:
+            # A hundred thousand equal ones, one by one, would hold the loop for milliseconds.
+            aggregate, summary = self._sampled(key)
+            aggregate.add(value, times)
+            summary.total.add(value, times)
+            summary.recent.extend(repeat((self._now_s, value), min(times, RECENT_VALUES_MAX)))
+            return
         fresh = self._fresh.get(key)
         if fresh is None:
             fresh = self._fresh[key] = []
         # Reckoned up together: each by itself would be a tenth of what a write takes.
-        if times == 1:
-            fresh.append(value)
-        else:
-            fresh.extend([value] * times)
+        fresh.append(value)
         if len(fresh) >= FRESH_MAX:
             self._reckon(key, fresh)
 
     def _reckon(self, key: Key, fresh: list[float]) -> None:
+        aggregate, summary = self._sampled(key)
+        aggregate.add_all(fresh)
+        summary.total.add_all(fresh)
+        summary.recent.extend(zip(repeat(self._now_s), fresh[-RECENT_VALUES_MAX:], strict=False))
+        fresh.clear()
+
+    def _sampled(self, key: Key) -> tuple[Aggregate, Summary]:
+        """Of this interval, and of all."""
         aggregate = self._current.samples.get(key)
         if aggregate is None:
             aggregate = self._current.samples[key] = Aggregate()
         summary = self._summaries.get(key)
         if summary is None:
             summary = self._summaries[key] = Summary()
-        aggregate.add_all(fresh)
-        summary.total.add_all(fresh)
-        summary.recent.extend(zip(repeat(self._now_s), fresh[-RECENT_VALUES_MAX:], strict=False))
-        fresh.clear()
+        return aggregate, summary
 
     def gauge(self, name: str, value: float, labels: Labels = ()) -> None:
         """Set a gauge."""

@@ -78,3 +78,17 @@ def test_a_declared_counter_is_there_as_zero_but_in_no_interval() -> None:
     telemetry.declare("b")
     assert telemetry.totals().counters == {("a", ()): 1.0, ("b", ()): 0.0}
     assert list(telemetry.newest().counters) == [("a", ())]
+
+
+def test_a_value_that_came_very_often_costs_no_more_than_one() -> None:
+    telemetry = Telemetry()
+    telemetry.roll(20.0)
+    often = 10**12  # a list of them would fit nowhere
+    telemetry.sample("kvs.get", 2.0, times=often)
+    telemetry.sample("kvs.get", 4.0)
+    aggregate = telemetry.newest().samples["kvs.get", ()]
+    assert (aggregate.count, aggregate.minimum, aggregate.maximum) == (often + 1, 2.0, 4.0)
+    assert aggregate.sum == 2.0 * often + 4.0
+    summary = telemetry.totals().samples["kvs.get", ()]
+    assert summary.total.count == often + 1
+    assert summary.quantiles((0.5, 1.0), 20.0) == [2.0, 4.0]
