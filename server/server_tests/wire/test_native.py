@@ -102,6 +102,22 @@ def test_a_list_for_a_struct_is_read_alike() -> None:
     assert_same(KVSRequest, msgpack.pack({"DirEnt": [1, "key", 0, "value"]}))
 
 
+@pytest.mark.parametrize(
+    ("struct_type", "data"),
+    [
+        (KVSRequest, b"\x82\xa2Op\xa1a\xa2Op\xa1b"),
+        (KVSRequest, b"\x81\xa6DirEnt\x82\xa5Value\xa1a\xa5Value\xa1b"),
+        (RegisterRequest, b"\x82\xa7Service\x81\xa2ID\xa1a\xa7Service\x81\xa4Port\x05"),
+        (RegisterRequest, b"\x81\xa8NodeMeta\x82\xa1k\xa11\xa1k\xa12"),
+    ],
+    ids=["text", "bytes", "struct", "map"],
+)
+def test_of_a_field_that_comes_twice_the_last_counts_alike(
+    struct_type: type[GoStruct], data: bytes
+) -> None:
+    assert_same(struct_type, data)
+
+
 def test_bytes_that_are_cut_off_or_too_many_are_refused_alike() -> None:
     data = gostruct.encode(KVSRequest(op="set", dir_ent=DirEntry(key="k", value=b"v" * 40)))
     for broken in (b"", *(data[:at] for at in range(1, len(data))), data + b"\x00"):
