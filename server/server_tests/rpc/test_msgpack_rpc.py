@@ -1,11 +1,10 @@
 """Calls and replies, as real agents and servers sent them."""
 
-from typing import get_type_hints
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proconsul.endpoints.forward import reply_type_of
 from proconsul.endpoints.table import METHODS
 from proconsul.rpc.msgpack_rpc import (
     HEADER_BYTES_MAX,
@@ -66,7 +65,7 @@ def test_a_captured_reply_has_the_shape_of_what_our_handler_returns(name: str) -
     if reply.error:
         assert encode_error(call, reply.error) == response_of(name)
         return
-    form = get_type_hints(METHODS.find(call.method).handler)["return"]
+    form = reply_type_of(METHODS.find(call.method))
     body = encode_value(decode_reply(form, reply.body))
     assert encode_reply(call, body) == response_of(name)
 
