@@ -15,10 +15,8 @@ from proconsul.model.catalog import (
     ServiceAddress,
 )
 from proconsul.model.health import HealthCheck
+from proconsul.model.service_rules import CONNECT_PROXY, GATEWAYS
 from proconsul.wire.gostruct import GoStruct, to_json
-
-CONNECT_PROXY = "connect-proxy"
-GATEWAYS = frozenset({"mesh-gateway", "terminating-gateway", "ingress-gateway"})
 
 
 class AgentWeights(GoStruct, frozen=True, kw_only=True):

@@ -89,10 +89,9 @@ def apply(
         return decoded
     message_type, request = decoded
     applier = _APPLIERS[message_type]
-    refused_whole = txn.may_start_over or message_type in _REFUSED_WHOLE
     writes = txn.writes
     try:
-        if refused_whole:
+        if txn.may_start_over or message_type in _REFUSED_WHOLE:
             return applier(txn, request)
         with txn.undoable():
             return applier(txn, request)

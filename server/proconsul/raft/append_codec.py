@@ -114,11 +114,10 @@ def encode_append(request: AppendEntries) -> bytes:
     sender = _LAST.sender
     if sender is None or sender.peer != request.leader:
         sender = _LAST.sender = _Sender(request.leader)
-    entries = request.entries
     return b"".join(
         (
             sender.before,
-            _NIL if not entries and request.is_heartbeat else _encoded(entries),
+            _NIL if request.is_heartbeat else _encoded(request.entries),
             sender.behind,
             _number(request.commit_index),
             _PREVIOUS_INDEX,

@@ -213,7 +213,7 @@ class RaftConversation:
         leader = request.leader
         if leader.id:
             self._has_ids = True
-        if not request.entries and request.is_heartbeat:
+        if request.is_heartbeat:
             self._desk.led(self, leader)
         self._desk.take(request)
 

@@ -126,8 +126,7 @@ class _Lanes:
         """On the lane where it belongs."""
         match request:
             case AppendEntries():
-                is_heartbeat = not request.entries and request.is_heartbeat
-                (self.heartbeats if is_heartbeat else self.entries).send(request)
+                (self.heartbeats if request.is_heartbeat else self.entries).send(request)
             case InstallSnapshot():
                 self.snapshots.send(request)
             case _:

@@ -4,10 +4,9 @@ from proconsul.model.catalog import GatewayService, Node, ServiceNode
 from proconsul.model.health import HealthCheck
 from proconsul.model.kv import DirEntry
 from proconsul.model.prepared_query import PreparedQuery
+from proconsul.model.service_rules import CONNECT_PROXY
 from proconsul.model.session import Session
 from proconsul.store.keys import exact, folded, hex_digits
-
-CONNECT_PROXY = "connect-proxy"  # structs.ServiceKindConnectProxy
 
 
 def node_id(node: Node) -> list[bytes]:
