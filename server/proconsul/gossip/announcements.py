@@ -79,7 +79,8 @@ class Announcements:
         """Another knows of an intent of that time; of what kind it was is not said."""
         own_name = self._table.own.name
         is_unknown = name == own_name and ltime > self._table.status_ltime(own_name)
-        self.heard(Join(ltime=ltime, node=name), now_s)
+        self._clock.witness(ltime)
+        self._table.join_intent(name, ltime, now_s, hearsay=True)
         if is_unknown:
             # Somebody else said it, or an earlier life of ours. If it was that we leave, others
             # may take us for leaving for ever, since nothing that we said is later.

@@ -41,6 +41,7 @@ def pool_member(
 class _Row:
     member: PoolMember
     status_ltime: int = 0
+    is_hearsay: bool = False  # whether that intent may have been a leave: only its time was said
     gone_s: float = math.inf  # since when memberlist does not reach it, if it does not
 
 
@@ -116,8 +117,16 @@ class MemberTable:
         return tuple(self._left)
 
     def status_ltimes(self) -> dict[str, int]:
-        """Everybody's time of the newest intent."""
-        return {name: row.status_ltime for name, row in self._rows.items()}
+        """The time of the newest intent of everybody who does not leave just now.
+
+        A time alone is taken for that of a join: then the leave itself, which is of the same time,
+        would be old, and the member, when it is gone, one that failed.
+        """
+        return {
+            name: row.status_ltime
+            for name, row in self._rows.items()
+            if row.member.status is not MemberStatus.LEAVING
+        }
 
     def status_ltime(self, name: str) -> int:
         """The time of the newest intent about a member that is there."""
@@ -199,9 +208,10 @@ class MemberTable:
         row = self._rows.get(name)
         if row is None:
             return self._intents.hold(name, Held(is_leave=True, ltime=ltime, since_s=now_s))
-        if ltime <= row.status_ltime:
+        if ltime < row.status_ltime or (ltime == row.status_ltime and not row.is_hearsay):
             return False
         row.status_ltime = ltime  # also if nothing changes, or it would be told without end
+        row.is_hearsay = False
         match row.member.status:
             case MemberStatus.ALIVE:
                 self._change_status(row, MemberStatus.LEAVING, now_s)
@@ -235,14 +245,19 @@ class MemberTable:
             return
         self.leave_intent(name, ltime, prune=False, now_s=now_s)
 
-    def join_intent(self, name: str, ltime: int, now_s: float) -> bool:
-        """Somebody says that it joined. Whether that is news, to be told to others."""
+    def join_intent(self, name: str, ltime: int, now_s: float, *, hearsay: bool = False) -> bool:
+        """Somebody says that it joined. Whether that is news, to be told to others.
+
+        `hearsay`: or at least that there was an intent of that time. Serf agents say so of one
+        that leaves; its leave may still come, and counts.
+        """
         row = self._rows.get(name)
         if row is None:
             return self._intents.hold(name, Held(is_leave=False, ltime=ltime, since_s=now_s))
         if ltime <= row.status_ltime:
             return False
         row.status_ltime = ltime
+        row.is_hearsay = hearsay
         if row.member.status is MemberStatus.LEAVING:
             self._change_status(row, MemberStatus.ALIVE, now_s)
             self._prunes.pop(name, None)

@@ -168,6 +168,24 @@ def test_a_state_does_not_make_a_member_leave_that_joined_since() -> None:
     assert desk.status("x") is MemberStatus.ALIVE
 
 
+def test_a_leave_counts_although_its_time_was_known_before() -> None:
+    """Real agents put the time of a leave that was not heard yet into their state."""
+    desk = Desk()
+    desk.merge(state(10, {"x": 8}))
+    assert desk.ours.heard(Leave(ltime=8, node="x"), NOW_S), "others have not heard it, either"
+    assert not desk.ours.heard(Leave(ltime=8, node="x"), NOW_S)
+    desk.table.gone("x", NOW_S)
+    assert desk.status("x") is MemberStatus.LEFT
+
+
+def test_a_leave_of_the_time_of_a_join_that_was_heard_is_old() -> None:
+    desk = Desk()
+    desk.merge(state(10, {"x": 7}))
+    desk.ours.heard(Join(ltime=8, node="x"), NOW_S)
+    assert not desk.ours.heard(Leave(ltime=8, node="x"), NOW_S)
+    assert desk.status("x") is MemberStatus.ALIVE
+
+
 def test_a_state_with_us_among_the_left_is_answered() -> None:
     desk = Desk()
     desk.merge(state(10, {"us": 8, "x": 4}, "us"))
@@ -235,7 +253,7 @@ def test_at_the_end_of_time_states_can_still_be_merged() -> None:
         desk.merge(everything)
     assert desk.told() == [Join(ltime=LTIME_MAX, node="us")], "there is no later time"
     assert desk.clock.time == LTIME_MAX
-    assert desk.table.status_ltimes() == {"us": LTIME_MAX, "x": LTIME_MAX}
+    assert desk.table.status_ltime("us") == desk.table.status_ltime("x") == LTIME_MAX
 
 
 def test_what_another_knows_of_many_is_taken_in_by_slices() -> None:

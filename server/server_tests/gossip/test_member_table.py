@@ -145,6 +145,16 @@ def test_an_intent_that_is_not_newer_changes_nothing(ltime: int) -> None:
     assert desk.table.status_ltime("x") == 5
 
 
+def test_no_time_is_told_of_who_leaves_until_it_is_gone() -> None:
+    """Who is told a time alone takes it for that of a join, and the leave for old."""
+    desk = Desk()
+    desk.joined("x")
+    desk.leaves("x", 5)
+    assert "x" not in desk.table.status_ltimes()
+    desk.gone("x")
+    assert desk.table.status_ltimes()["x"] == 5
+
+
 def test_a_leave_of_time_zero_is_no_news_about_anybody() -> None:
     desk = Desk()
     desk.joined("x")
@@ -339,7 +349,7 @@ def test_members_are_listed_by_name() -> None:
     assert [member.name for member in desk.table.all()] == ["a", "b", "us", "x"]
     assert [member.name for member in desk.table.alive()] == ["a"]
     assert [member.name for member in desk.table.failed()] == ["b"]
-    assert desk.table.status_ltimes() == {"us": 0, "x": 1, "b": 0, "a": 0}
+    assert desk.table.status_ltimes() == {"us": 0, "b": 0, "a": 0}
 
 
 def test_a_vsn_that_is_none_gives_no_versions() -> None:

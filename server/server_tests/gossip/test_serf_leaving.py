@@ -37,6 +37,18 @@ def test_a_leave_is_told_before_it_ends_and_nobody_takes_it_for_a_failure() -> N
     assert a.serf.stats()["left"] == "1"
 
 
+def test_a_full_exchange_before_the_leave_is_heard_does_not_make_it_a_failure() -> None:
+    world = SerfWorld()
+    a, b, c = world.pool("a", "b", "c")
+    world.do(c, lambda serf, now_s: serf.leave(now_s))
+    for host in (a, b):
+        world.do(host, lambda serf, now_s: serf.join([target(c.address)], now_s))
+    world.run_until(lambda: bool(c.of(LeaveEnded)))
+    world.kill(c)
+    world.run(60.0)
+    assert a.changes("c") == b.changes("c") == [Change.LEAVE]
+
+
 def test_who_is_alone_leaves_at_once() -> None:
     world = SerfWorld()
     a = world.start("a")

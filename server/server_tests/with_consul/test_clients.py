@@ -48,10 +48,19 @@ class Client(Node):
                 stderr=subprocess.STDOUT,
             )
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Tell it to end; the exit code."""
+    def tell_to_end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send it this signal, and do not wait."""
         assert self._process is not None
         self._process.send_signal(number)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Tell it to end; the exit code."""
+        self.tell_to_end(number)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait until it has ended; the exit code."""
+        assert self._process is not None
         code = self._process.wait(LEAVE_S_MAX)
         self._process = None
         return code
@@ -127,6 +136,17 @@ def test_who_is_told_to_end_leaves(server: Node, tmp_path: Path, number: signal.
         until(
             lambda: json.loads(server.get(f"/v1/catalog/node/{client.name}")) is None, "it is out"
         )
+
+
+def test_a_full_exchange_while_it_leaves_does_not_make_that_a_failure(
+    server: Node, tmp_path: Path
+) -> None:
+    with client_up(tmp_path, [server]) as client:
+        client.tell_to_end()
+        for _ in range(5):
+            server.put(f"/v1/agent/join/{client.address}")
+        assert client.ended() == 0
+        assert client.status(server) == LEFT
 
 
 @pytest.mark.parametrize(
