@@ -295,6 +295,7 @@ class ClientAgent(AgentLife):
         if self._leaves and self._failure is None:
             client_log.info("client starting leave")
             self._reports.end()
+            self.local.end_sync()
             await self._step("leave", self.pool.leave())
         await self._step("HTTP", self.http.stop())
         await self._step("local agent", self.local.stop())

@@ -333,6 +333,10 @@ class LocalAgent:
         """A leader is there: a full sync that failed need not wait for its time."""
         self._sync.want_full()
 
+    def end_sync(self) -> None:
+        """This agent leaves: whoever is taken out of the catalog then does not come back."""
+        self._sync.end()
+
     # ------------------------------------------------------------ definitions
 
     async def reload_definitions(

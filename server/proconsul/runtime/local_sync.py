@@ -52,6 +52,11 @@ class CatalogSync:
         self._wake = asyncio.Event()
         self._full_wanted = False
         self._changes_wanted = False
+        self._has_ended = False
+
+    def end(self) -> None:
+        """Tell the catalog nothing more: it may forget this node now."""
+        self._has_ended = True
 
     def want_changes(self) -> None:
         """Something has changed; many calls before the next sync are one."""
@@ -96,6 +101,8 @@ class CatalogSync:
 
     async def _send(self) -> None:
         for step in antientropy.steps(self._state, self._tokens()):
+            if self._has_ended:
+                return
             antientropy.settle(self._state, step, await self._outcome(step))
 
     async def _outcome(self, step: Step) -> Outcome:

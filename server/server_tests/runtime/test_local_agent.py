@@ -68,6 +68,18 @@ async def test_a_registered_service_is_in_the_catalog_with_its_checks(world: Wor
     assert world.files() == []
 
 
+async def test_who_leaves_is_not_put_into_the_catalog_again(world: World) -> None:
+    async with world.agent() as agent:
+        await agent.sync_changes()
+        agent.end_sync()
+        await add(agent, web(TTL))
+        await agent.sync_changes()
+        agent.request_full_sync()
+        await asyncio.sleep(3600)
+        assert not world.catalog.services
+        assert len(world.catalog.full_syncs_s()) > 1, "what is found missing is not sent, either"
+
+
 async def test_a_refused_registration_leaves_nothing_behind(world: World) -> None:
     async with world.agent() as agent:
         with pytest.raises(BadDefinitionError, match="Invalid check"):
