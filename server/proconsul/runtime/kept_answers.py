@@ -6,6 +6,7 @@ from, and so before that write is acknowledged. What an answer also says, how fr
 time it is, is said anew each time. What must hold before it may be given: runtime/kept_reads.py.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
@@ -18,6 +19,7 @@ BYTES_MAX = 32 << 20
 ANSWER_BYTES_MAX = BYTES_MAX // 2  # ten thousand instances of a service are 8 MB
 OVERHEAD_BYTES = 900  # of an answer: the objects, and its place in the tables
 NOTE_BYTES = 400  # of each thing that it was read from
+LOOKS_MAX = 16  # at answers, for room: everybody waits meanwhile
 
 Counted = tuple[tuple[str, float, Labels], ...]
 Sampled = tuple[tuple[str, Labels], ...]
@@ -132,7 +134,9 @@ class KeptAnswers:
         """`watchers` fire with each commit of the state."""
         self.watchers = watchers
         self.bytes_max = bytes_max
-        self.by_request: dict[bytes, KeptAnswer] = {}  # the oldest first; for others to read
+        # The oldest first; for others to read. A dict finds its first one the slower, the more of
+        # the first ones are gone.
+        self.by_request: OrderedDict[bytes, KeptAnswer] = OrderedDict()
         self.size_bytes = 0
 
     def __len__(self) -> int:
@@ -163,14 +167,17 @@ class KeptAnswers:
             self._forget(answer)
 
     def _make_room(self) -> None:
-        """Drop the oldest, or give it another round if it was asked for since it was looked at."""
-        oldest = next(iter(self.by_request.values()))
-        if not oldest.is_hot:
-            self._forget(oldest)
-            return
-        oldest.is_hot = False
-        del self.by_request[oldest.request]
-        self.by_request[oldest.request] = oldest
+        """Drop the oldest that nobody has asked for since it was looked at; they get older by it.
+
+        Where the first ones are all asked for, so may be all the others: then it is the oldest.
+        """
+        for _ in range(LOOKS_MAX):
+            oldest = next(iter(self.by_request.values()))
+            if not oldest.is_hot:
+                break
+            oldest.is_hot = False
+            self.by_request.move_to_end(oldest.request)
+        self._forget(next(iter(self.by_request.values())))
 
     def _forget(self, answer: KeptAnswer) -> None:
         self.watchers.remove(answer)

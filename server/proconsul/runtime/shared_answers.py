@@ -5,6 +5,7 @@ same question waits at the same answer. When something changes that the run wait
 wait there are to be told; until then the answer is what they hear when their time is over.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 
 from proconsul.api.blocking_requests import Question
@@ -129,7 +130,8 @@ class SharedAnswers:
         self._bytes_max = bytes_max
         self._on_fire = fired
         self._current: dict[bytes, Shared] = {}  # by their questions: where one may come to wait
-        self._idle: dict[Shared, None] = {}  # of these, where nobody waits; the oldest first
+        # Of these, where nobody waits; the oldest first, which a dict would find slowly.
+        self._idle: OrderedDict[Shared, None] = OrderedDict()
         self.age = 0  # grows with each change of the settings
         self.size_bytes = 0
 
