@@ -267,8 +267,12 @@ class Connection(RequestReader, asyncio.Protocol):
             return
         self._is_advancing = True
         try:
-            while self._exchange is None and not self._writing_paused and not self._closing:
-                if self._ahead:
+            while not self._writing_paused and not self._closing:
+                if self._exchange is not None:
+                    if not self._held or self._exchange is not self._reading:
+                        return
+                    self._parse_held()  # its body is there, or a part of it
+                elif self._ahead:
                     self._run(self._ahead.pop(0))
                 elif self._refusal:
                     self._write(self._refusal)

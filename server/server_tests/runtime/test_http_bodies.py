@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from proconsul.api.http import Request, Response
+from proconsul.runtime.http_connection import AHEAD_MAX, SLICE_BYTES
 from server_tests.runtime.http_client import Client
 from server_tests.runtime.http_site import (
     GET,
@@ -146,6 +147,29 @@ async def test_an_upload_reaches_its_handler_in_pieces() -> None:
         answer = await client.answer()
         assert answer.status == "HTTP/1.1 500 Internal Server Error"
         assert await client.end()
+
+
+async def test_an_upload_that_was_sent_far_ahead_gets_its_body_in_its_turn() -> None:
+    """It is the last thing that was read; what came behind it waits until fewer are ahead."""
+    arrived, gate = asyncio.Event(), asyncio.Event()
+
+    async def answer(request: Request) -> Response:
+        arrived.set()
+        await gate.wait()
+        body = b"" if request.stream is None else b"".join([one async for one in request.stream])
+        return Response(200, body, [])
+
+    async with serving(answer) as site:
+        client = await site.ask(GET + b"\r\n")
+        await arrived.wait()
+        before = (GET + b"\r\n") * AHEAD_MAX
+        head = b"PUT /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nX: "
+        padding = b"x" * (SLICE_BYTES - len(before) - len(head) - len(b"\r\n\r\n"))
+        client.send(before + head + padding + b"\r\n\r\n" + b"hello" + GET + b"\r\n")
+        await asyncio.sleep(1)  # until it has come
+        gate.set()
+        for body in (b"", *[b""] * AHEAD_MAX, b"hello", b""):
+            assert (await client.answer()).body == body
 
 
 async def test_an_upload_waits_for_a_handler_that_is_slow_and_may_be_left_unread() -> None:
