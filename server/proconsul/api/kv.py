@@ -5,7 +5,6 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from proconsul.api.failure import BadRequestError, HttpError
-from proconsul.api.fragments import Fragments
 from proconsul.api.http import Request, Response
 from proconsul.api.options import (
     parse_datacenter,
@@ -28,7 +27,6 @@ from proconsul.model.kv import (
     KVSRequest,
 )
 from proconsul.wire import json
-from proconsul.wire.gostruct import to_json
 
 PREFIX = "/v1/kv/"
 # A value may be anything: no browser shall take it for a page.
@@ -37,8 +35,6 @@ RAW_HEADERS = (
     ("Content-Security-Policy", "sandbox"),
     ("X-Content-Type-Options", "nosniff"),
 )
-# All who wait for one key are told of the same entry; others seldom ask for it as often.
-_ENTRIES: Fragments[DirEntry] = Fragments(to_json, kept_max=64)
 TOO_LARGE_HELP = "https://www.consul.io/docs/agent/options.html#kv_max_value_size"
 
 
@@ -75,12 +71,10 @@ async def _get(api: Api, request: Request) -> Reply | Response:
     if query.has("raw") and not recurse:
         headers = [*meta_headers(found), *RAW_HEADERS]
         return Response(200, found.entries[0].value or b"", headers)
-    if recurse:
-        return Reply(Encoded(_listed(found.entries)), found)
-    return Reply(Encoded(b"[" + _ENTRIES.of(found.entries[0]) + b"]"), found)
+    return Reply(Encoded(_json(found.entries)), found)
 
 
-def _listed(entries: list[DirEntry]) -> bytes:
+def _json(entries: list[DirEntry]) -> bytes:
     """The JSON of entries: right from the structs, since a dict of each takes most of the time.
 
     What `to_json` leaves out is cut from the text: no string holds it, whose quotes are escaped.

@@ -52,7 +52,7 @@ _PARAMETERS = frozenset(
         "token",
     }
 )
-_OF_BODIES = ("content-length", "transfer-encoding", "expect")
+_OF_BODIES = frozenset({"content-length", "transfer-encoding", "expect"})
 
 
 class Level(Enum):
@@ -81,8 +81,13 @@ def level_of(request: Request, datacenter: str) -> Level | None:
     if (
         request.method != "GET"
         or not request.path.startswith(_PATHS)
-        or any(headers.has(name) for name in _OF_BODIES)
-        or query.malformed
+        or not headers.has_none(_OF_BODIES)
+    ):
+        return None
+    if not request.raw_query:
+        return Level.DEFAULT
+    if (
+        query.malformed
         or not _PARAMETERS.issuperset(query.names())
         or query.first("dc") not in ("", datacenter)
         or (query.has("stale") and query.has("consistent"))

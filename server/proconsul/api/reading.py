@@ -4,6 +4,7 @@ Consul's handlers set the X-Consul headers of a read also when the call behind i
 empty answer; clients may see an index of 1 then.
 """
 
+from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
@@ -31,22 +32,22 @@ async def read(api: Api, method: str, request: QueryOptions) -> Any:
         ) from failure
 
 
-async def ask(api: Api, method: str, request: QueryOptions) -> Any:
+def ask(api: Api, method: str, request: QueryOptions) -> Awaitable[Any]:
     """The same with the failure as it is.
 
     An answer that is older than `?max_stale` allows is asked for again, at the leader.
     """
+    if request.allow_stale and request.max_stale_duration > 0:
+        return _ask_for_fresh(api, method, request)
+    return api.call(method, request)  # no coroutine of its own, which would take its time
+
+
+async def _ask_for_fresh(api: Api, method: str, request: QueryOptions) -> Any:
     answer = await api.call(method, request)
-    if not _is_too_old(answer, request):
+    if getattr(answer, "last_contact", 0) <= request.max_stale_duration:
         return answer
     fresh = replace(request, allow_stale=False, max_stale_duration=Duration(0))
     return await api.call(method, fresh)
-
-
-def _is_too_old(answer: Any, request: QueryOptions) -> bool:
-    if not request.allow_stale or request.max_stale_duration <= 0:
-        return False
-    return bool(getattr(answer, "last_contact", 0) > request.max_stale_duration)
 
 
 def with_level(answer: M, request: QueryOptions) -> M:

@@ -5,7 +5,6 @@ the time is over after `max_query_time`, with a random sixteenth added; time ove
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from proconsul.endpoints.context import Context, Woken
@@ -21,14 +20,16 @@ R = TypeVar("R", bound=QueryMeta)
 JITTER_FRACTION = 16
 
 
-@dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
     """What a query found, and how it was found."""
 
-    index: int
-    value: T
-    last_contact: Duration
-    known_leader: bool
+    __slots__ = ("index", "known_leader", "last_contact", "value")
+
+    def __init__(self, index: int, value: T, last_contact: Duration, known_leader: bool) -> None:
+        self.index = index
+        self.value = value
+        self.last_contact = last_contact
+        self.known_leader = known_leader
 
     def reply(self, reply_type: type[R], **fields: Any) -> R:
         """The RPC reply with the common fields filled in."""
@@ -47,6 +48,8 @@ async def blocking_query(context: Context, options: QueryOptions, query: Query[T
     """Run `query` until its index is beyond `options.min_query_index`, or time is over."""
     context.telemetry.count("rpc.query")
     if options.min_query_index == 0:
+        if not options.require_consistent and _may_answer(context, options.allow_stale):
+            return _found(context, query, None)  # most reads: no coroutine more
         return await _run_once(context, options, query, None)
     until_s = context.world.now_s() + patience_s(context, options.max_query_time)
     telemetry = context.telemetry
@@ -74,14 +77,18 @@ async def _run_once(
             await context.log.confirm_leadership()
     else:
         await require_leadership(context, stale=options.allow_stale)
+    return _found(context, query, watch)
+
+
+def _found(context: Context, query: Query[T], watch: WatchSet | None) -> Answer[T]:
     index, value = query(context.state.read(), watch)
     log = context.log
     leading = log.is_leader()
     return Answer(
-        index=max(index, 1),
-        value=value,
-        last_contact=Duration(0 if leading else log.last_contact_ns()),
-        known_leader=leading or log.leader_known(),
+        max(index, 1),
+        value,
+        Duration(0 if leading else log.last_contact_ns()),
+        leading or log.leader_known(),
     )
 
 
@@ -90,8 +97,12 @@ async def require_leadership(context: Context, *, stale: bool = False) -> None:
 
     Raises NoLeaderError, NotReadyError: then another server must be asked.
     """
-    if not stale and not context.log.may_read_by_lease():
+    if not _may_answer(context, stale):
         await context.log.confirm_leadership()
+
+
+def _may_answer(context: Context, stale: bool) -> bool:
+    return stale or context.log.may_read_by_lease()
 
 
 def check_datacenter(context: Context, datacenter: str) -> None:

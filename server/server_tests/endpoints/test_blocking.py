@@ -11,6 +11,7 @@ from proconsul.endpoints.context import Context, Woken
 from proconsul.errors import NoLeaderError, RpcError
 from proconsul.model.query import QueryOptions
 from proconsul.runtime.waiting import WaitingRoom
+from proconsul.store.engine import View
 from proconsul.store.transaction import ReadTransaction
 from proconsul.store.watch import Watchers, WatchSet
 from proconsul.telemetry import Telemetry
@@ -63,7 +64,7 @@ class State:
     """Nothing is read from it: the queries of these tests answer by themselves."""
 
     def read(self) -> ReadTransaction:
-        return cast(ReadTransaction, self)
+        return ReadTransaction(cast(View, None), None)
 
 
 @dataclass
