@@ -57,6 +57,7 @@ COMPILED: Final = (
     "runtime/http_front",
     "runtime/http_reader",
     "runtime/http_response",
+    "runtime/kept_answers",
     "runtime/kept_reads",
     "runtime/kernel_sync",
     "runtime/known_heads",

@@ -22,10 +22,8 @@ class Fragments(Generic[R]):
         self,
         make: Callable[[R], Any],
         holds_floats: Callable[[R], bool] = lambda row: False,
-        kept_max: int = FRAGMENTS_MAX,
     ) -> None:
         """`holds_floats` says of which rows the numbers must be spelled as Go does."""
-        self._kept_max = kept_max
         self._make = make
         self._holds_floats = holds_floats
         self._kept: dict[int, tuple[R, bytes]] = {}
@@ -36,7 +34,7 @@ class Fragments(Generic[R]):
         if kept is not None and kept[0] is row:
             return kept[1]
         made = json.encode(self._make(row), floats=self._holds_floats(row))
-        if len(self._kept) >= self._kept_max:
+        if len(self._kept) >= FRAGMENTS_MAX:
             self._kept.clear()
         self._kept[id(row)] = (row, made)
         return made

@@ -8,7 +8,6 @@ time it is, is said anew each time. What must hold before it may be given: runti
 
 from collections import OrderedDict
 from collections.abc import Callable
-from weakref import WeakValueDictionary
 
 from proconsul.api.plain_reads import FRESHNESS, Level
 from proconsul.store.traced_reads import Key, Notes
@@ -28,7 +27,7 @@ Sampled = tuple[tuple[str, Labels], ...]
 class Tally:
     """How often answers of one kind were given, and how long that took, since it was told last."""
 
-    __slots__ = ("__weakref__", "counted", "sampled", "times", "took_s")
+    __slots__ = ("counted", "sampled", "times", "took_s")
 
     def __init__(self, counted: Counted, sampled: Sampled) -> None:
         """What each of these answers counts, and which samples its time is added to."""
@@ -43,7 +42,7 @@ class Tallies:
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
-        self._all: WeakValueDictionary[tuple[Counted, Sampled], Tally] = WeakValueDictionary()
+        self._all: dict[tuple[Counted, Sampled], Tally] = {}  # as many as kinds of reads
         self._used: list[Tally] = []
         telemetry.sources.append(self.tell)
 
