@@ -16,6 +16,7 @@ from bench.fixtures import put
 from bench.http1 import Wire, opened, parsed, request
 from server_tests.differential.target import Answer, pause
 
+ROUNDS = 9  # in which a crowd is told of a write
 WAIT = "300s"
 SENT_AT_ONCE = 50
 OF_ONE_ADDRESS = 5000

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import fixtures, wrk
-from bench.crowd import Crowd, prepare_key
+from bench.crowd import ROUNDS, Crowd, prepare_key
 from bench.failure import BenchError
 from bench.fixtures import registration, service, value
 from bench.http1 import Wire
@@ -20,7 +20,6 @@ from bench.options import Options
 from bench.results import Growth, Point, new_path, save
 from bench.servers import Cluster, Side, running
 from bench.table import markdown
-from bench.watchers import ROUNDS
 from server_tests.differential.target import pause
 
 CPU, P50, P99, RSS = "CPU, us a request", "p50, us", "p99, us", "RSS, MiB"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.crowd import Crowd, prepare_key
+from bench.crowd import ROUNDS, Crowd, prepare_key
 from bench.machine import Placement
 from bench.options import Options
 from bench.results import Watched, Watchers, new_path, save
@@ -14,7 +14,6 @@ from bench.table import markdown, ratio, size
 from server_tests.differential.target import pause
 
 WATCHERS = 1000
-ROUNDS = 9
 LAST_RATIO_MAX = 0.5  # of Consul's time
 BYTES_EACH_MAX = 4096
 KEY = "bench/watched"
