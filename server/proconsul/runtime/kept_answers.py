@@ -19,6 +19,7 @@ ANSWER_BYTES_MAX = BYTES_MAX // 2  # ten thousand instances of a service are 8 M
 OVERHEAD_BYTES = 900  # of an answer: the objects, and its place in the tables
 NOTE_BYTES = 400  # of each thing that it was read from
 LOOKS_MAX = 16  # at answers, for room: everybody waits meanwhile
+KINDS_MAX = 1024  # of answers, by what they count: lookups count under names that clients choose
 
 Counted = tuple[tuple[str, float, Labels], ...]
 Sampled = tuple[tuple[str, Labels], ...]
@@ -42,14 +43,20 @@ class Tallies:
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
-        self._all: dict[tuple[Counted, Sampled], Tally] = {}  # as many as kinds of reads
+        self._all: dict[tuple[Counted, Sampled], Tally] = {}
         self._used: list[Tally] = []
         telemetry.sources.append(self.tell)
 
+    def __len__(self) -> int:
+        """How many kinds are at hand."""
+        return len(self._all)
+
     def of(self, counted: Counted, sampled: Sampled) -> Tally:
-        """The tally of answers that count this."""
+        """The tally of answers that count this; there may be others of the same kind."""
         tally = self._all.get((counted, sampled))
         if tally is None:
+            if len(self._all) >= KINDS_MAX:
+                self._all.clear()  # who has one goes on with it
             tally = self._all[counted, sampled] = Tally(counted, sampled)
         return tally
 

@@ -1,11 +1,20 @@
 """See runtime/kept_answers.py: which answers are kept when there is no room for all."""
 
 from proconsul.api.plain_reads import Level, freshness
-from proconsul.runtime.kept_answers import LOOKS_MAX, KeptAnswers, Tally
+from proconsul.runtime.kept_answers import (
+    KINDS_MAX,
+    LOOKS_MAX,
+    Counted,
+    KeptAnswers,
+    Tallies,
+    Tally,
+)
 from proconsul.store.traced_reads import Notes
 from proconsul.store.watch import Watchers
+from proconsul.telemetry import Telemetry
 
 HEAD = b"HTTP/1.1 200 OK\r\n" + freshness(known_leader=True, last_contact_ns=0)
+
 FIT = 3 * LOOKS_MAX
 
 
@@ -57,3 +66,22 @@ def test_where_all_are_asked_for_few_are_looked_at() -> None:
     keep(answers, FIT)
     assert sum(answer.is_hot for answer in answers.by_request.values()) == FIT - LOOKS_MAX - 1
     assert kept(answers) == set(range(FIT + 1)) - {LOOKS_MAX}
+
+
+def about(service: int) -> Counted:
+    """What a read of this service counts: under a name that its client chose."""
+    return (("catalog.service.query", 1.0, (("service", str(service)),)),)
+
+
+def test_names_that_clients_make_up_do_not_pile_up_and_all_is_counted() -> None:
+    telemetry = Telemetry()
+    tallies = Tallies(telemetry)
+    first = tallies.of(about(0), ())
+    assert tallies.of(about(0), ()) is first
+    for service in range(2 * KINDS_MAX):
+        tallies.add(tallies.of(about(service), ()), 0.001)
+        assert len(tallies) <= KINDS_MAX
+    tallies.add(first, 0.001)  # of an answer that is still kept
+    counters = telemetry.totals().counters
+    found = [counters[name, labels] for name, _, labels in (about(n)[0] for n in range(3))]
+    assert found == [2.0, 1.0, 1.0]
