@@ -57,18 +57,14 @@ class PendingWrites:
     """Writes in the log whose clients wait, in the order of their indexes."""
 
     def __init__(self) -> None:
-        # Asking which loop runs is a system call in Python 3.11 (getpid), too dear for each write.
-        self._loop = asyncio.get_running_loop()
         self._writes: deque[_Write] = deque()
 
     def __len__(self) -> int:
         return len(self._writes)
 
-    def add(self, index: Index, term: Term) -> asyncio.Future[Any]:
+    def add(self, index: Index, term: Term, done: asyncio.Future[Any]) -> None:
         """A write was taken into the log; its result comes with the future."""
-        done: asyncio.Future[Any] = self._loop.create_future()
         self._writes.append(_Write(index, term, done))
-        return done
 
     def applied(self, results: list[tuple[int, int, Any]]) -> None:
         """(index, term, value) of entries that are applied, in order."""
@@ -100,7 +96,8 @@ class PendingReads:
     """Consistent reads that wait for the node's word that the state may be read now."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()  # see PendingWrites
+        # Asking which loop runs is a system call in Python 3.11 (getpid), too dear for each read.
+        self._loop = asyncio.get_running_loop()
         self._asked: dict[ReadId, asyncio.Future[None]] = {}
 
     def add(self, read: ReadId) -> asyncio.Future[None]:

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 from proconsul.errors import DiskFullError, NoLeaderError, ProconsulError, RpcError
-from proconsul.fsm import chunking
 from proconsul.fsm.commands import CommandError
 from proconsul.raft.effects import (
     AbandonedSnapshotError,
@@ -46,7 +45,6 @@ from proconsul.raft.messages import (
 )
 from proconsul.raft.node import Node, Settings, Stored
 from proconsul.runtime.applying import Applying, StateWaitsError
-from proconsul.runtime.chunked_writes import append_in_chunks
 from proconsul.runtime.clock import lasting_s
 from proconsul.runtime.giving_way import give_way
 from proconsul.runtime.log_entries import raft_hard_state, read_entries, stored_entries
@@ -61,6 +59,7 @@ from proconsul.runtime.pending import (
     WriteWaitsError,
     wait_until_restored,
 )
+from proconsul.runtime.proposals import Proposals
 from proconsul.runtime.raft_ports import Carrier, Hooks, Installer, LogSink
 from proconsul.runtime.state_machine import Applied, ReplicatedState
 from proconsul.runtime.wal_files import WalFiles
@@ -115,6 +114,7 @@ class RaftDriver:
                 applied=Index(replicated.applied_index),
             ),
         )
+        self._proposals = Proposals(self.node, self._writes, self._refuse_when_full, self._schedule)
 
     # ---------------------------------------------------------------- life
 
@@ -148,9 +148,14 @@ class RaftDriver:
 
         Blocks, so call it in another thread than the loop's, which must go on meanwhile.
         """
+        self._loop.call_soon_threadsafe(self._take_the_last)
         self.writer.stop()
         # Behind what the writer has told the loop: what became durable is still answered.
         self._loop.call_soon_threadsafe(self._end)
+
+    def _take_the_last(self) -> None:
+        self._proposals.release()
+        self._turn()
 
     def fail(self, failure: BaseException) -> None:
         """Something happened after which this server must not go on: end, and say so."""
@@ -166,6 +171,7 @@ class RaftDriver:
         if self._tick_timer is not None:
             self._tick_timer.cancel()
         self._open.set()
+        self._proposals.release()
         self._writes.fail(LeadershipLostError)
         self._reads.fail()
         self._transfers.ended(TransferEnded(False, "the server ends"))
@@ -174,6 +180,7 @@ class RaftDriver:
         if self._stopped:
             return
         self._tick_timer = self._loop.call_later(TICK_S, self._tick)
+        self._proposals.ticked()
         self.node.tick()
         self._schedule()
 
@@ -188,9 +195,7 @@ class RaftDriver:
         """
         if not self._open.is_set():
             return self._propose_later(data)
-        if chunking.needs_cutting(data):
-            return append_in_chunks(data, self._append)
-        return self._append(EntryKind.COMMAND, data, b"")
+        return self._proposals.propose(data)
 
     async def _propose_later(self, data: bytes) -> Any:
         await wait_until_restored(self._open)
@@ -199,26 +204,11 @@ class RaftDriver:
     async def barrier(self) -> None:
         """All that is committed now is applied when this returns."""
         await wait_until_restored(self._open)
-        await self._append(EntryKind.BARRIER, b"", b"")
+        await self._proposals.append(EntryKind.BARRIER, b"", b"")
 
     async def change(self, change: Change) -> None:
         """Change the members: durable and applied when this returns. Raises RefusedError."""
-        self._refuse_when_full()
-        index = self.node.change(change)
-        self._schedule()
-        await self._writes.add(index, self.node.term)
-
-    def _append(self, kind: EntryKind, data: bytes, extensions: bytes) -> asyncio.Future[Any]:
-        self._refuse_when_full()
-        try:
-            index = self.node.propose(kind, data, extensions)
-        except RefusedError as refused:
-            # While leadership is handed over another leader is about to be there.
-            if self.node.is_leader and not self.node.is_handing_over:
-                raise RpcError(str(refused)) from refused
-            raise NoLeaderError from refused
-        self._schedule()
-        return self._writes.add(index, self.node.term)
+        await self._proposals.change(change)
 
     def _refuse_when_full(self) -> None:
         if self._stopped:
@@ -269,6 +259,7 @@ class RaftDriver:
         Returns when this server no longer leads. Raises RpcError with the reason if it cannot
         begin, or the other server did not take over within an election timeout.
         """
+        self._proposals.release()
         try:
             self.node.transfer(target)
         except RefusedError as refused:
@@ -292,9 +283,10 @@ class RaftDriver:
         End with `end_restore` or `abort_restore`. Raises RpcError.
         """
         self._open.clear()
+        self._proposals.release()
         try:
             async with asyncio.timeout(patience_s):
-                await self._append(EntryKind.BARRIER, b"", b"")
+                await self._proposals.append(EntryKind.BARRIER, b"", b"")
             return self.node.begin_restore(lower_bound)
         except BaseException as failure:
             self._open.set()
@@ -392,6 +384,8 @@ class RaftDriver:
     def _do_all(self) -> None:
         while effects := self.node.take():
             self._do(effects)
+        if self.node.is_leader:
+            self._proposals.went()
 
     def _do(self, effects: Effects) -> None:
         if effects.persist is not None:
@@ -429,6 +423,7 @@ class RaftDriver:
                 self.lease.end()
                 self._hooks.log("INFO", f"entering {role.value} state: term={term} ({why})")
                 if role is not Role.LEADER:
+                    self._proposals.release()
                     # What is committed is answered when it is applied, whoever leads by then.
                     self._writes.fail(LeadershipLostError, beyond=self.node.commit_index)
                     self._reads.fail()
@@ -463,6 +458,7 @@ class RaftDriver:
     def _applied(self, last: Entry, applied: Applied) -> None:
         self.node.applied(last.index)
         self._writes.applied(applied.results)
+        self._proposals.applied(last.index)
         if applied.events:
             self._hooks.events(applied.events)
 

@@ -1,6 +1,7 @@
 """Who waits for the log, and what they are told when leadership is lost."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -8,9 +9,16 @@ from proconsul.raft.messages import Index, Term
 from proconsul.runtime.pending import LeadershipLostError, PendingWrites
 
 
+def add(writes: PendingWrites, index: int, term: int) -> asyncio.Future[Any]:
+    """A client waits for that entry."""
+    done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    writes.add(Index(index), Term(term), done)
+    return done
+
+
 async def test_what_is_committed_when_leadership_is_lost_is_answered_when_it_is_applied() -> None:
     writes = PendingWrites()
-    committed, unknown = writes.add(Index(7), Term(2)), writes.add(Index(8), Term(2))
+    committed, unknown = add(writes, 7, 2), add(writes, 8, 2)
     writes.fail(LeadershipLostError, beyond=7)
     assert isinstance(unknown.exception(), LeadershipLostError)
     writes.applied([(7, 2, "its result"), (8, 3, "another's")])
@@ -19,7 +27,7 @@ async def test_what_is_committed_when_leadership_is_lost_is_answered_when_it_is_
 
 async def test_an_entry_of_another_leader_in_its_place_is_no_answer() -> None:
     writes = PendingWrites()
-    waiting = writes.add(Index(7), Term(2))
+    waiting = add(writes, 7, 2)
     writes.applied([(7, 3, "another's")])
     with pytest.raises(LeadershipLostError):
         await waiting
@@ -27,7 +35,7 @@ async def test_an_entry_of_another_leader_in_its_place_is_no_answer() -> None:
 
 async def test_those_who_wait_fail_each_with_an_error_of_its_own() -> None:
     writes = PendingWrites()
-    waiting = [writes.add(Index(index), Term(1)) for index in (1, 2)]
+    waiting = [add(writes, index, 1) for index in (1, 2)]
     writes.fail(LeadershipLostError)
     first, second = await asyncio.gather(*waiting, return_exceptions=True)
     assert isinstance(first, LeadershipLostError)

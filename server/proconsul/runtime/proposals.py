@@ -1,0 +1,105 @@
+"""Takes writes into the leader's log, at once or with the next group (runtime/gathering.py)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from proconsul.errors import NoLeaderError, ProconsulError, RpcError
+from proconsul.fsm import chunking
+from proconsul.raft.effects import RefusedError
+from proconsul.raft.membership import Change
+from proconsul.raft.messages import EntryKind, Index
+from proconsul.raft.node import Node
+from proconsul.runtime.chunked_writes import append_in_chunks
+from proconsul.runtime.clock import lasting_s
+from proconsul.runtime.gathering import Gathering
+from proconsul.runtime.pending import PendingWrites
+
+
+class Proposals:
+    """What the raft driver's callers ask to be written."""
+
+    def __init__(
+        self,
+        node: Node,
+        writes: PendingWrites,
+        refuse: Callable[[], None],
+        schedule: Callable[[], None],
+    ) -> None:
+        """`refuse` raises what forbids a write now; `schedule` asks for a turn of the driver."""
+        self._node = node
+        self._writes = writes
+        self._refuse = refuse
+        self._schedule = schedule
+        self._loop = asyncio.get_running_loop()
+        self._gathering = Gathering()
+        self._held: list[tuple[bytes, asyncio.Future[Any]]] = []
+
+    def propose(self, data: bytes) -> Awaitable[Any]:
+        """Commit and apply one command: the FSM's value. Raises what `RaftDriver.propose` does."""
+        if chunking.needs_cutting(data):
+            return append_in_chunks(data, self.append)
+        if not self._gathering.holds:
+            return self.append(EntryKind.COMMAND, data, b"")
+        self._refuse()
+        done: asyncio.Future[Any] = self._loop.create_future()
+        self._held.append((data, done))
+        return done
+
+    def change(self, change: Change) -> asyncio.Future[Any]:
+        """Change the members, at once. Raises RefusedError, too."""
+        self._refuse()
+        index = self._node.change(change)
+        self._schedule()
+        done: asyncio.Future[Any] = self._loop.create_future()
+        self._writes.add(index, self._node.term, done)
+        return done
+
+    def append(self, kind: EntryKind, data: bytes, extensions: bytes) -> asyncio.Future[Any]:
+        """An entry of its own, at once."""
+        done: asyncio.Future[Any] = self._loop.create_future()
+        self._append(kind, data, extensions, done)
+        return done
+
+    def _append(
+        self, kind: EntryKind, data: bytes, extensions: bytes, done: asyncio.Future[Any]
+    ) -> None:
+        self._refuse()
+        node = self._node
+        try:
+            index = node.propose(kind, data, extensions)
+        except RefusedError as refused:
+            # While leadership is handed over another leader is about to be there.
+            if node.is_leader and not node.is_handing_over:
+                raise RpcError(str(refused)) from refused
+            raise NoLeaderError from refused
+        self._schedule()
+        self._writes.add(index, node.term, done)
+
+    def went(self) -> None:
+        """The leader's log has gone to the disk and to the followers."""
+        node = self._node
+        if node.last_index > node.commit_index:
+            self._gathering.went(node.last_index, node.commit_index, lasting_s())
+
+    def applied(self, index: Index) -> None:
+        """Entries up to this one have their results; their clients hear of them in this turn."""
+        if self._gathering.applied(index, lasting_s()):
+            # Behind the answers; and the driver's turn is behind what comes to them at once.
+            self._loop.call_soon(self.release)
+
+    def ticked(self) -> None:
+        """Time passed: a group may be late."""
+        if self._gathering.is_late(lasting_s()):
+            self.release()
+
+    def release(self) -> None:
+        """What waits goes with the next turn, or is refused."""
+        self._gathering.end()
+        held, self._held = self._held, []
+        for data, done in held:
+            try:
+                self._append(EntryKind.COMMAND, data, b"", done)
+            except ProconsulError as failure:
+                if not done.done():
+                    done.set_exception(failure)

@@ -1,0 +1,228 @@
+"""Writes that wait for a group: what goes with what, and what becomes of those that wait."""
+
+import asyncio
+import random
+
+import pytest
+
+from proconsul.errors import DiskFullError, NoLeaderError
+from proconsul.raft.effects import Install, Persist, Send
+from proconsul.raft.messages import (
+    AppendEntries,
+    EntryKind,
+    Peer,
+    Reply,
+    ServerAddress,
+    ServerId,
+    Term,
+    Token,
+)
+from proconsul.runtime import proposals
+from proconsul.runtime.clock import lasting_s
+from proconsul.runtime.gathering import GROUP_MIN, GROUP_TIME_MAX_S
+from proconsul.runtime.raft_driver import TICK_S, RaftDriver
+from server_tests.runtime.driver_world import Life, World, begin
+from server_tests.sim.disk import SimDisk
+
+FIRST, SECOND = 2 * GROUP_MIN, 3
+
+
+class Nobody:
+    """A network in which nobody answers."""
+
+    def send(self, send: Send) -> None:
+        pass
+
+    def reply(self, reply: Reply) -> None:
+        pass
+
+    def install(self, install: Install) -> None:
+        pass
+
+    def drop(self, token: Token) -> None:
+        pass
+
+
+class SlowDisk:
+    """Counts the commands of each write to the log, and begins none of them until `go_on`."""
+
+    def __init__(self, driver: RaftDriver) -> None:
+        self.groups: list[int] = []
+        self.some = asyncio.Event()
+        self._write = driver.writer.write
+        self._waiting: list[Persist] | None = []
+        driver.writer.write = self._take  # type: ignore[method-assign]
+
+    def _take(self, persist: Persist) -> None:
+        size = sum(entry.kind is EntryKind.COMMAND for entry in persist.entries)
+        if size:
+            self.groups.append(size)
+            self.some.set()
+        if self._waiting is None:
+            self._write(persist)
+        else:
+            self._waiting.append(persist)
+
+    def go_on(self) -> None:
+        """Write what waits, and what comes."""
+        waiting, self._waiting = self._waiting, None
+        for persist in waiting or ():
+            self._write(persist)
+
+
+async def leader() -> Life:
+    return await begin(World(SimDisk(random.Random(1).randrange)))
+
+
+def puts(life: Life, prefix: str, count: int) -> list[asyncio.Task[None]]:
+    return [asyncio.ensure_future(life.put(f"{prefix}{n}", b"v")) for n in range(count)]
+
+
+async def with_some_on_their_way(
+    count: int = FIRST,
+) -> tuple[Life, SlowDisk, list[asyncio.Task[None]]]:
+    """A leader whose log is being written."""
+    life = await leader()
+    disk = SlowDisk(life.driver)
+    first = puts(life, "first", count)
+    await disk.some.wait()
+    return life, disk, first
+
+
+async def and_some_more(life: Life, count: int = SECOND) -> list[asyncio.Task[None]]:
+    """Writes that come meanwhile, and have had their turn."""
+    more = puts(life, "second", count)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return more
+
+
+async def test_what_comes_meanwhile_goes_with_what_the_answers_bring() -> None:
+    life, disk, first = await with_some_on_their_way()
+    second = await and_some_more(life)
+    again = [asyncio.ensure_future(ask_again(life, one)) for one in first]
+    disk.go_on()
+    await asyncio.gather(*second, *again)
+    assert disk.groups == [FIRST, SECOND + FIRST]
+    assert life.get("second0") == b"v"
+    await life.stop()
+
+
+async def ask_again(life: Life, write: asyncio.Task[None]) -> None:
+    """As a client that waits for its answer does."""
+    await write
+    await life.put(write.get_name(), b"v")
+
+
+async def test_a_few_are_not_waited_for() -> None:
+    life, disk, first = await with_some_on_their_way(GROUP_MIN - 2)
+    second = await and_some_more(life, 1)
+    assert disk.groups == [GROUP_MIN - 2, 1]
+    disk.go_on()
+    await asyncio.gather(*first, *second)
+    await life.stop()
+
+
+async def test_a_group_that_takes_long_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    life, disk, first = await with_some_on_their_way()
+    second = await and_some_more(life)
+    assert disk.groups == [FIRST]
+    now_s = lasting_s() + 2 * GROUP_TIME_MAX_S
+    monkeypatch.setattr(proposals, "lasting_s", lambda: now_s)
+    await asyncio.sleep(2 * TICK_S)
+    assert disk.groups == [FIRST, SECOND]
+    third = puts(life, "third", 2)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert disk.groups == [FIRST, SECOND, 2], "nor the next one"
+    disk.go_on()
+    await asyncio.gather(*first, *second, *third)
+    await life.stop()
+
+
+async def test_what_waits_is_written_when_the_server_ends_in_order() -> None:
+    life, disk, first = await with_some_on_their_way()
+    second = await and_some_more(life)
+    disk.go_on()
+    await life.stop()
+    await asyncio.gather(*first, *second)
+    life = await begin(life.world)
+    assert life.get("second2") == b"v"
+    await life.stop()
+
+
+async def test_what_waits_is_not_taken_when_the_server_breaks() -> None:
+    life, disk, first = await with_some_on_their_way()
+    second = await and_some_more(life)
+    life.driver.fail(RuntimeError("simulated"))
+    outcomes = await asyncio.gather(*second, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {NoLeaderError}
+    assert disk.groups == [FIRST]
+    await asyncio.gather(*first, return_exceptions=True)
+    await life.kill()
+
+
+async def test_what_waits_is_refused_when_another_server_leads() -> None:
+    life, disk, first = await with_some_on_their_way()
+    second = await and_some_more(life)
+    other = Peer(ServerId("other"), ServerAddress("127.0.0.2:8300"))
+    node = life.driver.node
+    heard = AppendEntries(
+        token=Token(1),
+        term=Term(node.term + 1),
+        leader=other,
+    )
+    life.driver.connect(Nobody(), Nobody())
+    life.driver.deliver(heard)
+    outcomes = await asyncio.gather(*second, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {NoLeaderError}
+    assert disk.groups == [FIRST]
+    await asyncio.gather(*first, return_exceptions=True)
+    await life.kill()
+
+
+async def test_what_waits_is_refused_by_a_disk_that_became_full() -> None:
+    life, disk, first = await with_some_on_their_way()
+    second = await and_some_more(life)
+    life.driver._disk_full(True)
+    disk.go_on()
+    outcomes = await asyncio.gather(*second, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {DiskFullError}
+    await asyncio.gather(*first, return_exceptions=True)
+    life.driver._disk_full(False)
+    await life.stop()
+
+
+async def test_a_users_snapshot_comes_behind_what_waited_for_a_group() -> None:
+    life, disk, first = await with_some_on_their_way()
+    second = await and_some_more(life)
+    disk.go_on()
+    await life.driver.begin_restore(life.driver.node.last_index, patience_s=60.0)
+    assert all(write.done() for write in second)
+    assert life.get("second2") == b"v"
+    life.driver.abort_restore()
+    await asyncio.gather(*first)
+    await life.stop()
+
+
+async def test_a_large_value_waits_for_nobody() -> None:
+    life, disk, first = await with_some_on_their_way()
+    value = bytes(range(256)) * 4000
+    large = asyncio.ensure_future(life.put("large", value))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(disk.groups) == 2
+    disk.go_on()
+    await asyncio.gather(large, *first)
+    assert life.get("large") == value
+    await life.stop()
+
+
+@pytest.mark.parametrize("count", [1, 500])
+async def test_all_that_wait_are_answered(count: int) -> None:
+    life, disk, first = await with_some_on_their_way()
+    second = await and_some_more(life, count)
+    disk.go_on()
+    await asyncio.gather(*first, *second)
+    assert life.get(f"second{count - 1}") == b"v"
+    await life.stop()
