@@ -9,10 +9,12 @@ Truncation may overtake writes that are under way: what they will report is then
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from proconsul.raft.effects import WriteNumber
 from proconsul.raft.messages import Entry, EntryKind, Index, SnapshotMeta, Term
 
+YOUNG_BYTES_MAX: Final = 8 * 1024 * 1024
 ReadLog = Callable[[Index, Index, int], Sequence[Entry]]
 """`read(first, last, bytes_max)`: a prefix of those stable entries, one at least."""
 
@@ -21,8 +23,14 @@ class Log:
     """Entries `first_index` to `last_index`; in front of them what the snapshot covers."""
 
     def __init__(
-        self, snapshot: SnapshotMeta, entries: Iterable[Entry], read: ReadLog, young_max: int
+        self,
+        snapshot: SnapshotMeta,
+        entries: Iterable[Entry],
+        read: ReadLog,
+        young_max: int,
+        young_bytes_max: int = YOUNG_BYTES_MAX,
     ) -> None:
+        """Of entries that are on disk and applied so many stay in memory, of so many bytes."""
         self.snapshot = snapshot
         self.base_index = snapshot.index  # the entry before the first that we hold
         self._base_term: Term | None = snapshot.term  # None: compacted away, and unknown
@@ -32,7 +40,9 @@ class Log:
         self._run_terms: list[Term] = []
         self._young: list[Entry] = []
         self._young_first = snapshot.index + 1
+        self._young_bytes = 0
         self._young_max = young_max
+        self._young_bytes_max = young_bytes_max
         self._read = read
         self._writing: deque[tuple[WriteNumber, Index]] = deque()
         self._cut_from: Index | None = None
@@ -55,6 +65,7 @@ class Log:
                 self.last_term = Term(0)
             self._append(entry)
             self._young.clear()
+            self._young_bytes = 0
             self._young_first = self.last_index + 1
         if any_seen and self.term_in_log(self.snapshot.index) != self.snapshot.term:
             # A restored snapshot lies behind all entries, a received one may contradict them:
@@ -108,6 +119,7 @@ class Log:
             self._run_starts.append(index)
             self._run_terms.append(term)
         self._young.append(entry)
+        self._young_bytes += len(entry.data)
         self.last_index = index
         self.last_term = term
 
@@ -143,7 +155,9 @@ class Log:
         term = self._run_terms[-1] if self._run_terms else self._base_term
         assert term is not None, "the entry in front of a cut is known"
         self.last_term = term
-        del self._young[max(0, from_index - self._young_first) :]
+        cut = max(0, from_index - self._young_first)
+        self._young_bytes -= _size_bytes(self._young[cut:])
+        del self._young[cut:]
         self._young_first = min(self._young_first, from_index)
         if from_index <= self.handed_index:
             self._cut_from = min(self._cut_from or from_index, from_index)
@@ -157,7 +171,7 @@ class Log:
         self.base_index = self.last_index = snapshot.index
         self.stable_index = self.handed_index = snapshot.index
         self._base_term = self.last_term = snapshot.term
-        self._run_starts, self._run_terms, self._young = [], [], []
+        self._run_starts, self._run_terms, self._young, self._young_bytes = [], [], [], 0
         self._young_first = snapshot.index + 1
         self._writing.clear()
         self._cut_from = None
@@ -195,13 +209,26 @@ class Log:
 
     def trim(self, applied_index: Index) -> None:
         """Let go of old entries that are both on disk and applied."""
-        if len(self._young) > 2 * self._young_max:
-            done = min(self.stable_index, applied_index, self.last_index - self._young_max)
-            self._forget_young(Index(done + 1))
+        # Many at a time; a few that are left make no difference.
+        if len(self._young) > 2 * self._young_max or self._young_bytes > 2 * self._young_bytes_max:
+            done = min(self.stable_index, applied_index)
+            self._forget_young(Index(min(done, self.last_index - self._young_max) + 1))
+            if self._young_bytes > self._young_bytes_max:
+                self._forget_young(self._first_of_bytes(Index(done + 1)))
+
+    def _first_of_bytes(self, at_most: Index) -> Index:
+        """Where the young ones begin that are of no more bytes than may be kept."""
+        left, keep_from = self._young_bytes, self._young_first
+        while left > self._young_bytes_max and keep_from < at_most:
+            left -= len(self._young[keep_from - self._young_first].data)
+            keep_from += 1
+        return Index(keep_from)
 
     def _forget_young(self, keep_from: Index) -> None:
         if keep_from > self._young_first:
-            del self._young[: keep_from - self._young_first]
+            count = keep_from - self._young_first
+            self._young_bytes -= _size_bytes(self._young[:count])
+            del self._young[:count]
             self._young_first = keep_from
 
     @property
@@ -228,3 +255,7 @@ class Log:
         """All writes up to this one are on disk."""
         while self._writing and self._writing[0][0] <= number:
             self.stable_index = max(self.stable_index, self._writing.popleft()[1])
+
+
+def _size_bytes(entries: list[Entry]) -> int:
+    return sum([len(entry.data) for entry in entries])

@@ -19,7 +19,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     uncommitted_entries_max: int = 16_384  # more proposals are refused
     apply_entries_max: int = 1024  # entries in one Effects.apply
     apply_ahead_max: int = 4096  # entries handed out and not yet reported as applied
-    young_entries_max: int = 512  # entries kept in memory although on disk and applied
+    young_entries_max: int = 1024  # entries kept in memory although on disk and applied
     stagger_ticks: int = 2  # between the candidacies of servers that lost their leader together
     probe_pause_ticks_max: int = 64  # the longest wait between tries to reach a follower
 

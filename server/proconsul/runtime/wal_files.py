@@ -44,9 +44,7 @@ from proconsul.wal.segments import (
     bytes_for,
     reserve_bytes,
 )
-from proconsul.wal.tail import TailCache
 
-TAIL_CACHE_BYTES_MAX: Final = 8 * 1024 * 1024
 LOCK_NAME: Final = "LOCK"
 
 
@@ -80,7 +78,6 @@ class WalFiles:
         self._dir_lock = lock
         self._memory_lock = threading.Lock()
         self._log = LogIndex()
-        self._cache = TailCache(TAIL_CACHE_BYTES_MAX)
         self._files = SegmentFiles(directory, disk, segment_bytes)
 
     @classmethod
@@ -152,9 +149,6 @@ class WalFiles:
             last = min(last_inclusive, self._log.last_index)
             if first > last:
                 return []
-            cached = self._cache.read(first, last, max_bytes)
-            if cached is not None:
-                return cached
             pinned = self._files.pin(self._log.plan_read(first, last, max_bytes))
         return self._files.read(pinned)
 
@@ -195,7 +189,6 @@ class WalFiles:
                 self._log.add_entries(
                     unsynced.starts, unsynced.sizes, [record.term for record in records]
                 )
-                self._cache.extend(records)
             if unsynced.hard_state is not None:
                 self._log.hard_state = unsynced.hard_state
 
@@ -262,8 +255,6 @@ class WalFiles:
         self._log.segments[-1].end = end
         with self._memory_lock:
             self._log.apply(kind, index, term)
-            if kind is not Kind.SNAPSHOT:
-                self._cache.forget_from(index if kind is Kind.TRUNCATE else 0)
 
     def _encode(
         self, records: Sequence[LogRecord], hard_state: HardState | None

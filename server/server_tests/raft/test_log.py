@@ -101,6 +101,33 @@ def test_old_entries_are_read_back_and_young_ones_are_not() -> None:
     assert [one.index for one in log.entries(Index(12), Index(13), 77)] == [12, 13]
 
 
+def test_large_entries_are_let_go_sooner_once_they_are_on_disk_and_applied() -> None:
+    log = Log(SnapshotMeta(), [], no_reading, young_max=100, young_bytes_max=1000)
+
+    def append(term: int, count: int) -> None:
+        for _ in range(count):
+            log.append(Term(term), EntryKind.COMMAND, bytes(300), b"")
+
+    def oldest_young() -> int:
+        return next(index for index in range(1, 99) if log.is_young(Index(index)))
+
+    append(1, 12)
+    log.hand(WriteNumber(1))
+    log.trim(Index(12))
+    assert oldest_young() == 1, "what is not on disk cannot be let go"
+    log.persisted(WriteNumber(1))
+    log.trim(Index(4))
+    assert oldest_young() == 5, "nor what is not applied"
+    log.trim(Index(12))
+    assert oldest_young() == 10
+    log.truncate(Index(11))
+    append(2, 5)
+    log.hand(WriteNumber(2))
+    log.persisted(WriteNumber(2))
+    log.trim(Index(15))
+    assert oldest_young() == 10, "those that were cut off do not count"
+
+
 @pytest.mark.parametrize(("index", "term", "newer"), [(3, 2, True), (2, 3, True), (9, 1, False)])
 def test_the_last_term_decides_before_the_length(index: int, term: int, newer: bool) -> None:
     assert log_of(1, 1, 2).is_up_to_date(Index(index), Term(term)) is newer
