@@ -8,6 +8,7 @@ import enum
 from dataclasses import dataclass
 from typing import Any
 
+from proconsul.fsm.key_commands import encode_key_command
 from proconsul.model.acl import (
     ACLAuthMethodBatchDeleteRequest,
     ACLAuthMethodBatchSetRequest,
@@ -158,16 +159,17 @@ Request = GoStruct | CoordinateBatch
 
 def encode_command(message_type: MessageType, request: Request) -> bytes:
     """The bytes of a command for the log."""
+    first = _FIRST_BYTES[message_type]
+    if type(request) is KVSRequest:
+        data = encode_key_command(first, request)
+        if len(data) <= REMEMBERED_BYTES_MAX and _is_canonical(request):
+            if len(_encoded_here) >= REMEMBERED_MAX:
+                _encoded_here.clear()  # they were never committed
+            _encoded_here[data] = message_type, request
+        return data
     if isinstance(request, CoordinateBatch):
-        value: Any = [to_wire(update) for update in request.updates]
-    else:
-        value = to_wire(request)
-    data = _FIRST_BYTES[message_type] + msgpack.pack(value)
-    if type(request) is KVSRequest and len(data) <= REMEMBERED_BYTES_MAX and _is_canonical(request):
-        if len(_encoded_here) >= REMEMBERED_MAX:
-            _encoded_here.clear()  # they were never committed
-        _encoded_here[data] = message_type, request
-    return data
+        return first + msgpack.pack([to_wire(update) for update in request.updates])
+    return first + msgpack.pack(to_wire(request))
 
 
 # A leader applies what it encoded a moment before: decoding it would take a third of applying it.
