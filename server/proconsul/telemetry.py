@@ -5,9 +5,8 @@ maximum and the sum of squares of one interval. Time is given by the caller of `
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import repeat
 from operator import mul
 
 INTERVAL_S = 10.0
@@ -28,14 +27,10 @@ class Aggregate:
 
     def add(self, value: float, times: int = 1) -> None:
         """Take a value, or the same one several times."""
-        self._take(value, value, times, value * times, value * value * times)
+        self.take(value, value, times, value * times, value * value * times)
 
-    def add_all(self, values: Sequence[float]) -> None:
-        """Take all of these values; there is one at least."""
-        squares = sum(map(mul, values, values))
-        self._take(min(values), max(values), len(values), sum(values), squares)
-
-    def _take(self, low: float, high: float, count: int, total: float, squares: float) -> None:
+    def take(self, low: float, high: float, count: int, total: float, squares: float) -> None:
+        """Take `count` values that were reckoned up already."""
         if not self.count or low < self.minimum:
             self.minimum = low
         if not self.count or high > self.maximum:
@@ -74,19 +69,51 @@ class Interval:
 
 @dataclass(slots=True)
 class Summary:
-    """One sample since the start, and its newest values with the time of each."""
+    """One sample since the start, and its newest values."""
 
     total: Aggregate = field(default_factory=Aggregate)
-    recent: deque[tuple[float, float]] = field(
-        default_factory=lambda: deque(maxlen=RECENT_VALUES_MAX)
-    )
+    _recent: deque[tuple[float, list[float]]] = field(default_factory=deque)  # of one time each
+    _recent_count: int = 0
+
+    def add_recent(self, at_s: float, values: list[float]) -> None:
+        """Values of that time; the oldest make way, whole rows of one time."""
+        self._recent.append((at_s, values))
+        self._recent_count += len(values)
+        while self._recent_count - len(self._recent[0][1]) >= RECENT_VALUES_MAX:
+            self._recent_count -= len(self._recent.popleft()[1])
 
     def quantiles(self, ranks: tuple[float, ...], now_s: float) -> list[float]:
         """The values at those ranks (0 to 1) in the last ten seconds; NaN without any."""
-        values = sorted(value for at_s, value in self.recent if at_s >= now_s - QUANTILE_WINDOW_S)
+        newest = [v for at_s, row in self._recent if at_s >= now_s - QUANTILE_WINDOW_S for v in row]
+        values = sorted(newest[-RECENT_VALUES_MAX:])
         if not values:
             return [float("nan")] * len(ranks)
         return [values[min(int(rank * len(values)), len(values) - 1)] for rank in ranks]
+
+
+class Sampler:
+    """Adds to one sample: for who does it in each request."""
+
+    __slots__ = ("_reckon", "key", "values")
+
+    def __init__(self, key: Key, reckon: "Callable[[Sampler], None]") -> None:
+        """`reckon` is called when many values wait."""
+        self.key = key
+        self._reckon = reckon
+        self.values: list[float] = []  # not reckoned up yet
+
+    def add(self, value: float) -> None:
+        """Take a value; timings are in milliseconds."""
+        # Reckoned up together: each by itself would be a tenth of what a write takes.
+        self.values.append(value)
+        if len(self.values) >= FRESH_MAX:
+            self._reckon(self)
+
+    def add_all(self, values: list[float]) -> None:
+        """Take several."""
+        self.values.extend(values)
+        if len(self.values) >= FRESH_MAX:
+            self._reckon(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +141,8 @@ class Telemetry:
         self._last: Interval | None = None
         self._counts: dict[Key, float] = {}
         self._summaries: dict[Key, Summary] = {}
-        self._fresh: dict[Key, list[float]] = {}  # of samples, not reckoned up yet
+        self._samplers: dict[Key, Sampler] = {}
+        self._unlabelled: dict[str, Sampler] = {}  # of them, those without labels
         self._ones: dict[Key, int] = {}  # how often counters were raised by 1, not reckoned up yet
 
     def declare(self, name: str) -> None:
@@ -139,28 +167,34 @@ class Telemetry:
 
     def sample(self, name: str, value: float, labels: Labels = (), times: int = 1) -> None:
         """Add to a sample, once or several times; timings are in milliseconds."""
-        key = (name, labels)
         if times > 1:
             # A hundred thousand equal ones, one by one, would hold the loop for milliseconds.
-            aggregate, summary = self._sampled(key)
+            aggregate, summary = self._sampled((name, labels))
             aggregate.add(value, times)
             summary.total.add(value, times)
-            summary.recent.extend(repeat((self._now_s, value), min(times, RECENT_VALUES_MAX)))
+            summary.add_recent(self._now_s, [value] * min(times, RECENT_VALUES_MAX))
             return
-        fresh = self._fresh.get(key)
-        if fresh is None:
-            fresh = self._fresh[key] = []
-        # Reckoned up together: each by itself would be a tenth of what a write takes.
-        fresh.append(value)
-        if len(fresh) >= FRESH_MAX:
-            self._reckon(key, fresh)
+        sampler = None if labels else self._unlabelled.get(name)
+        (sampler or self.sampler(name, labels)).add(value)
 
-    def _reckon(self, key: Key, fresh: list[float]) -> None:
-        aggregate, summary = self._sampled(key)
-        aggregate.add_all(fresh)
-        summary.total.add_all(fresh)
-        summary.recent.extend(zip(repeat(self._now_s), fresh[-RECENT_VALUES_MAX:], strict=False))
-        fresh.clear()
+    def sampler(self, name: str, labels: Labels = ()) -> Sampler:
+        """What adds to that sample. Keep it only for names that are not a client's."""
+        key = (name, labels)
+        sampler = self._samplers.get(key)
+        if sampler is None:
+            sampler = self._samplers[key] = Sampler(key, self._reckon)
+            if not labels:
+                self._unlabelled[name] = sampler
+        return sampler
+
+    def _reckon(self, sampler: Sampler) -> None:
+        values, sampler.values = sampler.values, []
+        aggregate, summary = self._sampled(sampler.key)
+        low, high, count, total = min(values), max(values), len(values), sum(values)
+        squares = sum(map(mul, values, values))
+        aggregate.take(low, high, count, total, squares)
+        summary.total.take(low, high, count, total, squares)
+        summary.add_recent(self._now_s, values)
 
     def _sampled(self, key: Key) -> tuple[Aggregate, Summary]:
         """Of this interval, and of all."""
@@ -209,6 +243,6 @@ class Telemetry:
         ones, self._ones = self._ones, {}
         for key, times in ones.items():
             self._add(key, 1.0, times)
-        for key, fresh in self._fresh.items():
-            if fresh:
-                self._reckon(key, fresh)
+        for sampler in self._samplers.values():
+            if sampler.values:
+                self._reckon(sampler)
