@@ -4,6 +4,7 @@ import asyncio
 import os
 import ssl
 from collections.abc import Callable
+from functools import partial
 
 from proconsul.api.event_desk import EventDesk
 from proconsul.api.surface import Api, Surface
@@ -144,6 +145,7 @@ class Agent(AgentLife):
             fatal=self.fail,
             leader=lambda: self.forwarder.leader_changed(),  # noqa: PLW0108  # made later
             role=lambda role: self.metrics.entered(role),  # noqa: PLW0108  # made later
+            written=lambda took_ms: self.metrics.written(took_ms),  # noqa: PLW0108  # made later
         )
         self.driver = RaftDriver(
             me, settings, kept.wal, self.data.log, kept.replicated, kept.snapshot, hooks
@@ -324,7 +326,7 @@ class Agent(AgentLife):
         )
         self.api = Api(
             facts=self.context.facts,
-            call=with_default_token(self.own_calls.call, self._default_token),
+            call=with_default_token(self.own_calls.call, partial(self.tokens.get, "default")),
             process=self.process,
             telemetry=self.telemetry,
             now_s=self.world.now_s,

@@ -4,6 +4,7 @@ Handlers are values in, values out; what touches the world (waiting, the clock, 
 behind these protocols, which `agent.py` fills in.
 """
 
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Protocol
@@ -79,10 +80,11 @@ class State(Protocol):
 class Log(Protocol):
     """The replicated log, as its leader or a follower sees it."""
 
-    async def propose(self, kind: MessageType, request: Request) -> Any:
+    def propose(self, kind: MessageType, request: Request) -> Awaitable[Any]:
         """Commit and apply a command; the FSM's value.
 
-        Raises RpcError with the FSM's text if it refused, NoLeaderError, DiskFullError.
+        Raises at once, or when it is awaited: RpcError with the FSM's text if it refused,
+        NoLeaderError, DiskFullError.
         """
 
     async def confirm_leadership(self) -> None:

@@ -6,13 +6,14 @@ Everything happens on the event loop. Each future that fails gets an exception o
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from proconsul.errors import NoLeaderError, RpcError
 from proconsul.fsm.apply import FsmError
 from proconsul.raft.effects import ReadAnswer, TransferEnded
 from proconsul.raft.messages import Index, ReadId, Term
 
+UNTIMED: Final = -1.0  # instead of when a write was asked for
 RESTORE_HOLD_S = 60.0  # how long writes wait for a user's snapshot to be restored
 
 
@@ -45,12 +46,15 @@ async def wait_until_restored(is_open: asyncio.Event) -> None:
 
 
 class _Write:
-    __slots__ = ("done", "index", "term")
+    __slots__ = ("began_s", "done", "index", "term")
 
-    def __init__(self, index: Index, term: Term, done: "asyncio.Future[Any]") -> None:
+    def __init__(
+        self, index: Index, term: Term, done: "asyncio.Future[Any]", began_s: float
+    ) -> None:
         self.index = index
         self.term = term
         self.done = done
+        self.began_s = began_s
 
 
 class PendingWrites:
@@ -62,13 +66,19 @@ class PendingWrites:
     def __len__(self) -> int:
         return len(self._writes)
 
-    def add(self, index: Index, term: Term, done: asyncio.Future[Any]) -> None:
-        """A write was taken into the log; its result comes with the future."""
-        self._writes.append(_Write(index, term, done))
+    def add(
+        self, index: Index, term: Term, done: asyncio.Future[Any], began_s: float = UNTIMED
+    ) -> None:
+        """A write was taken into the log, that was asked for then; its result is the future's."""
+        self._writes.append(_Write(index, term, done, began_s))
 
-    def applied(self, results: list[tuple[int, int, Any]]) -> None:
-        """(index, term, value) of entries that are applied, in order."""
+    def applied(self, results: list[tuple[int, int, Any]], now_s: float = 0.0) -> list[float]:
+        """(index, term, value) of entries that are applied, in order.
+
+        How long those took that are timed and have succeeded, in milliseconds, until `now_s`.
+        """
         writes = self._writes
+        took_ms: list[float] = []
         for index, term, value in results:
             while writes and writes[0].index <= index:
                 write = writes.popleft()
@@ -80,6 +90,9 @@ class PendingWrites:
                     write.done.set_exception(RpcError(value.text))
                 else:
                     write.done.set_result(value)
+                    if write.began_s != UNTIMED:
+                        took_ms.append((now_s - write.began_s) * 1000)
+        return took_ms
 
     def fail(self, failure: Callable[[], Exception], *, beyond: int = 0) -> None:
         """Nobody waits any more for what lies beyond that index; what is in the log stays there."""

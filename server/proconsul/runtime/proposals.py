@@ -1,6 +1,7 @@
 """Takes writes into the leader's log, at once or with the next group (runtime/gathering.py)."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from proconsul.raft.node import Node
 from proconsul.runtime.chunked_writes import append_in_chunks
 from proconsul.runtime.clock import lasting_s
 from proconsul.runtime.gathering import Gathering
-from proconsul.runtime.pending import PendingWrites
+from proconsul.runtime.pending import UNTIMED, PendingWrites
 
 
 class Proposals:
@@ -33,17 +34,19 @@ class Proposals:
         self._schedule = schedule
         self._loop = asyncio.get_running_loop()
         self._gathering = Gathering()
-        self._held: list[tuple[bytes, asyncio.Future[Any]]] = []
+        self._held: list[tuple[bytes, asyncio.Future[Any], float]] = []
 
     def propose(self, data: bytes) -> Awaitable[Any]:
         """Commit and apply one command: the FSM's value. Raises what `RaftDriver.propose` does."""
         if chunking.needs_cutting(data):
             return append_in_chunks(data, self.append)
-        if not self._gathering.holds:
-            return self.append(EntryKind.COMMAND, data, b"")
-        self._refuse()
+        began_s = time.perf_counter()  # the loop's clock tells whole milliseconds
         done: asyncio.Future[Any] = self._loop.create_future()
-        self._held.append((data, done))
+        if self._gathering.holds:
+            self._refuse()
+            self._held.append((data, done, began_s))
+        else:
+            self._append(EntryKind.COMMAND, data, b"", done, began_s)
         return done
 
     def change(self, change: Change) -> asyncio.Future[Any]:
@@ -58,11 +61,18 @@ class Proposals:
     def append(self, kind: EntryKind, data: bytes, extensions: bytes) -> asyncio.Future[Any]:
         """An entry of its own, at once."""
         done: asyncio.Future[Any] = self._loop.create_future()
-        self._append(kind, data, extensions, done)
+        is_command = kind is EntryKind.COMMAND
+        began_s = time.perf_counter() if is_command else UNTIMED
+        self._append(kind, data, extensions, done, began_s)
         return done
 
     def _append(
-        self, kind: EntryKind, data: bytes, extensions: bytes, done: asyncio.Future[Any]
+        self,
+        kind: EntryKind,
+        data: bytes,
+        extensions: bytes,
+        done: asyncio.Future[Any],
+        began_s: float,
     ) -> None:
         self._refuse()
         node = self._node
@@ -74,7 +84,7 @@ class Proposals:
                 raise RpcError(str(refused)) from refused
             raise NoLeaderError from refused
         self._schedule()
-        self._writes.add(index, node.term, done)
+        self._writes.add(index, node.term, done, began_s)
 
     def went(self) -> None:
         """The leader's log has gone to the disk and to the followers."""
@@ -97,9 +107,9 @@ class Proposals:
         """What waits goes with the next turn, or is refused."""
         self._gathering.end()
         held, self._held = self._held, []
-        for data, done in held:
+        for data, done, began_s in held:
             try:
-                self._append(EntryKind.COMMAND, data, b"", done)
+                self._append(EntryKind.COMMAND, data, b"", done, began_s)
             except ProconsulError as failure:
                 if not done.done():
                     done.set_exception(failure)

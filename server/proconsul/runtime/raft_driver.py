@@ -7,6 +7,7 @@ process may not survive (`Hooks.fatal`) nothing is taken, written or applied any
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable
 from functools import partial
 from typing import Any
@@ -457,7 +458,9 @@ class RaftDriver:
 
     def _applied(self, last: Entry, applied: Applied) -> None:
         self.node.applied(last.index)
-        self._writes.applied(applied.results)
+        took_ms = self._writes.applied(applied.results, time.perf_counter())
+        if took_ms:
+            self._hooks.written(took_ms)
         self._proposals.applied(last.index)
         if applied.events:
             self._hooks.events(applied.events)

@@ -19,6 +19,7 @@ class Hooks:
     fatal: Callable[[BaseException], None]  # the process must end
     leader: Callable[[], None] = lambda: None  # another leads, here or elsewhere
     role: Callable[[Role], None] = lambda _: None  # entered, before `leadership`
+    written: Callable[[list[float]], None] = lambda _: None  # how long commands took, in ms
 
 
 class Carrier(Protocol):

@@ -1,8 +1,7 @@
 """The replicated log as RPC handlers see it (endpoints.context.Log), on top of the raft driver."""
 
 import asyncio
-import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from proconsul.errors import NotReadyError, RpcError
@@ -57,14 +56,9 @@ class ReplicatedLog:
         self._awaited = awaited
         self._telemetry = telemetry
 
-    async def propose(self, kind: MessageType, request: Request) -> Any:
+    def propose(self, kind: MessageType, request: Request) -> Awaitable[Any]:
         """Commit and apply a command; the FSM's value. Errors: see RaftDriver.propose."""
-        began_s = time.perf_counter()  # the loop's clock tells whole milliseconds
-        value = await self._driver.propose(encode_command(kind, request))
-        self._telemetry.count("raft.apply")
-        # Consul's ends at the commit; ours, which applies at once, when it is applied.
-        self._telemetry.sample("raft.commitTime", (time.perf_counter() - began_s) * 1000)
-        return value
+        return self._driver.propose(encode_command(kind, request))
 
     async def confirm_leadership(self) -> None:
         """A quorum agrees, what it committed is applied, the duties of the leader have begun.

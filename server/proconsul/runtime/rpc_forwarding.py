@@ -8,10 +8,9 @@ as what it is, an error that says so, and is never answered with "No cluster lea
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any
 
-from proconsul.endpoints.context import Context
+from proconsul.endpoints.context import Context, Facts
 from proconsul.endpoints.forward import (
     Decision,
     Here,
@@ -22,7 +21,7 @@ from proconsul.endpoints.forward import (
     decide,
     reply_type_of,
 )
-from proconsul.endpoints.methods import Feature, Method, Methods, missing_features
+from proconsul.endpoints.methods import Method, Methods, missing_features
 from proconsul.errors import NoLeaderError, RpcError
 from proconsul.runtime.rpc_client import RpcClient, RpcTransportError, can_retry
 
@@ -36,15 +35,14 @@ LEADER_REPLACED = (
 _NOT_YET = object()
 
 
-@lru_cache(maxsize=1)  # the same in each call until the configuration is another
-def _leading(datacenter: str, primary_datacenter: str, missing: frozenset[Feature]) -> Standing:
+def _leading(facts: Facts) -> Standing:
     return Standing(
-        datacenter=datacenter,
+        datacenter=facts.datacenter,
         leads=True,
         leader_address="",
         has_heard_of_a_leader=True,
-        primary_datacenter=primary_datacenter,
-        missing=missing,
+        primary_datacenter=facts.primary_datacenter,
+        missing=missing_features(facts),
     )
 
 
@@ -59,6 +57,8 @@ class Forwarder:
         self._context = context
         self._client = client
         self._leaves = leaves
+        self._facts = context.facts  # of the configuration that `_leading` is about
+        self._leading = _leading(context.facts)
         self._reply_types: dict[str, Any] = {}
         self._changed = asyncio.Event()  # set, and replaced, when another server leads
         self._waiting: dict[str, set[asyncio.Future[Any]]] = {}  # by the address that was asked
@@ -116,10 +116,10 @@ class Forwarder:
 
     def _decide(self, method: Method, request: Any) -> Decision:
         log, facts = self._context.log, self._context.facts
-        missing = missing_features(facts)
         if log.is_leader():
-            leading = _leading(facts.datacenter, facts.primary_datacenter, missing)
-            return decide(method, request, leading)
+            if facts is not self._facts:
+                self._facts, self._leading = facts, _leading(facts)
+            return decide(method, request, self._leading)
         standing = Standing(
             datacenter=facts.datacenter,
             leads=False,
@@ -127,7 +127,7 @@ class Forwarder:
             has_heard_of_a_leader=log.leader_known() or log.last_contact_ns() > 0,
             leaves=self._leaves(),
             primary_datacenter=facts.primary_datacenter,
-            missing=missing,
+            missing=missing_features(facts),
         )
         return decide(method, request, standing)
 

@@ -55,11 +55,18 @@ class ServerMetrics:
         self._own = own
         self._snapshots = snapshots
         self._agents = agents
+        self._commit_times = telemetry.sampler("raft.commitTime")
         self._counted_index = -1
         self._count_next_s = 0.0
         self.certificate_end_unix_s: float | None = None  # of the one that is in use
         for name in EVERY_COUNTER:
             telemetry.declare(name)
+
+    def written(self, took_ms: list[float]) -> None:
+        """Commands of this server's log are applied, and took so long."""
+        self._telemetry.count("raft.apply", times=len(took_ms))
+        # Consul's end at the commit; ours, which applies at once, when they are applied.
+        self._commit_times.add_all(took_ms)
 
     def measure(self) -> None:
         """Called each second."""
