@@ -54,6 +54,7 @@ COMPILED: Final = (
     "runtime/commit_heard",
     "runtime/default_token",
     "runtime/disk_times",
+    "runtime/disk_watch",
     "runtime/eager_task",
     "runtime/gathering",
     "runtime/http_connection",

@@ -11,6 +11,8 @@ back itself what may not leave before a write is on disk, so its driver cannot g
 Terms are settled here, then the role is asked: follower.py, candidate.py, leader.py.
 """
 
+from collections.abc import Sequence
+
 from proconsul.raft import candidate, follower, leader
 from proconsul.raft.codec import encode_configuration
 from proconsul.raft.effects import Effects, Install, RefusedError, Role, WriteNumber
@@ -18,6 +20,7 @@ from proconsul.raft.membership import Change, check
 from proconsul.raft.messages import (
     AppendEntries,
     Configuration,
+    Entry,
     EntryKind,
     Index,
     Input,
@@ -158,6 +161,16 @@ class Node(State):
         self.last_read += 1
         self.leadership.reads.ask(ReadId(self.last_read))
         return ReadId(self.last_read)
+
+    def decides_alone(self, entries: Sequence[Entry]) -> bool:
+        """Whether these follow what is applied, and are committed once this server has them."""
+        return (
+            bool(entries)
+            and entries[0].index == self.applied_index + 1
+            and self.leadership is not None
+            and self.is_only_voter
+            and self.membership.latest_index <= self.commit_index
+        )
 
     def tell_commit(self) -> None:
         """A follower is waited for to apply what is committed: tell it so with the next turn."""

@@ -4,6 +4,7 @@ While the state has no room the same slice is tried again: what is committed is 
 """
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -54,6 +55,21 @@ class Applying:
     def add(self, entries: Sequence[Entry]) -> None:
         """More were committed."""
         self._entries.extend(entries)
+
+    def foresee(self, entries: Sequence[Entry]) -> None:
+        """These follow what is applied, and are committed as soon as they are on the disk.
+
+        Raises StateBrokenError.
+        """
+        if self._entries or self._resting or len(entries) > SLICE_LENGTH_MAX:
+            return
+        if sum([len(entry.data) for entry in entries]) <= SLICE_BYTES_MAX:
+            os.sched_yield()  # the kernel's worker that syncs may be bound to this processor
+            self._replicated.foresee(entries)
+
+    def forget_foreseen(self) -> None:
+        """They may be others' in the end."""
+        self._replicated.forget_foreseen()
 
     def forget(self) -> None:
         """A snapshot has all of it."""

@@ -18,6 +18,7 @@ from proconsul.errors import DiskFullError
 from proconsul.raft.effects import Persist, WriteNumber
 from proconsul.runtime.disk import BackgroundSync
 from proconsul.runtime.disk_times import DiskTimes
+from proconsul.runtime.disk_watch import DiskWatch
 from proconsul.runtime.log_entries import record_of, wal_hard_state
 from proconsul.runtime.log_thread import Compaction, Hearers, LogThread
 from proconsul.runtime.wal_files import Unsynced, WalFiles
@@ -36,6 +37,7 @@ class LogWriter:
         self._loop = loop
         self._hearers = hearers
         self._times = DiskTimes()
+        self._watch = DiskWatch(loop.call_soon)
         self._worker = LogThread(wal, loop, hearers, self._thread_did, self._times)
         self._sync: BackgroundSync | None = None
         self._syncing: tuple[Unsynced, WriteNumber, float] | None = None  # which began then
@@ -125,6 +127,7 @@ class LogWriter:
         if unsynced is not None and self._sync.begin(unsynced.file):
             self._times.begin()
             self._syncing = unsynced, group[-1].number, began_s
+            self._watch.begun(len(unsynced.records))
         elif unsynced is not None:
             self._let_sync_go()
         return self._syncing is not None
@@ -145,6 +148,7 @@ class LogWriter:
         self._syncing = None
         self._wal.finish_append(unsynced)
         self._times.end()
+        self._watch.ended()
         if unsynced.records:
             self._times.appended(time.monotonic() - began_s)
         self._go_on()  # first of all, so that the disk has something to do

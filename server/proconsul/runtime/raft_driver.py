@@ -32,7 +32,6 @@ from proconsul.raft.membership import Change
 from proconsul.raft.messages import (
     AppendEntries,
     Configuration,
-    Entry,
     EntryKind,
     Index,
     Input,
@@ -62,7 +61,7 @@ from proconsul.runtime.pending import (
 )
 from proconsul.runtime.proposals import Proposals
 from proconsul.runtime.raft_ports import Carrier, Hooks, Installer, LogSink
-from proconsul.runtime.state_machine import Applied, ReplicatedState
+from proconsul.runtime.state_machine import ReplicatedState
 from proconsul.runtime.wal_files import WalFiles
 
 # Fine enough that servers which lose their leader together seldom stand in the same tick.
@@ -403,6 +402,8 @@ class RaftDriver:
             self._reads.answered(answer)
         for event in effects.events:
             self._event(event)
+        if effects.persist is not None and self.node.decides_alone(effects.persist.entries):
+            self._applying.foresee(effects.persist.entries)  # while the disk is at work
 
     def _carry(self, sends: tuple[Send, ...], replies: tuple[Reply, ...]) -> None:
         assert self._carrier is not None, "`connect` comes before `start`"
@@ -425,6 +426,7 @@ class RaftDriver:
                 self._hooks.log("INFO", f"entering {role.value} state: term={term} ({why})")
                 if role is not Role.LEADER:
                     self._proposals.release()
+                    self._applying.forget_foreseen()
                     # What is committed is answered when it is applied, whoever leads by then.
                     self._writes.fail(LeadershipLostError, beyond=self.node.commit_index)
                     self._reads.fail()
@@ -454,9 +456,6 @@ class RaftDriver:
                 self._give_way()
             return
         last, applied = done
-        self._applied(last, applied)
-
-    def _applied(self, last: Entry, applied: Applied) -> None:
         self.node.applied(last.index)
         took_ms = self._writes.applied(applied.results, time.perf_counter())
         if took_ms:

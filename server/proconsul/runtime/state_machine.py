@@ -3,11 +3,15 @@
 One engine transaction takes a batch of entries, applied index included. When the engine has no
 room the batch is undone and tried again later: what is committed is never skipped, and nobody is
 answered before it is applied (design decision 4).
+
+What is about to be committed may be foreseen: applied in a transaction that stays open, which
+nobody sees and `apply` of the same entries ends. Any other use of the state undoes it.
 """
 
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -21,7 +25,7 @@ from proconsul.raft.messages import Entry, EntryKind
 from proconsul.runtime.logs import logger
 from proconsul.runtime.pending import PendingEntries
 from proconsul.runtime.waiting import WaitingRoom
-from proconsul.store.engine import Engine
+from proconsul.store.engine import Engine, StateFullError
 from proconsul.store.state import State
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 
@@ -77,6 +81,25 @@ class Applied:
 
     results: list[tuple[int, int, Any]] = field(default_factory=list)  # index, term, value
     events: list[object] = field(default_factory=list)
+
+
+class _Batch:
+    """Entries that are applied in a transaction which has not ended."""
+
+    def __init__(self, entries: Sequence[Entry], writing: AbstractContextManager[Any]) -> None:
+        self.writing = writing
+        self.txn: WriteTransaction = writing.__enter__()
+        self.applied = Applied()
+        self._first, self.last, self._count = entries[0], entries[-1], len(entries)
+
+    def is_of(self, entries: Sequence[Entry]) -> bool:
+        """Whether it is of these very entries, which follow each other."""
+        same_ends = entries[0] is self._first and entries[-1] is self.last
+        return same_ends and len(entries) == self._count
+
+
+class _UndoneError(Exception):
+    """Ends a transaction of which nothing is to be kept."""
 
 
 class HeldState:
@@ -174,6 +197,7 @@ class ReplicatedState:
         self._engine = engine
         self._machine = machine
         self._is_broken = False
+        self._foreseen: _Batch | None = None
         self.state = State(engine)
         self.waiting = WaitingRoom(self.state.watchers)
         self.awaited = PendingEntries()
@@ -189,29 +213,63 @@ class ReplicatedState:
         Raises CommandError for an entry that no server may go on from, StateBrokenError.
         """
         try:
-            return self._apply(entries)
+            return self._keep(self._begun(entries))
         except lmdb.Error as failure:
             self._is_broken = True
             raise StateBrokenError(failure) from failure
 
-    def _apply(self, entries: Sequence[Entry]) -> Applied:
+    def foresee(self, entries: Sequence[Entry]) -> None:
+        """Do the most of `apply` before these entries are committed; nobody sees any of it.
+
+        What fails here fails there, too, which says so. Raises StateBrokenError.
+        """
+        self.forget_foreseen()
         try:
-            return self._apply_all(entries, may_start_over=True)
+            self._foreseen = self._begin(entries, may_start_over=True)
+        except (HalfRefusedError, StateFullError, CommandError):
+            return
+        except lmdb.Error as failure:
+            self._is_broken = True
+            raise StateBrokenError(failure) from failure
+
+    def forget_foreseen(self) -> None:
+        """Undo what was foreseen, if anything was."""
+        foreseen, self._foreseen = self._foreseen, None
+        if foreseen is not None:
+            foreseen.writing.__exit__(_UndoneError, _UndoneError(), None)
+
+    def _begun(self, entries: Sequence[Entry]) -> _Batch:
+        """All of them applied, and not kept yet; they may have been foreseen."""
+        foreseen = self._foreseen
+        if foreseen is not None and foreseen.is_of(entries):
+            self._foreseen = None
+            return foreseen
+        self.forget_foreseen()
+        try:
+            return self._begin(entries, may_start_over=True)
         except HalfRefusedError:
             # Few are: to be able to undo each one alone would cost all the others time.
-            return self._apply_all(entries, may_start_over=False)
+            return self._begin(entries, may_start_over=False)
 
-    def _apply_all(self, entries: Sequence[Entry], *, may_start_over: bool) -> Applied:
-        applied = Applied()
-        with self.state.write(entries[0].index) as txn:
+    def _begin(self, entries: Sequence[Entry], *, may_start_over: bool) -> _Batch:
+        batch = _Batch(entries, self.state.write(entries[0].index))
+        txn, results = batch.txn, batch.applied.results
+        try:
             txn.may_start_over = may_start_over
             for entry in entries:
                 value = _apply_to(self._machine, txn, entry)
-                applied.results.append((entry.index, entry.term, value))
+                results.append((entry.index, entry.term, value))
             txn.set_applied(entries[-1].index)
-        applied.events.extend(txn.events)
-        self.awaited.applied(entries[-1].index)
-        return applied
+        except BaseException:
+            batch.writing.__exit__(*sys.exc_info())
+            raise
+        return batch
+
+    def _keep(self, batch: _Batch) -> Applied:
+        batch.writing.__exit__(None, None, None)
+        batch.applied.events.extend(batch.txn.events)
+        self.awaited.applied(batch.last.index)
+        return batch.applied
 
     @contextmanager
     def held(self) -> Iterator[HeldState]:
@@ -225,6 +283,7 @@ class ReplicatedState:
 
         When the block raises, this one stays. Everybody who waits is woken by the change.
         """
+        self.forget_foreseen()
         with self.state.replace(applied_index) as txn:
             new = NewState(txn, self._machine, applied_index, self._engine.settle)
             yield new
@@ -238,6 +297,7 @@ class ReplicatedState:
         if self._is_broken:
             return  # closing would call it whole; the process ends
         try:
+            self.forget_foreseen()
             self._engine.close()
         except (OSError, lmdb.Error) as failure:
             log.error(

@@ -97,6 +97,13 @@ async def and_some_more(life: Life, count: int = SECOND) -> list[asyncio.Task[No
     return more
 
 
+def heartbeat(life: Life) -> AppendEntries:
+    """Another server leads now."""
+    other = Peer(ServerId("other"), ServerAddress("127.0.0.2:8300"))
+    term = Term(life.driver.node.term + 1)
+    return AppendEntries(token=Token(1), term=term, leader=other)
+
+
 async def test_what_comes_meanwhile_goes_with_what_the_answers_bring() -> None:
     life, disk, first = await with_some_on_their_way()
     second = await and_some_more(life)
@@ -165,15 +172,8 @@ async def test_what_waits_is_not_taken_when_the_server_breaks() -> None:
 async def test_what_waits_is_refused_when_another_server_leads() -> None:
     life, disk, first = await with_some_on_their_way()
     second = await and_some_more(life)
-    other = Peer(ServerId("other"), ServerAddress("127.0.0.2:8300"))
-    node = life.driver.node
-    heard = AppendEntries(
-        token=Token(1),
-        term=Term(node.term + 1),
-        leader=other,
-    )
     life.driver.connect(Nobody(), Nobody())
-    life.driver.deliver(heard)
+    life.driver.deliver(heartbeat(life))
     outcomes = await asyncio.gather(*second, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {NoLeaderError}
     assert disk.groups == [FIRST]
@@ -226,3 +226,24 @@ async def test_all_that_wait_are_answered(count: int) -> None:
     await asyncio.gather(*first, *second)
     assert life.get(f"second{count - 1}") == b"v"
     await life.stop()
+
+
+async def test_a_single_server_applies_while_its_disk_is_at_work_and_nobody_sees_it() -> None:
+    life, disk, first = await with_some_on_their_way()
+    assert life.replicated._foreseen is not None
+    assert life.get("first0") is None
+    assert life.replicated.applied_index == life.driver.node.commit_index
+    disk.go_on()
+    await asyncio.gather(*first)
+    assert life.get("first0") == b"v"
+    await life.stop()
+
+
+async def test_what_was_foreseen_is_forgotten_when_another_server_leads() -> None:
+    life, _, first = await with_some_on_their_way()
+    life.driver.connect(Nobody(), Nobody())
+    life.driver.deliver(heartbeat(life))
+    await asyncio.gather(*first, return_exceptions=True)
+    assert life.replicated._foreseen is None
+    assert life.get("first0") is None
+    await life.kill()
