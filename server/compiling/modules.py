@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 COMPILED: Final = (
+    "api/blocking_requests",
     "api/http",
     "api/kv",
     "api/options",

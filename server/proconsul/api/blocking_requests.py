@@ -23,6 +23,11 @@ _INDEX = re.compile(rb"[1-9][0-9]{0,18}")  # below 2^64
 _WAIT = re.compile(rb"[0-9a-z.]*")
 
 
+def may_block(data: bytes) -> bool:
+    """Whether these bytes may be a blocking query: a cheap look, which uploads are spared."""
+    return data[:1] == b"G" and MARK in data
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """`plain` is the same request without the other two; `wait` as it stood there."""

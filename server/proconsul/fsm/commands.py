@@ -165,7 +165,7 @@ def encode_command(message_type: MessageType, request: Request) -> bytes:
         if len(data) <= REMEMBERED_BYTES_MAX and _is_canonical(request):
             if len(_encoded_here) >= REMEMBERED_MAX:
                 _encoded_here.clear()  # they were never committed
-            _encoded_here[data] = message_type, request
+            _encoded_here[id(data)] = data, message_type, request
         return data
     if isinstance(request, CoordinateBatch):
         return first + msgpack.pack([to_wire(update) for update in request.updates])
@@ -175,7 +175,8 @@ def encode_command(message_type: MessageType, request: Request) -> bytes:
 # A leader applies what it encoded a moment before: decoding it would take a third of applying it.
 REMEMBERED_MAX = 4096
 REMEMBERED_BYTES_MAX = 4096
-_encoded_here: dict[bytes, tuple[MessageType, Request]] = {}
+# By identity, to which a large value makes no difference.
+_encoded_here: dict[int, tuple[bytes, MessageType, Request]] = {}
 
 
 def _is_canonical(request: KVSRequest) -> bool:
@@ -195,8 +196,9 @@ def decode_command(data: bytes | memoryview) -> tuple[MessageType, Request] | Sk
 
     Raises UnknownCommandError and UndecodableCommandError.
     """
-    if isinstance(data, bytes) and (remembered := _encoded_here.pop(data, None)) is not None:
-        return remembered
+    remembered = _encoded_here.pop(id(data), None)
+    if remembered is not None and remembered[0] is data:
+        return remembered[1], remembered[2]
     if not len(data):
         raise UndecodableCommandError("the log holds a command without a byte")
     number = data[0] & ~IGNORE_UNKNOWN

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from sys import intern
 from typing import TYPE_CHECKING, Any, cast
 
-from proconsul.api.blocking_requests import MARK
+from proconsul.api.blocking_requests import may_block
 from proconsul.api.http import Handler, Headers, Request, Response
 from proconsul.api.plain_reads import is_whole
 from proconsul.runtime import http_response as render
@@ -147,7 +147,7 @@ class Connection(RequestReader, asyncio.Protocol):
         began_s = time.monotonic()
         answer = kept.find(data)
         if answer is None or self._ahead or self._writing_paused or self._server.stopping:
-            if answer is not None or MARK not in data or not self._park(kept, data, None):
+            if answer is not None or not may_block(data) or not self._park(kept, data, None):
                 self._parse_whole(data)
             return
         fresh = kept.fresh_now(answer.level)
@@ -301,7 +301,7 @@ class Connection(RequestReader, asyncio.Protocol):
             return
         kept, whole = self._kept, self._whole
         if whole and kept is not None and exchange.keep_alive and not exchange.is_http_10:
-            if MARK in whole and self._park(kept, whole, exchange.request.headers):
+            if may_block(whole) and self._park(kept, whole, exchange.request.headers):
                 return
             exchange.recording = kept.begin(whole, exchange.request)
         self._handle(
