@@ -119,6 +119,7 @@ _FIRST_BYTES = {
     kind: bytes((kind | (IGNORE_UNKNOWN if kind in _MAY_BE_IGNORED else 0),))
     for kind in MessageType
 }
+_KVS = _FIRST_BYTES[MessageType.KVS]
 _TYPES = {int(kind): kind for kind in MessageType}
 
 
@@ -159,14 +160,14 @@ Request = GoStruct | CoordinateBatch
 
 def encode_command(message_type: MessageType, request: Request) -> bytes:
     """The bytes of a command for the log."""
-    first = _FIRST_BYTES[message_type]
     if type(request) is KVSRequest:
-        data = encode_key_command(first, request)
+        data = encode_key_command(_KVS, request)
         if len(data) <= REMEMBERED_BYTES_MAX and _is_canonical(request):
             if len(_encoded_here) >= REMEMBERED_MAX:
                 _encoded_here.clear()  # they were never committed
             _encoded_here[id(data)] = data, message_type, request
         return data
+    first = _FIRST_BYTES[message_type]
     if isinstance(request, CoordinateBatch):
         return first + msgpack.pack([to_wire(update) for update in request.updates])
     return first + msgpack.pack(to_wire(request))

@@ -5,14 +5,17 @@ from typing import Any
 
 import pytest
 
+from proconsul.fsm.apply import FsmError
 from proconsul.raft.messages import Index, Term
-from proconsul.runtime.pending import LeadershipLostError, PendingWrites
+from proconsul.runtime.pending import UNTIMED, LeadershipLostError, PendingWrites
 
 
-def add(writes: PendingWrites, index: int, term: int) -> asyncio.Future[Any]:
+def add(
+    writes: PendingWrites, index: int, term: int, began_s: float = UNTIMED
+) -> asyncio.Future[Any]:
     """A client waits for that entry."""
     done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    writes.add(Index(index), Term(term), done)
+    writes.add(Index(index), Term(term), done, began_s)
     return done
 
 
@@ -41,3 +44,13 @@ async def test_those_who_wait_fail_each_with_an_error_of_its_own() -> None:
     assert isinstance(first, LeadershipLostError)
     assert first is not second
     assert not len(writes)
+
+
+async def test_how_long_it_took_is_told_of_those_that_are_timed_and_have_succeeded() -> None:
+    writes = PendingWrites()
+    asked_s = ((1, 4.0), (2, 4.5), (3, UNTIMED))
+    waiting = [add(writes, index, 1, began_s) for index, began_s in asked_s]
+    refused = FsmError("no such session")
+    took_ms = writes.applied([(1, 1, None), (2, 1, refused), (3, 1, None)], 5.0)
+    assert took_ms == [1000.0]
+    await asyncio.gather(*waiting, return_exceptions=True)
