@@ -58,6 +58,7 @@ COMPILED: Final = (
     "runtime/disk_watch",
     "runtime/eager_task",
     "runtime/gathering",
+    "runtime/giving_time",
     "runtime/http_connection",
     "runtime/http_exchange",
     "runtime/http_front",

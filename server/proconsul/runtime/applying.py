@@ -4,12 +4,12 @@ While the state has no room the same slice is tried again: what is committed is 
 """
 
 import asyncio
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from proconsul.errors import RpcError
 from proconsul.raft.messages import Entry
+from proconsul.runtime.giving_time import GivingTime
 from proconsul.runtime.logs import logger
 from proconsul.runtime.state_machine import Applied, ReplicatedState
 from proconsul.store.engine import StateFullError
@@ -39,6 +39,7 @@ class Applying:
         self._replicated = replicated
         self._go_on = go_on
         self._loop = asyncio.get_running_loop()
+        self._giving = GivingTime()
         self._entries: deque[Entry] = deque()
         self.full: StateFullError | None = None  # why applying waits, if it does
         self._resting = False
@@ -64,7 +65,7 @@ class Applying:
         if self._entries or self._resting or len(entries) > SLICE_LENGTH_MAX:
             return
         if sum([len(entry.data) for entry in entries]) <= SLICE_BYTES_MAX:
-            os.sched_yield()  # the kernel's worker that syncs may be bound to this processor
+            self._giving.give()  # the disk first
             self._replicated.foresee(entries)
 
     def forget_foreseen(self) -> None:

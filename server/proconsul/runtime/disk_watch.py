@@ -6,10 +6,11 @@ processor to whoever wants it between two looks. Not for long, and not where the
 longer; and not for many writes, which leave enough to do meanwhile.
 """
 
-import os
 import time
 from collections.abc import Callable
 from typing import Any, Final
+
+from proconsul.runtime.giving_time import GivingTime
 
 WATCH_S: Final = 0.0004
 RECORDS_MAX: Final = 3  # of a group that is watched
@@ -24,6 +25,7 @@ class DiskWatch:
         """`call_soon` calls a function in the next turn of the loop."""
         self._call_soon = call_soon
         self._now_s = now_s
+        self._giving = GivingTime()
         self._began_s = 0.0
         self._is_syncing = self._is_looking = False
         self._is_fast = True  # the last one was
@@ -44,7 +46,7 @@ class DiskWatch:
     def _look(self) -> None:
         self._is_looking = self._is_syncing and self._is_over_soon()
         if self._is_looking:
-            os.sched_yield()
+            self._giving.give()
             self._call_soon(self._look)
 
     def _is_over_soon(self) -> bool:

@@ -25,7 +25,7 @@ from proconsul.runtime.wal_files import Unsynced, WalFiles
 from proconsul.wal.record import HardState, LogRecord
 
 SPARE_RETRY_S = 1.0
-LOOP_BYTES_MAX = 256 * 1024  # of a group that the loop writes: copying more would hold it up
+LOOP_BYTES_MAX = 1024 * 1024  # of a group that the loop writes: copying more would hold it up
 
 
 class LogWriter:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from proconsul.errors import NoLeaderError, ProconsulError, RpcError
+from proconsul.errors import NoLeaderError, RpcError
 from proconsul.fsm import chunking
 from proconsul.raft.effects import RefusedError
 from proconsul.raft.membership import Change
@@ -110,6 +110,6 @@ class Proposals:
         for data, done, began_s in held:
             try:
                 self._append(EntryKind.COMMAND, data, b"", done, began_s)
-            except ProconsulError as failure:
+            except Exception as failure:  # of one: the others are to be heard
                 if not done.done():
                     done.set_exception(failure)

@@ -172,6 +172,7 @@ class RaftDriver:
             self._tick_timer.cancel()
         self._open.set()
         self._proposals.release()
+        self._applying.forget_foreseen()  # on this thread, whose lock on the state it holds
         self._writes.fail(LeadershipLostError)
         self._reads.fail()
         self._transfers.ended(TransferEnded(False, "the server ends"))

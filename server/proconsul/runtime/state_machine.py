@@ -289,6 +289,7 @@ class ReplicatedState:
             yield new
             if not new.is_settled:
                 new.mark_applied()
+            self.forget_foreseen()  # of a leader's term that began and ended meanwhile
             self.waiting.state_replaced()
         self.awaited.applied(applied_index)
 

@@ -100,6 +100,17 @@ def test_another_state_takes_its_place(replicated: ReplicatedState) -> None:
     assert replicated.applied_index == 8
 
 
+def test_what_is_foreseen_while_another_state_is_made_is_not_kept(
+    replicated: ReplicatedState,
+) -> None:
+    replicated.apply([put(1, "a")])
+    with replicated.replacement(7):
+        replicated.foresee([put(2, "b")])
+    assert (value_of(replicated, "a"), value_of(replicated, "b")) == (None, None)
+    replicated.apply([put(8, "c")])
+    assert replicated.applied_index == 8
+
+
 def test_a_command_that_nobody_can_read_is_told_when_it_is_applied(
     replicated: ReplicatedState,
 ) -> None:

@@ -247,3 +247,12 @@ async def test_what_was_foreseen_is_forgotten_when_another_server_leads() -> Non
     assert life.replicated._foreseen is None
     assert life.get("first0") is None
     await life.kill()
+
+
+async def test_what_was_foreseen_is_undone_by_the_loop_when_the_server_ends() -> None:
+    life, _, first = await with_some_on_their_way()
+    assert life.replicated._foreseen is not None
+    life.driver.fail(RuntimeError("simulated"))
+    assert life.replicated._foreseen is None
+    await asyncio.gather(*first, return_exceptions=True)
+    await life.kill()
