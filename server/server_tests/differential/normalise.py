@@ -55,6 +55,9 @@ _PARSERS = tuple(
 )
 
 
+_OF_A_CASE = "-0000-4000-8000-"  # in each UUID that cases write
+
+
 def normalised(run: Run) -> list[Any]:
     """Builtins that are equal for two servers that behave alike."""
     return _Normaliser(run).records()
@@ -155,7 +158,7 @@ class _Normaliser:
         return text
 
     def _named(self, uuid: str) -> str:
-        if "-0000-" in uuid:  # written by a case, so it is the same for both
+        if _OF_A_CASE in uuid:  # so it is the same for both
             return uuid
         return self._uuids.setdefault(uuid, f"<uuid {len(self._uuids) + 1}>")
 

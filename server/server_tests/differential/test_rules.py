@@ -38,6 +38,18 @@ def test_random_ids_are_compared_by_their_first_appearance() -> None:
     assert run("a", "b", "a") != run("c", "d", "d")
 
 
+def test_a_random_id_with_a_row_of_zeros_is_none_that_a_case_wrote() -> None:
+    def run(uuid: str) -> Any:
+        return normalised(recorded(1, ("GET x", f'["{uuid}"]', {})))
+
+    assert run("2590c3cb-cd92-0000-d750-7d687f6f09e2") == run(
+        "2590c3cb-0000-d750-cd92-7d687f6f09e2"
+    )
+    assert run("aaaaaaaa-0000-4000-8000-0000000000c1") != run(
+        "aaaaaaaa-0000-4000-8000-0000000000c2"
+    )
+
+
 def test_each_server_may_have_its_own_address() -> None:
     one = recorded(1, ("GET x", '"127.0.0.1:8300"', {}), address="127.0.0.1")
     other = recorded(1, ("GET x", '"127.0.0.2:8300"', {}), address="127.0.0.2")

@@ -235,7 +235,7 @@ class _View:
         return _UUID.sub(lambda found: self._named(found[0]), text)
 
     def _named(self, uuid: str) -> str:
-        if "-0000-" in uuid:  # written by a story, so it is the same for both
+        if "-0000-4000-8000-" in uuid:  # written by a story, so it is the same for both
             return uuid
         return self._uuids.setdefault(uuid, f"<uuid {len(self._uuids) + 1}>")
 
