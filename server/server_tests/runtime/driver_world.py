@@ -12,8 +12,16 @@ from dataclasses import dataclass, field
 from proconsul.errors import DiskFullError, ProconsulError
 from proconsul.fsm.commands import MessageType, encode_command
 from proconsul.model.kv import DirEntry, KVSRequest
-from proconsul.raft.effects import Persist
-from proconsul.raft.messages import Configuration, Peer, Server, ServerAddress, ServerId
+from proconsul.raft.effects import Install, Persist, Send
+from proconsul.raft.messages import (
+    Configuration,
+    Peer,
+    Reply,
+    Server,
+    ServerAddress,
+    ServerId,
+    Token,
+)
 from proconsul.raft.node import Settings
 from proconsul.runtime.data_dir import DataDir
 from proconsul.runtime.raft_driver import RaftDriver
@@ -111,6 +119,22 @@ class WatchedWriter:
         """Write what is queued, then end."""
         self._writer.stop()
         self._over = True
+
+
+class Silence:
+    """A network that loses all of raft's messages."""
+
+    def send(self, send: Send) -> None:
+        """Lost."""
+
+    def reply(self, reply: Reply) -> None:
+        """Lost."""
+
+    def install(self, install: Install) -> None:
+        """None ever comes."""
+
+    def drop(self, token: Token) -> None:
+        """None ever comes."""
 
 
 class Life:

@@ -15,10 +15,9 @@ from proconsul.fsm.commands import MessageType, encode_command
 from proconsul.leader.pool import PoolMember, Status
 from proconsul.model.catalog import DeregisterRequest
 from proconsul.model.operator import OperatorHealthReply, ServerStats
-from proconsul.raft.effects import Install, Send
-from proconsul.raft.messages import Reply, Suffrage, Term, Token
+from proconsul.raft.messages import Suffrage, Term
 from proconsul.runtime import raft_driver
-from server_tests.runtime.driver_world import ME
+from server_tests.runtime.driver_world import ME, Silence
 from server_tests.runtime.leader_world import OTHER, leader
 from server_tests.runtime.rpc_site import rpc_site
 
@@ -114,22 +113,6 @@ async def test_the_configuration_names_who_the_pool_knows() -> None:
         one.pool.known = []
         (shown,) = one.context.log.configuration().servers or []
         assert (shown.node, shown.protocol_version) == ("(unknown)", "unknown")
-
-
-class Silence:
-    """A network that loses all of raft's messages."""
-
-    def send(self, send: Send) -> None:
-        pass
-
-    def reply(self, reply: Reply) -> None:
-        pass
-
-    def install(self, install: Install) -> None:
-        pass
-
-    def drop(self, token: Token) -> None:
-        pass
 
 
 @asynccontextmanager

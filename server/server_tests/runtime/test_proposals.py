@@ -6,12 +6,11 @@ import random
 import pytest
 
 from proconsul.errors import DiskFullError, NoLeaderError
-from proconsul.raft.effects import Install, Persist, Send
+from proconsul.raft.effects import Persist
 from proconsul.raft.messages import (
     AppendEntries,
     EntryKind,
     Peer,
-    Reply,
     ServerAddress,
     ServerId,
     Term,
@@ -21,26 +20,10 @@ from proconsul.runtime import proposals
 from proconsul.runtime.clock import lasting_s
 from proconsul.runtime.gathering import GROUP_MIN, GROUP_TIME_MAX_S
 from proconsul.runtime.raft_driver import TICK_S, RaftDriver
-from server_tests.runtime.driver_world import Life, World, begin
+from server_tests.runtime.driver_world import Life, Silence, World, begin
 from server_tests.sim.disk import SimDisk
 
 FIRST, SECOND = 2 * GROUP_MIN, 3
-
-
-class Nobody:
-    """A network in which nobody answers."""
-
-    def send(self, send: Send) -> None:
-        pass
-
-    def reply(self, reply: Reply) -> None:
-        pass
-
-    def install(self, install: Install) -> None:
-        pass
-
-    def drop(self, token: Token) -> None:
-        pass
 
 
 class SlowDisk:
@@ -172,7 +155,7 @@ async def test_what_waits_is_not_taken_when_the_server_breaks() -> None:
 async def test_what_waits_is_refused_when_another_server_leads() -> None:
     life, disk, first = await with_some_on_their_way()
     second = await and_some_more(life)
-    life.driver.connect(Nobody(), Nobody())
+    life.driver.connect(Silence(), Silence())
     life.driver.deliver(heartbeat(life))
     outcomes = await asyncio.gather(*second, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {NoLeaderError}
@@ -241,7 +224,7 @@ async def test_a_single_server_applies_while_its_disk_is_at_work_and_nobody_sees
 
 async def test_what_was_foreseen_is_forgotten_when_another_server_leads() -> None:
     life, _, first = await with_some_on_their_way()
-    life.driver.connect(Nobody(), Nobody())
+    life.driver.connect(Silence(), Silence())
     life.driver.deliver(heartbeat(life))
     await asyncio.gather(*first, return_exceptions=True)
     assert life.replicated._foreseen is None
