@@ -55,7 +55,7 @@ _PARSERS = tuple(
 )
 
 
-_OF_A_CASE = "-0000-4000-8000-"  # in each UUID that cases write
+OF_A_CASE = "-0000-4000-8000-"  # in each UUID that cases write
 
 
 def normalised(run: Run) -> list[Any]:
@@ -158,7 +158,7 @@ class _Normaliser:
         return text
 
     def _named(self, uuid: str) -> str:
-        if _OF_A_CASE in uuid:  # so it is the same for both
+        if OF_A_CASE in uuid:  # so it is the same for both
             return uuid
         return self._uuids.setdefault(uuid, f"<uuid {len(self._uuids) + 1}>")
 

@@ -16,6 +16,7 @@ from typing import Any
 from proconsul.rpc.msgpack_rpc import Call, Reply, ReplyReader, encode_call
 from proconsul.wire import msgpack
 from proconsul.wire.golang import ZERO_TIME
+from server_tests.differential.normalise import OF_A_CASE
 from server_tests.differential.target import NODE_ID
 
 RPC_PORT = 8300
@@ -235,7 +236,7 @@ class _View:
         return _UUID.sub(lambda found: self._named(found[0]), text)
 
     def _named(self, uuid: str) -> str:
-        if "-0000-4000-8000-" in uuid:  # written by a story, so it is the same for both
+        if OF_A_CASE in uuid:  # written by a story, so it is the same for both
             return uuid
         return self._uuids.setdefault(uuid, f"<uuid {len(self._uuids) + 1}>")
 
