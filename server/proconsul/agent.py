@@ -4,9 +4,9 @@ import asyncio
 import os
 import ssl
 from collections.abc import Callable
-from functools import partial
 
 from proconsul.api.event_desk import EventDesk
+from proconsul.api.http import Handler
 from proconsul.api.surface import Api, Surface
 from proconsul.config.schema import Config, LoadedConfig
 from proconsul.endpoints.context import Context
@@ -45,6 +45,7 @@ from proconsul.runtime.own_local_agent import own_local_agent
 from proconsul.runtime.own_membership import OwnMembership
 from proconsul.runtime.own_server import OwnServer
 from proconsul.runtime.parked_queries import LookedAfter
+from proconsul.runtime.plain_writes import PlainWrites
 from proconsul.runtime.pool_events import connected
 from proconsul.runtime.probe_port import ProbePort
 from proconsul.runtime.raft_driver import RaftDriver
@@ -220,7 +221,7 @@ class Agent(AgentLife):
 
     def _build_context(self) -> None:
         ready = asyncio.Event()
-        log_of_servers = ReplicatedLog(
+        self.replicated_log = ReplicatedLog(
             self.driver,
             ready,
             self.config.rpc_hold_timeout_s,
@@ -234,7 +235,7 @@ class Agent(AgentLife):
             facts=agent_settings.facts_of(self.config, self.node_id),
             world=self.world,
             state=self.storage.replicated.state,
-            log=log_of_servers,
+            log=self.replicated_log,
             telemetry=self.telemetry,
             lock_delays=LockDelays(),
             session_timers=SessionTimers(),
@@ -326,7 +327,7 @@ class Agent(AgentLife):
         )
         self.api = Api(
             facts=self.context.facts,
-            call=with_default_token(self.own_calls.call, partial(self.tokens.get, "default")),
+            call=with_default_token(self.own_calls.call, self._default_token),
             process=self.process,
             telemetry=self.telemetry,
             now_s=self.world.now_s,
@@ -339,23 +340,26 @@ class Agent(AgentLife):
             ),
             own_server=self.own,
         )
-        self.http = HttpFront(self.api, self.config, self._kept_reads)
+        self.http = HttpFront(self.api, self.config, self._kept_reads, self._plain_writes)
         self.probes = ProbePort(self.own, self.config)
 
     def _kept_reads(self, surface: Surface, looked_after: LookedAfter) -> KeptReads:
-        log_of_servers = self.context.log
         way = RecordedWay(
             surface,
             self.context,
             self.own_calls,
             self.forwarder,
             METHODS,
-            LeadersWord(log_of_servers, self.client, lambda: self.config.datacenter),
+            LeadersWord(self.replicated_log, self.client, lambda: self.config.datacenter),
             self._default_token,
         )
         answers = KeptAnswers(self.storage.replicated.state.kept_answers)
         room = self.storage.replicated.waiting
-        return KeptReads(answers, way, log_of_servers, room, looked_after)
+        return KeptReads(answers, way, self.replicated_log, room, looked_after)
+
+    def _plain_writes(self, surface: Surface, ordinary: Handler) -> PlainWrites:
+        log_of_servers = self.replicated_log
+        return PlainWrites(surface, self.own_calls, log_of_servers, self._default_token, ordinary)
 
     async def _listen(self) -> None:
         await self.http.listen()

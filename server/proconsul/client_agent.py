@@ -229,7 +229,7 @@ class ClientAgent(AgentLife):
             ),
             out_of_touch_s=self._out_of_touch_s,
         )
-        self.http = HttpFront(self.api, self.config, None)
+        self.http = HttpFront(self.api, self.config, None, None)
 
     def _out_of_touch_s(self, method: str, request: Any) -> float:
         return self.cache.out_of_touch_s(method, bearing(request, self._default_token()))

@@ -24,8 +24,8 @@ _WAIT = re.compile(rb"[0-9a-z.]*")
 
 
 def may_block(data: bytes) -> bool:
-    """Whether these bytes may be a blocking query: a cheap look, which uploads are spared."""
-    return data[:1] == b"G" and MARK in data
+    """Whether these bytes of a GET may be a blocking query: a cheap look."""
+    return MARK in data
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,17 +93,25 @@ class Surface:
                 return self._finish(early)
             answer = await route.handler(api, request)
         except Exception as error:
-            failure = failure_of(error)
-            api.log_failure(request, failure)
-            return self._finish(_failed(failure))
+            return self.failed(request, error)
         finally:
             took_ms = (api.now_s() - began_s) * 1000
-            name, labels = _metrics_of(request.method, route.metric)
+            name, labels = metrics_of(request.method, route.metric)
             api.telemetry.sample(name, took_ms)
             api.telemetry.sample("api.http", took_ms, labels)
+        return self.answer(request, answer)
+
+    def answer(self, request: Request, answer: Reply | Response) -> Response:
+        """What a handler said of it, as it is sent."""
         if isinstance(answer, Reply):
             answer = _encoded(answer, self._pretty(request))
         return self._finish(answer)
+
+    def failed(self, request: Request, error: Exception) -> Response:
+        """What is said of it when it failed for this."""
+        failure = failure_of(error)
+        self.api.log_failure(request, failure)
+        return self._finish(_failed(failure))
 
     def _before(self, route: Route[ApiHandler], request: Request) -> Response | None:
         settings = self.api.settings
@@ -152,7 +160,7 @@ class Surface:
 
 
 @lru_cache(maxsize=1024)  # a client may invent methods
-def _metrics_of(method: str, path: str) -> tuple[str, Labels]:
+def metrics_of(method: str, path: str) -> tuple[str, Labels]:
     """The name of a path's own sample, and the labels of the one of all paths."""
     return f"http.{method}.{path}", (("method", method), ("path", path.replace(".", "_")))
 

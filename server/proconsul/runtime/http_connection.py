@@ -7,83 +7,54 @@ nothing behind.
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from sys import intern
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from proconsul.api.blocking_requests import may_block
-from proconsul.api.http import Handler, Headers, Request, Response
+from proconsul.api.http import Handler, Response
 from proconsul.api.plain_reads import is_whole
 from proconsul.runtime import http_response as render
 from proconsul.runtime.eager_task import EagerTask
 from proconsul.runtime.http_exchange import Deadlines, Exchange, address_text
-from proconsul.runtime.http_reader import RequestReader
-from proconsul.runtime.kept_answers import KeptAnswer
-from proconsul.runtime.kept_reads import OF_LEADER, KeptReads
-from proconsul.runtime.parked import Parked, Pieces
+from proconsul.runtime.http_shortcuts import CONFIRMED_SOON, Shortcuts
 
 if TYPE_CHECKING:
     from proconsul.runtime.http_server import HttpServer
 
 AHEAD_MAX = 32  # requests sent before the answer to an earlier one; then we read no more
 SLICE_BYTES = 1 << 13  # parsed at a time, between two looks at how far ahead the client is
-# In the place of a request that was not parsed: its answer is there, and waits for a quorum.
-CONFIRMED_SOON = Exchange(Request("GET", "/"), True, False, body_is_complete=True)
-# In the place of one that is parked: it is only to be told.
-PARKED = Exchange(Request("GET", "/"), True, False, body_is_complete=True)
 LINGER_S = 0.5  # how long we read on after refusing a body, as Go does: see `_close`
 
 
-class Connection(RequestReader, asyncio.Protocol):
+class Connection(Shortcuts, asyncio.Protocol):
     """The protocol object of one accepted connection."""
 
     __slots__ = (
-        "_ahead",
-        "_asked_s",
         "_closing",
         "_drained",
-        "_exchange",
         "_handler",
-        "_held",
         "_is_advancing",
         "_is_cancelled",
-        "_kept",
         "_loop",
         "_lost",
         "_reading_paused",
         "_refusal",
-        "_task",
-        "_transport",
-        "_whole",
-        "_writing_paused",
         "client",
-        "since_tick",
     )
 
     def __init__(self, server: "HttpServer", loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(server)
         self._loop = loop
         self._handler = server.handler
-        self._transport: asyncio.Transport = None  # type: ignore[assignment]  # connection_made
         self.client = ""  # what the limit for one client counts by
-        # The requests that are being answered.
-        self._exchange: Exchange | None = None
-        self._task: EagerTask[Any] | Parked | None = None
         self._is_cancelled = False
-        self._ahead: list[Exchange] = []  # a deque that is empty takes 760 bytes
-        self._held = b""  # what came after those, not parsed yet
         self._is_advancing = False
         self._refusal = b""  # to be sent once the answers before it are out
         self._closing = False
         self._lost = False
         self._reading_paused = False
-        self._writing_paused = False
         self._drained: asyncio.Future[None] | None = None
-        self._kept = server.kept
-        self._whole = b""  # what is being parsed, if that is one request, and all of it
-        self._asked_s = 0.0  # when CONFIRMED_SOON came
-        self.since_tick = server.tick  # the last sign of life, in ticks of the server
 
     # ------------------------------------------------------------ the transport's calls
 
@@ -140,98 +111,7 @@ class Connection(RequestReader, asyncio.Protocol):
             else:
                 self._parse_held()
 
-    # ------------------------------------------------------------ answers that are kept
-
-    def _take(self, kept: KeptReads, data: bytes) -> None:
-        """Answer from what is kept, or parse; here a request begins, and none is before it."""
-        began_s = time.monotonic()
-        answer = kept.find(data)
-        if answer is None or self._ahead or self._writing_paused or self._server.stopping:
-            if answer is not None or not may_block(data) or not self._park(kept, data, None):
-                self._parse_whole(data)
-            return
-        fresh = kept.fresh_now(answer.level)
-        if fresh is not None:
-            self._send_kept(kept, answer, fresh, began_s)
-            return
-        rounds = kept.word_for(answer.level)
-        if rounds is None:
-            self._parse_whole(data)
-            return
-        self._asked_s = began_s
-        self._exchange = CONFIRMED_SOON
-        kept.confirm(self, data, rounds)
-
-    def confirmed(self, request: bytes, answer: KeptAnswer | None) -> None:
-        """See `Asking`."""
-        assert self._kept is not None, "it was asked to confirm"
-        self._exchange = None
-        if self._deaf:
-            return
-        if answer is None or self._server.stopping:
-            # What came meanwhile is not for the parser while it is at work on this.
-            held, self._held = self._held, b""
-            self._parse_whole(request)
-            self._held = held
-        else:
-            self._send_kept(self._kept, answer, OF_LEADER, self._asked_s)
-        self._advance()
-
-    def _send_kept(self, kept: KeptReads, answer: KeptAnswer, fresh: bytes, began_s: float) -> None:
-        head = (answer.before, fresh, answer.after, self._server.date_line)
-        if len(answer.body) <= render.JOIN_BYTES_MAX:
-            self._transport.write(b"".join((*head, answer.body)))
-        else:
-            self._transport.writelines((b"".join(head), answer.body))
-        self.since_tick = self._server.tick
-        kept.tallies.add(answer.tally, time.monotonic() - began_s)
-
-    # ------------------------------------------------------------ queries that are parked
-
-    def _park(self, kept: KeptReads, data: bytes, headers: Headers | None) -> bool:
-        """Whether this was a blocking query, and is parked, or answered already."""
-        if self._ahead or self._writing_paused or self._server.stopping:
-            return False
-        return kept.parked.take(self, data, headers)
-
-    @property
-    def date_line(self) -> bytes:
-        """The Date field."""
-        return self._server.date_line
-
-    @property
-    def added_fields(self) -> tuple[tuple[str, str], ...]:
-        """Of each answer."""
-        return self._server.added_fields
-
-    def park(self, parked: Parked) -> None:
-        """Wait for `tell` or `resume`."""
-        self._exchange = PARKED
-        self._task = parked
-        self._parser = None  # it is between two requests, and as large as all the rest of us
-
-    def say(self, pieces: Pieces) -> None:
-        """Answer what came just now."""
-        self._exchange = None
-        if len(pieces) == 1:
-            self._transport.write(pieces[0])
-        else:
-            self._transport.writelines(pieces)
-        self.since_tick = self._server.tick
-
-    def tell(self, pieces: Pieces) -> None:
-        """Answer what was parked."""
-        self._task = None
-        self.say(pieces)
-        self._advance()
-
-    def resume(self, request: Request, handle: Handler) -> None:
-        """Answer what was parked in another way."""
-        self._task = None
-        self._complete(request)
-        exchange = self._exchange = Exchange(request, True, False, body_is_complete=True)
-        self._handle(exchange, handle)
-        self._advance()
+    # ------------------------------------------------------------ requests, in order
 
     def _parse_whole(self, data: bytes) -> None:
         if is_whole(data):
@@ -250,8 +130,6 @@ class Connection(RequestReader, asyncio.Protocol):
                 return
             self._parse(held[at : at + SLICE_BYTES])
             at += SLICE_BYTES
-
-    # ------------------------------------------------------------ requests, in order
 
     def _submit(self, exchange: Exchange) -> None:
         if self._exchange is None and not self._writing_paused and not self._ahead:

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Callable
 
+from proconsul.api.http import Handler
 from proconsul.api.routes import ROUTER
 from proconsul.api.surface import Api, Surface
 from proconsul.config.schema import Config
@@ -13,6 +14,7 @@ from proconsul.runtime.kept_reads import KeptReads
 from proconsul.runtime.listening import listen
 from proconsul.runtime.long_polls import LongPolls, ended
 from proconsul.runtime.parked_queries import LookedAfter
+from proconsul.runtime.plain_writes import PlainWrites
 from proconsul.runtime.request_log import log_crash, with_lines
 from proconsul.runtime.tls import https_context
 
@@ -27,13 +29,17 @@ class HttpFront:
         api: Api,
         config: Config,
         keep: Callable[[Surface, LookedAfter], KeptReads] | None,
+        write: Callable[[Surface, Handler], PlainWrites] | None,
     ) -> None:
-        """`keep` makes the keeper of answers that follow from the state; None: it is not here."""
+        """`keep` makes the keeper of answers that follow from the state, `write` who writes to it
+        without a task; None: the state is not here.
+        """
         self._api = api
         self._config = config
         surface = Surface(api, ROUTER)
         self._polls = LongPolls(with_lines(surface.handle, api.now_s))
         self._kept = None if keep is None else keep(surface, self._polls.looked_after)
+        self._writes = None if write is None else write(surface, self._polls.handle)
         self._http = HttpServer(
             self._polls.handle,
             body_limit=lambda request: agent_settings.body_limit(self._config, request),
@@ -41,6 +47,7 @@ class HttpFront:
             deadlines=Deadlines(),
             tls_handshake_timeout_s=config.limits.https_handshake_timeout_s,
             kept=self._kept,
+            writes=self._writes,
         )
         self._apply(config)
 
@@ -61,6 +68,8 @@ class HttpFront:
         self._http.set_response_headers(tuple(config.http.response_headers.items()))
         if self._kept is not None:
             self._kept.clear()
+        if self._writes is not None:
+            self._writes.clear()
 
     async def stop(self) -> None:
         """Accept nothing more, answer who waits, and give what is under way a moment."""

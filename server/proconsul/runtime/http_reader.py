@@ -91,6 +91,10 @@ class RequestReader(abc.ABC):
         """Have the request answered, after those before it."""
 
     @abc.abstractmethod
+    def _propose(self, target: str, headers: Headers, body: bytes) -> bool:
+        """Whether this PUT, with known fields, needs no request to be answered."""
+
+    @abc.abstractmethod
     def _refuse(self, status: int, reason: str) -> None:
         """Say that this is no request, after the answers before it, and hang up."""
 
@@ -120,6 +124,8 @@ class RequestReader(abc.ABC):
         if found is None:
             return False
         method, target, headers, body = found
+        if method == "PUT" and self._propose(target, headers, body):
+            return True
         try:
             request = Request(method, target, headers)
         except ValueError:

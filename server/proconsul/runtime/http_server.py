@@ -21,6 +21,7 @@ from proconsul.runtime.http_connection import Connection
 from proconsul.runtime.http_exchange import Deadlines
 from proconsul.runtime.kept_reads import KeptReads
 from proconsul.runtime.known_heads import KnownHeads
+from proconsul.runtime.plain_writes import PlainWrites
 
 CONNECTIONS_PER_CLIENT_MAX = 200  # Consul's default for limits.http_max_conns_per_client
 TLS_HANDSHAKE_TIMEOUT_S = 5.0  # Consul's default for limits.https_handshake_timeout
@@ -66,15 +67,18 @@ class HttpServer:
         deadlines: Deadlines,
         tls_handshake_timeout_s: float = TLS_HANDSHAKE_TIMEOUT_S,
         kept: KeptReads | None = None,
+        writes: PlainWrites | None = None,
     ) -> None:
         """`on_error` hears of exceptions that the handler raised; their client got a 500.
 
-        `kept` is asked before the handler, and even before a request is parsed.
+        `kept` is asked before the handler, and even before a request is parsed; `writes` before
+        the handler of a PUT.
         """
         self.handler = handler
         self.body_limit = body_limit
         self.on_error = on_error
         self.kept = kept
+        self.writes = writes
         self.connections_per_client_max = CONNECTIONS_PER_CLIENT_MAX  # 0 or less: no limit
         self.added_fields: tuple[tuple[str, str], ...] = (render.VARY,)
         self.heads = KnownHeads()

@@ -14,7 +14,7 @@ a doubt, the request goes the ordinary way.
 
 import logging
 from functools import partial
-from typing import Final, Protocol
+from typing import Protocol
 
 from proconsul.api.http import Request, Response
 from proconsul.api.plain_reads import Level, freshness, level_of
@@ -26,7 +26,6 @@ from proconsul.runtime.read_recording import RecordedWay, Recording
 from proconsul.runtime.read_rounds import Rounds
 from proconsul.runtime.waiting import WaitingRoom
 
-GET: Final = ord("G")
 OF_LEADER = freshness(known_leader=True, last_contact_ns=0)
 
 _http = logger("http")
@@ -75,8 +74,6 @@ class KeptReads:
 
     def find(self, request: bytes) -> KeptAnswer | None:
         """What is kept for these bytes."""
-        if request[0] != GET:
-            return None  # to look for a large upload would take longer than to read it
         answer = self._by_request.get(request)
         if answer is None or not self._is_quiet():
             return None

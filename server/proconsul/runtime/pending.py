@@ -6,7 +6,7 @@ Everything happens on the event loop. Each future that fails gets an exception o
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from proconsul.errors import NoLeaderError, RpcError
 from proconsul.fsm.apply import FsmError
@@ -45,12 +45,23 @@ async def wait_until_restored(is_open: asyncio.Event) -> None:
         raise RpcError("write refused: a snapshot is being restored") from None
 
 
+class Waiter(Protocol):
+    """Who waits for a write: a future, as a rule."""
+
+    def done(self) -> bool:
+        """Whether it has heard, or does not want to hear any more."""
+
+    def set_result(self, value: Any, /) -> None:
+        """The FSM's value."""
+
+    def set_exception(self, failure: Exception, /) -> None:
+        """Why there is none."""
+
+
 class _Write:
     __slots__ = ("began_s", "done", "index", "term")
 
-    def __init__(
-        self, index: Index, term: Term, done: "asyncio.Future[Any]", began_s: float
-    ) -> None:
+    def __init__(self, index: Index, term: Term, done: Waiter, began_s: float) -> None:
         self.index = index
         self.term = term
         self.done = done
@@ -66,10 +77,8 @@ class PendingWrites:
     def __len__(self) -> int:
         return len(self._writes)
 
-    def add(
-        self, index: Index, term: Term, done: asyncio.Future[Any], began_s: float = UNTIMED
-    ) -> None:
-        """A write was taken into the log, that was asked for then; its result is the future's."""
+    def add(self, index: Index, term: Term, done: Waiter, began_s: float = UNTIMED) -> None:
+        """A write was taken into the log, that was asked for then; its result is the waiter's."""
         self._writes.append(_Write(index, term, done, began_s))
 
     def applied(self, results: list[tuple[int, int, Any]], now_s: float = 0.0) -> list[float]:

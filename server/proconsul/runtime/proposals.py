@@ -14,7 +14,7 @@ from proconsul.raft.node import Node
 from proconsul.runtime.chunked_writes import append_in_chunks
 from proconsul.runtime.clock import lasting_s
 from proconsul.runtime.gathering import Gathering
-from proconsul.runtime.pending import UNTIMED, PendingWrites
+from proconsul.runtime.pending import UNTIMED, PendingWrites, Waiter, wait_until_restored
 
 
 class Proposals:
@@ -34,20 +34,41 @@ class Proposals:
         self._schedule = schedule
         self._loop = asyncio.get_running_loop()
         self._gathering = Gathering()
-        self._held: list[tuple[bytes, asyncio.Future[Any], float]] = []
+        self._held: list[tuple[bytes, Waiter, float]] = []
+        self.are_taken = asyncio.Event()  # cleared while a user's snapshot is being restored
+        self.are_taken.set()
 
     def propose(self, data: bytes) -> Awaitable[Any]:
         """Commit and apply one command: the FSM's value. Raises what `RaftDriver.propose` does."""
+        if not self.are_taken.is_set():
+            return self._propose_later(data)
         if chunking.needs_cutting(data):
             return append_in_chunks(data, self.append)
-        began_s = time.perf_counter()  # the loop's clock tells whole milliseconds
         done: asyncio.Future[Any] = self._loop.create_future()
+        self._take(data, done)
+        return done
+
+    async def _propose_later(self, data: bytes) -> Any:
+        await wait_until_restored(self.are_taken)
+        return await self.propose(data)
+
+    def offer(self, data: bytes, waiter: Waiter) -> bool:
+        """The same for who waits in another way than with a future.
+
+        False: this command needs more than that now, and was not taken.
+        """
+        if not self.are_taken.is_set() or chunking.needs_cutting(data):
+            return False
+        self._take(data, waiter)
+        return True
+
+    def _take(self, data: bytes, waiter: Waiter) -> None:
+        began_s = time.perf_counter()  # the loop's clock tells whole milliseconds
         if self._gathering.holds:
             self._refuse()
-            self._held.append((data, done, began_s))
+            self._held.append((data, waiter, began_s))
         else:
-            self._append(EntryKind.COMMAND, data, b"", done, began_s)
-        return done
+            self._append(EntryKind.COMMAND, data, b"", waiter, began_s)
 
     def change(self, change: Change) -> asyncio.Future[Any]:
         """Change the members, at once. Raises RefusedError, too."""
@@ -71,7 +92,7 @@ class Proposals:
         kind: EntryKind,
         data: bytes,
         extensions: bytes,
-        done: asyncio.Future[Any],
+        done: Waiter,
         began_s: float,
     ) -> None:
         self._refuse()

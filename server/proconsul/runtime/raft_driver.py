@@ -56,6 +56,7 @@ from proconsul.runtime.pending import (
     PendingReads,
     PendingTransfers,
     PendingWrites,
+    Waiter,
     WriteWaitsError,
     wait_until_restored,
 )
@@ -91,8 +92,6 @@ class RaftDriver:
         self._log_path = log_path
         self._stopped = self._is_installing = False
         self._tick_timer: asyncio.TimerHandle | None = None
-        self._open = asyncio.Event()  # closed while a user's snapshot is being restored
-        self._open.set()
         self._carrier: Carrier | None = None
         self._installer: Installer | None = None
         self.lease = Lease(duration_s(settings, TICK_S))
@@ -170,7 +169,7 @@ class RaftDriver:
         self._stopped = True
         if self._tick_timer is not None:
             self._tick_timer.cancel()
-        self._open.set()
+        self._proposals.are_taken.set()
         self._proposals.release()
         self._applying.forget_foreseen()  # on this thread, whose lock on the state it holds
         self._writes.fail(LeadershipLostError)
@@ -194,17 +193,15 @@ class RaftDriver:
         StateWaitsError, at once or not: nothing was taken; LeadershipLostError, WriteWaitsError:
         unknown.
         """
-        if not self._open.is_set():
-            return self._propose_later(data)
         return self._proposals.propose(data)
 
-    async def _propose_later(self, data: bytes) -> Any:
-        await wait_until_restored(self._open)
-        return await self.propose(data)
+    def offer(self, data: bytes, waiter: Waiter) -> bool:
+        """`propose`, for who waits in another way; False: not now (runtime/proposals.py)."""
+        return self._proposals.offer(data, waiter)
 
     async def barrier(self) -> None:
         """All that is committed now is applied when this returns."""
-        await wait_until_restored(self._open)
+        await wait_until_restored(self._proposals.are_taken)
         await self._proposals.append(EntryKind.BARRIER, b"", b"")
 
     async def change(self, change: Change) -> None:
@@ -283,14 +280,14 @@ class RaftDriver:
 
         End with `end_restore` or `abort_restore`. Raises RpcError.
         """
-        self._open.clear()
+        self._proposals.are_taken.clear()
         self._proposals.release()
         try:
             async with asyncio.timeout(patience_s):
                 await self._proposals.append(EntryKind.BARRIER, b"", b"")
             return self.node.begin_restore(lower_bound)
         except BaseException as failure:
-            self._open.set()
+            self._proposals.are_taken.set()
             if isinstance(failure, RefusedError):
                 raise RpcError(str(failure)) from failure
             if isinstance(failure, TimeoutError):
@@ -310,13 +307,13 @@ class RaftDriver:
             failure = RpcError(f"{refused}: start the server again to go on from what is on disk")
             self.fail(failure)
             raise failure from refused
-        self._open.set()
+        self._proposals.are_taken.set()
         self._schedule()
 
     def abort_restore(self) -> None:
         """The state is what it was; writes go on."""
         self.node.abort_restore()
-        self._open.set()
+        self._proposals.are_taken.set()
 
     # ---------------------------------------------------------------- the other servers
 

@@ -18,7 +18,7 @@ from proconsul.raft.membership import RemoveServer
 from proconsul.raft.messages import Peer, Server, ServerId, Suffrage
 from proconsul.runtime.logs import logger
 from proconsul.runtime.member_changes import demand_change
-from proconsul.runtime.pending import PendingEntries
+from proconsul.runtime.pending import PendingEntries, Waiter
 from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.telemetry import Telemetry
 from proconsul.wire.golang import SECOND, format_duration, quote
@@ -59,6 +59,10 @@ class ReplicatedLog:
     def propose(self, kind: MessageType, request: Request) -> Awaitable[Any]:
         """Commit and apply a command; the FSM's value. Errors: see RaftDriver.propose."""
         return self._driver.propose(encode_command(kind, request))
+
+    def offer(self, kind: MessageType, request: Request, waiter: Waiter) -> bool:
+        """The same, for who waits in another way; False: it was not taken, `propose` it."""
+        return self._driver.offer(encode_command(kind, request), waiter)
 
     async def confirm_leadership(self) -> None:
         """A quorum agrees, what it committed is applied, the duties of the leader have begun.

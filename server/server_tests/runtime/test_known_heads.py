@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from proconsul.api.http import Request
+from proconsul.api.http import Headers, Request
 from proconsul.runtime.http_exchange import Exchange
 from proconsul.runtime.http_reader import RequestReader
 from proconsul.runtime.known_heads import HEADS_MAX, Found, KnownHeads
@@ -45,6 +45,9 @@ class Reader(RequestReader):
 
     def _submit(self, exchange: Exchange) -> None:
         self.exchanges.append(exchange)
+
+    def _propose(self, target: str, headers: Headers, body: bytes) -> bool:
+        return False
 
     def _refuse(self, status: int, reason: str) -> None:
         if not self._deaf:

@@ -6,6 +6,8 @@ import random
 import pytest
 
 from proconsul.errors import DiskFullError, NoLeaderError
+from proconsul.fsm.commands import MessageType, encode_command
+from proconsul.model.kv import DirEntry, KVSRequest
 from proconsul.raft.effects import Persist
 from proconsul.raft.messages import (
     AppendEntries,
@@ -239,3 +241,69 @@ async def test_what_was_foreseen_is_undone_by_the_loop_when_the_server_ends() ->
     assert life.replicated._foreseen is None
     await asyncio.gather(*first, return_exceptions=True)
     await life.kill()
+
+
+class Listener:
+    """Waits for a write without a future."""
+
+    def __init__(self) -> None:
+        self.heard: list[object] = []
+        self.is_gone = False
+
+    def done(self) -> bool:
+        return self.is_gone
+
+    def set_result(self, value: object, /) -> None:
+        self.heard.append(value)
+
+    def set_exception(self, failure: Exception, /) -> None:
+        self.heard.append(type(failure))
+
+
+def command(key: str, value: bytes) -> bytes:
+    return encode_command(
+        MessageType.KVS,
+        KVSRequest(datacenter="dc1", op="set", dir_ent=DirEntry(key=key, value=value)),
+    )
+
+
+async def test_who_waits_without_a_future_hears_of_its_write_too() -> None:
+    life, disk, first = await with_some_on_their_way()
+    waiting, gone = Listener(), Listener()
+    assert life.driver.offer(command("offered", b"v"), waiting)
+    assert life.driver.offer(command("gone", b"v"), gone)
+    gone.is_gone = True
+    await asyncio.sleep(0)
+    assert disk.groups == [FIRST], "they wait with the others"
+    disk.go_on()
+    await asyncio.gather(*first, *await and_some_more(life))
+    assert len(waiting.heard) == 1
+    assert not gone.heard
+    assert life.get("offered") == life.get("gone") == b"v"
+    await life.stop()
+
+
+async def test_what_is_offered_is_refused_as_what_is_proposed() -> None:
+    life, disk, first = await with_some_on_their_way()
+    waiting = Listener()
+    assert life.driver.offer(command("offered", b"v"), waiting)
+    life.driver.fail(RuntimeError("simulated"))
+    assert waiting.heard == [NoLeaderError]
+    with pytest.raises(NoLeaderError):
+        life.driver.offer(command("late", b"v"), waiting)
+    assert disk.groups == [FIRST]
+    await asyncio.gather(*first, return_exceptions=True)
+    await life.kill()
+
+
+async def test_large_values_and_writes_beside_a_restore_cannot_be_offered() -> None:
+    life = await leader()
+    waiting = Listener()
+    assert not life.driver.offer(command("large", bytes(1 << 20)), waiting)
+    await life.driver.begin_restore(life.driver.node.last_index, patience_s=60.0)
+    assert not life.driver.offer(command("meanwhile", b"v"), waiting)
+    life.driver.abort_restore()
+    assert life.driver.offer(command("after", b"v"), waiting)
+    await life.put("last", b"v")
+    assert len(waiting.heard) == 1
+    await life.stop()

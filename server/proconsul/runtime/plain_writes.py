@@ -1,0 +1,251 @@
+"""Plain writes of a key between the listener and the log: a request that costs no task.
+
+Each is proposed where the ordinary way would propose it, and is told as much to telemetry. What is
+left out is what comes to the same for all of them: the route, the verb, the options, five
+coroutines that wait for one another, and the wording of `true`. That is a fifth of a write
+(docs/adr/0021). Where anything is in question (who may write, a limit of calls, a line in the log)
+the request goes the ordinary way, and so does one for which nobody leads any more.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Final, Protocol
+
+from proconsul.api import plain_writes
+from proconsul.api.http import Handler, Headers, Request, Response
+from proconsul.api.kv import PREFIX
+from proconsul.api.reply import Reply
+from proconsul.api.routing import metric_of
+from proconsul.api.surface import Surface, metrics_of
+from proconsul.errors import NoLeaderError, ProconsulError
+from proconsul.fsm.commands import MessageType
+from proconsul.fsm.commands import Request as Command
+from proconsul.model.kv import DirEntry, KVSRequest
+from proconsul.runtime import http_response as render
+from proconsul.runtime.logs import logger
+from proconsul.runtime.own_calls import OwnCalls
+from proconsul.runtime.pending import Waiter
+
+HEADS_MAX: Final = 256  # as many as are known (runtime/known_heads.py)
+
+_http = logger("http")
+
+
+class OfferedLog(Protocol):
+    """The replicated log (runtime/replicated_log.py)."""
+
+    def is_leader(self) -> bool:
+        """Whether this server believes that it leads."""
+
+    def offer(self, kind: MessageType, request: Command, waiter: Waiter) -> bool:
+        """Whether the command was taken: `waiter` will hear. Raises ProconsulError: it was not."""
+
+
+class Answer:
+    """What is sent for a plain write: up to the Date, what frames the body, the body."""
+
+    def __init__(self, head: bytes, framing: bytes, body: bytes) -> None:
+        self.head = head
+        self.framing = framing
+        self.body = body
+
+
+class WritingConnection(Protocol):
+    """Whose write it is."""
+
+    @property
+    def added_fields(self) -> tuple[tuple[str, str], ...]:
+        """Fields that each answer gets."""
+
+    def wrote(self, answer: Answer) -> None:
+        """It is written."""
+
+    def resume(self, request: Request, handle: Handler) -> None:
+        """It is answered by this handler."""
+
+    def abort(self) -> None:
+        """Hang up."""
+
+
+class PlainWrite:
+    """One that is under way (runtime.pending.Waiter)."""
+
+    __slots__ = ("_writes", "answer", "began_s", "connection", "failure", "is_gone", "request")
+
+    def __init__(
+        self,
+        writes: "PlainWrites",
+        connection: WritingConnection,
+        request: tuple[str, Headers, bytes],
+        answer: Answer,
+        began_s: float,
+    ) -> None:
+        """`request` is its target, its fields and its body."""
+        self._writes = writes
+        self.connection = connection
+        self.request = request
+        self.answer = answer
+        self.began_s = began_s
+        self.failure: Exception | None = None
+        self.is_gone = False
+
+    def cancel(self) -> None:
+        """The client has gone; what is in the log stays there."""
+        self.is_gone = True
+
+    def done(self) -> bool:
+        """Whether nobody waits any more."""
+        return self.is_gone
+
+    def set_result(self, value: object, /) -> None:
+        """It is applied."""
+        self._writes.heard(self)
+
+    def set_exception(self, failure: Exception, /) -> None:
+        """It was not taken, was refused, or nobody knows."""
+        self.failure = failure
+        self._writes.heard(self)
+
+
+class PlainWrites:
+    """What a connection asks before a PUT becomes a request."""
+
+    def __init__(
+        self,
+        surface: Surface,
+        calls: OwnCalls,
+        log: OfferedLog,
+        token: Callable[[], str],
+        ordinary: Handler,
+    ) -> None:
+        """`token` is the agent's default one; `ordinary` is the way of all other requests."""
+        self._surface = surface
+        self._calls = calls
+        self._log = log
+        self._token = token
+        self._ordinary = ordinary
+        self._loop = asyncio.get_running_loop()
+        self._answers: dict[Headers, Answer | None] = {}  # by known fields; None: they say more
+        self._heard: list[PlainWrite] = []
+        self._telemetry = telemetry = surface.api.telemetry
+        name, labels = metrics_of(plain_writes.METHOD, metric_of(PREFIX))
+        self._samplers = (
+            telemetry.sampler("kvs.apply"),
+            telemetry.sampler(name),
+            telemetry.sampler("api.http", labels),
+        )
+
+    def clear(self) -> None:
+        """Settings changed, of which answers tell."""
+        self._answers.clear()
+
+    def begin(
+        self, connection: WritingConnection, target: str, headers: Headers, body: bytes
+    ) -> PlainWrite | None:
+        """The write that this PUT asks for, under way; None: it goes the ordinary way."""
+        key = plain_writes.key_of(target)
+        facts = self._surface.api.facts
+        if (
+            not key
+            or len(body) > facts.kv_value_bytes_max
+            or facts.acl_enabled
+            or not self._is_quiet()
+            or not self._log.is_leader()
+        ):
+            return None
+        answer = self._answer_to(headers, connection)
+        if answer is None:
+            return None
+        request = (target, headers, body)
+        write = PlainWrite(self, connection, request, answer, time.monotonic())
+        command = KVSRequest(
+            datacenter=facts.datacenter,
+            op="set",
+            dir_ent=DirEntry(key=key, value=body or None),
+            token=self._token(),
+        )
+        try:
+            is_taken = self._log.offer(MessageType.KVS, command, write)
+        except ProconsulError:
+            return None  # nothing was taken: the ordinary way says why not, or waits
+        return write if is_taken else None
+
+    def _is_quiet(self) -> bool:
+        """Whether nobody is to be asked, or told, about a single request."""
+        settings = self._surface.api.settings
+        return (
+            settings.write_allowed_from is None
+            and not settings.block_endpoints
+            and self._calls.limit.is_infinite
+            and not _http.isEnabledFor(logging.DEBUG)
+        )
+
+    def _answer_to(self, headers: Headers, connection: WritingConnection) -> Answer | None:
+        if headers in self._answers:
+            return self._answers[headers]
+        if len(self._answers) >= HEADS_MAX:
+            self._answers.clear()
+        answer = None
+        if plain_writes.is_plain(headers):
+            response = self._surface.answer(_request((_ANY, headers, b"")), Reply(True))
+            answer = Answer(*render.rendered(headers, response, connection.added_fields))
+        self._answers[headers] = answer
+        return answer
+
+    def heard(self, write: PlainWrite) -> None:
+        """Its outcome is known; the client is told in the next turn, with those beside it."""
+        if not self._heard:
+            self._loop.call_soon(self._tell)
+        self._heard.append(write)
+
+    def _tell(self) -> None:
+        heard, self._heard = self._heard, []
+        now_s = time.monotonic()
+        took_ms: list[float] = []
+        for write in heard:
+            if write.is_gone:
+                continue
+            try:
+                if write.failure is None:
+                    took_ms.append((now_s - write.began_s) * 1000)
+                    write.connection.wrote(write.answer)
+                else:
+                    self._tell_failure(write, write.failure, now_s)
+            except Exception as failure:  # of one: the others are to be heard
+                _http.error("an error in the server itself", exc_info=failure)
+                write.connection.abort()
+        self._count(took_ms)
+
+    def _tell_failure(self, write: PlainWrite, failure: Exception, now_s: float) -> None:
+        request = _request(write.request)
+        if isinstance(failure, NoLeaderError):
+            # It was not taken. The ordinary way finds who leads, or waits until somebody does.
+            write.connection.resume(request, self._ordinary)
+            return
+        self._count([(now_s - write.began_s) * 1000])
+        write.connection.resume(request, partial(self._failed, failure))
+
+    def _failed(self, failure: Exception, request: Request) -> Response:
+        return self._surface.failed(request, failure)
+
+    def _count(self, took_ms: list[float]) -> None:
+        if not took_ms:
+            return
+        self._telemetry.count("client.rpc", times=len(took_ms))
+        for sampler in self._samplers:
+            sampler.add_all(took_ms)
+
+
+_ANY: Final = PREFIX + "any"
+
+
+def _request(parts: tuple[str, Headers, bytes]) -> Request:
+    """As the ordinary way has it."""
+    target, headers, body = parts
+    request = Request(plain_writes.METHOD, target, headers)
+    request.body = body
+    request.content_length = len(body)
+    return request
