@@ -40,6 +40,7 @@ COMPILED: Final = (
     "raft/append_codec",
     "raft/candidate",
     "raft/codec",
+    "raft/entry",
     "raft/follower",
     "raft/leader",
     "raft/lease",
@@ -99,6 +100,7 @@ COMPILED: Final = (
     "store/catalog_indexes",
     "store/checks",
     "store/gateway_services",
+    "store/key_rows",
     "store/keys",
     "store/kv",
     "store/nodes",
@@ -116,10 +118,12 @@ COMPILED: Final = (
     "store/watch",
     "telemetry",
     "wal/encoding",
+    "wal/log_record",
     "wal/segments",
     "wire/json",
     "wire/msgpack",
     "wire/native",
+    "wire/pieces",
     "wire/rows",
 )
 

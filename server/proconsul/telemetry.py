@@ -243,6 +243,7 @@ class Telemetry:
         ones, self._ones = self._ones, {}
         for key, times in ones.items():
             self._add(key, 1.0, times)
-        for sampler in self._samplers.values():
+        # A list: the collector may run amid this, and be the first to tell of a pause.
+        for sampler in list(self._samplers.values()):
             if sampler.values:
                 self._reckon(sampler)

@@ -1,5 +1,8 @@
 """Counting in intervals of ten seconds."""
 
+import gc
+import itertools
+
 import pytest
 
 from proconsul.telemetry import FRESH_MAX, RECENT_VALUES_MAX, Aggregate, Telemetry
@@ -92,3 +95,25 @@ def test_a_value_that_came_very_often_costs_no_more_than_one() -> None:
     summary = telemetry.totals().samples["kvs.get", ()]
     assert summary.total.count == often + 1
     assert summary.quantiles((0.5, 1.0), 20.0) == [2.0, 4.0]
+
+
+def test_the_collector_may_sample_something_new_amid_the_reckoning() -> None:
+    telemetry = Telemetry()
+    names = itertools.count()
+
+    def tell(phase: str, info: dict[str, int]) -> None:
+        telemetry.sample(f"pause{next(names)}", 1.0)
+
+    for number in range(100):
+        telemetry.sample(f"s{number}", 1.0)
+    threshold = gc.get_threshold()
+    gc.callbacks.append(tell)
+    try:
+        gc.set_threshold(1)
+        telemetry.roll(100.0)
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(tell)
+    assert next(names), "it ran"
+    telemetry.roll(200.0)
+    assert telemetry.totals().samples["pause0", ()].total.count == 1

@@ -7,7 +7,7 @@ cannot be understood is not: CommandError goes to the driver, which has to stop 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from proconsul.errors import RpcError
 from proconsul.fsm import chunking
@@ -129,7 +129,7 @@ def _delete_tree(txn: WriteTransaction, request: KVSRequest) -> object:
     return None
 
 
-_KV_OPS: dict[str, Callable[[WriteTransaction, KVSRequest], object]] = {
+_KV_OPS: Final[dict[str, Callable[[WriteTransaction, KVSRequest], object]]] = {
     "set": _set,
     "delete": _delete,
     "delete-cas": lambda txn, request: kv.delete_key_cas(
@@ -381,7 +381,7 @@ def _given(value: Any, what: str) -> Any:
 
 # These refuse before they write anything, or undo what they wrote: they are the frequent ones,
 # and need no transaction inside the transaction.
-_REFUSED_WHOLE = frozenset(
+_REFUSED_WHOLE: Final = frozenset(
     {
         MessageType.KVS,
         MessageType.SESSION,
@@ -392,7 +392,7 @@ _REFUSED_WHOLE = frozenset(
     }
 )
 
-_APPLIERS: dict[MessageType, Callable[[WriteTransaction, Any], object]] = {
+_APPLIERS: Final[dict[MessageType, Callable[[WriteTransaction, Any], object]]] = {
     MessageType.REGISTER: _register,
     MessageType.DEREGISTER: _deregister,
     MessageType.KVS: _kvs,

@@ -6,9 +6,9 @@ that bit an unknown command must stop the server, or its state would part from t
 
 import enum
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from proconsul.fsm.key_commands import encode_key_command
+from proconsul.fsm.key_commands import decode_plain_set, encode_key_command
 from proconsul.model.acl import (
     ACLAuthMethodBatchDeleteRequest,
     ACLAuthMethodBatchSetRequest,
@@ -80,7 +80,7 @@ class MessageType(enum.IntEnum):
     CLUSTER_MARK = 120  # ours, far from what Consul may come to use
 
 
-REQUESTS: dict[MessageType, type[GoStruct]] = {
+REQUESTS: Final[dict[MessageType, type[GoStruct]]] = {
     MessageType.REGISTER: RegisterRequest,
     MessageType.DEREGISTER: DeregisterRequest,
     MessageType.KVS: KVSRequest,
@@ -115,12 +115,13 @@ _MAY_BE_IGNORED = frozenset(
 )
 
 
-_FIRST_BYTES = {
+_FIRST_BYTES: Final = {
     kind: bytes((kind | (IGNORE_UNKNOWN if kind in _MAY_BE_IGNORED else 0),))
     for kind in MessageType
 }
-_KVS = _FIRST_BYTES[MessageType.KVS]
-_TYPES = {int(kind): kind for kind in MessageType}
+_KVS: Final = _FIRST_BYTES[MessageType.KVS]
+_KVS_BYTE: Final = int(MessageType.KVS)
+_TYPES: Final = {int(kind): kind for kind in MessageType}
 
 
 class CommandError(Exception):
@@ -174,10 +175,10 @@ def encode_command(message_type: MessageType, request: Request) -> bytes:
 
 
 # A leader applies what it encoded a moment before: decoding it would take a third of applying it.
-REMEMBERED_MAX = 4096
-REMEMBERED_BYTES_MAX = 4096
+REMEMBERED_MAX: Final = 4096
+REMEMBERED_BYTES_MAX: Final = 4096
 # By identity, to which a large value makes no difference.
-_encoded_here: dict[int, tuple[bytes, MessageType, Request]] = {}
+_encoded_here: Final[dict[int, tuple[bytes, MessageType, Request]]] = {}
 
 
 def _is_canonical(request: KVSRequest) -> bool:
@@ -202,6 +203,10 @@ def decode_command(data: bytes | memoryview) -> tuple[MessageType, Request] | Sk
         return remembered[1], remembered[2]
     if not len(data):
         raise UndecodableCommandError("the log holds a command without a byte")
+    if data[0] == _KVS_BYTE and isinstance(data, bytes):
+        plain = decode_plain_set(data)
+        if plain is not None:
+            return MessageType.KVS, plain
     number = data[0] & ~IGNORE_UNKNOWN
     message_type = _TYPES.get(number, MessageType.AREA)  # that is as unknown as any other
     is_batch = message_type is MessageType.COORDINATE_BATCH_UPDATE

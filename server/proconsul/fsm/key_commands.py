@@ -1,49 +1,31 @@
 """The bytes of a KVS command, spelled out: each write to a key is one of them.
 
 The same as `gostruct.encode` makes of the request, a map of maps sorted by Go's names, in a third
-of the time.
+of the time. The plainest of them, which sets a value and says nothing else, is read back here, too:
+followers read each one, and that takes half of the time that the ordinary way does.
 """
 
 from typing import Final
 
-from proconsul.model.kv import KVSRequest
-from proconsul.wire import msgpack
+from proconsul.model.kv import DirEntry, KVSRequest
+from proconsul.store.key_rows import encode_entry
+from proconsul.wire.pieces import string_head
 
 _DATACENTER: Final = b"\x84\xaaDatacenter"
-_CREATED: Final = b"\xa6DirEnt\x87\xabCreateIndex"
-_FLAGS: Final = b"\xa5Flags"
-_KEY: Final = b"\xa3Key"
-_LOCKED: Final = b"\xa9LockIndex"
-_MODIFIED: Final = b"\xabModifyIndex"
-_SESSION: Final = b"\xa7Session"
-_VALUE: Final = b"\xa5Value"
+_ENTRY: Final = b"\xa6DirEnt"
 _OP: Final = b"\xa2Op"
 _TOKEN: Final = b"\xa5Token"
 
 
 def encode_key_command(first: bytes, request: KVSRequest) -> bytes:
     """The command for the log, which begins with these bytes."""
-    entry = request.dir_ent
-    value = entry.value
     return b"".join(
         (
             first,
             _DATACENTER,
             _text(request.datacenter),
-            _CREATED,
-            _number(entry.create_index),
-            _FLAGS,
-            _number(entry.flags),
-            _KEY,
-            _text(entry.key),
-            _LOCKED,
-            _number(entry.lock_index),
-            _MODIFIED,
-            _number(entry.modify_index),
-            _SESSION,
-            _text(entry.session),
-            _VALUE,
-            b"\xc0" if value is None else _raw(value),
+            _ENTRY,
+            encode_entry(request.dir_ent),
             _OP,
             _text(request.op),
             _TOKEN,
@@ -53,21 +35,54 @@ def encode_key_command(first: bytes, request: KVSRequest) -> bytes:
 
 
 def _text(text: str) -> bytes:
-    return _raw(text.encode("utf-8", "surrogateescape")) if text else b"\xa0"
+    if not text:
+        return b"\xa0"
+    data = text.encode("utf-8", "surrogateescape")
+    return string_head(len(data)) + data
 
 
-def _raw(data: bytes) -> bytes:
-    """Msgpack's raw bytes, of before it told text from bytes."""
-    size = len(data)
-    if size < 32:
-        return _SHORT[size] + data
-    if size < 1 << 16:
-        return b"\xda" + size.to_bytes(2, "big") + data
-    return b"\xdb" + size.to_bytes(4, "big") + data
+# What is between the texts of a plain one.
+_TO_KEY: Final = _ENTRY + b"\x87\xabCreateIndex\x00\xa5Flags\x00\xa3Key"
+_TO_VALUE: Final = b"\xa9LockIndex\x00\xabModifyIndex\x00\xa7Session\xa0\xa5Value"
+_END: Final = _OP + b"\xa3set" + _TOKEN + b"\xa0"
 
 
-_SHORT: Final = [bytes((0xA0 | size,)) for size in range(32)]
+def decode_plain_set(data: bytes) -> KVSRequest | None:
+    """A command that sets a value, without flags, session and token; None: read it otherwise.
+
+    Its first byte says that it is a KVS command.
+    """
+    if not data.endswith(_END) or not data.startswith(_DATACENTER, 1):
+        return None
+    begin, end = _string(data, 1 + len(_DATACENTER))
+    datacenter = data[begin:end]
+    if not data.startswith(_TO_KEY, end):
+        return None
+    begin, end = _string(data, end + len(_TO_KEY))
+    key = data[begin:end]
+    if not data.startswith(_TO_VALUE, end):
+        return None
+    begin, end = _string(data, end + len(_TO_VALUE))
+    if (
+        end != len(data) - len(_END)
+        or begin == end  # an empty value is read as none at all
+        or not key.isascii()  # it may be no text
+        or not datacenter.isascii()
+    ):
+        return None
+    return KVSRequest(
+        datacenter=datacenter.decode("ascii"),
+        op="set",
+        dir_ent=DirEntry(key=key.decode("ascii"), value=data[begin:end]),
+    )
 
 
-def _number(number: int) -> bytes:
-    return b"\x00" if number == 0 else msgpack.pack(number)
+def _string(data: bytes, at: int) -> tuple[int, int]:
+    """Where the string begins and ends; beyond all data for what is none of less than 64 KiB."""
+    if at + 2 < len(data):
+        first = data[at]
+        if first & 0xE0 == 0xA0:
+            return at + 1, at + 1 + (first & 0x1F)
+        if first == 0xDA:
+            return at + 3, at + 3 + (data[at + 1] << 8 | data[at + 2])
+    return len(data), len(data)

@@ -10,27 +10,24 @@ from typing import Final
 
 import msgpack
 
+from proconsul.raft.entry import Entry
 from proconsul.raft.messages import (
     AppendEntries,
     AppendReply,
-    Entry,
     EntryKind,
     Index,
     Peer,
     Term,
     Token,
 )
+from proconsul.wire.pieces import number, string_head
 
 KEPT_BYTES_MAX: Final = 1024 * 1024  # of encoded entries, until others are encoded
 
 _NIL: Final = b"\xc0"
 _BOOLEANS: Final = (b"\xc2", b"\xc3")
-_NUMBERS: Final = [bytes((number,)) for number in range(0x80)]  # as one byte
-_LENGTHS: Final = [bytes((0xA0 | length,)) for length in range(32)]  # of a string, in one byte
-_BYTE: Final = struct.Struct(">BB")
 _SHORT: Final = struct.Struct(">BH")
 _INT: Final = struct.Struct(">BI")
-_LONG: Final = struct.Struct(">BQ")
 
 # An entry: a map of five, its keys sorted.
 _DATA: Final = b"\x85\xa4Data"
@@ -83,25 +80,6 @@ def _text(text: str) -> bytes:
     return packed
 
 
-def _number(number: int) -> bytes:
-    """A number that is not negative, in as few bytes as it needs."""
-    if number < 0x80:
-        assert number >= 0, "raft counts up"
-        return _NUMBERS[number]
-    if number > 0xFFFF:
-        packed = _INT.pack(0xCE, number) if number <= 0xFFFF_FFFF else _LONG.pack(0xCF, number)
-    else:
-        packed = _BYTE.pack(0xCC, number) if number <= 0xFF else _SHORT.pack(0xCD, number)
-    return packed
-
-
-def _length(length: int) -> bytes:
-    """What stands in front of a string."""
-    if length < 32:
-        return _LENGTHS[length]
-    return _SHORT.pack(0xDA, length) if length <= 0xFFFF else _INT.pack(0xDB, length)
-
-
 def _count(count: int) -> bytes:
     """What stands in front of a list."""
     if count < 16:
@@ -119,13 +97,13 @@ def encode_append(request: AppendEntries) -> bytes:
             sender.before,
             _NIL if request.is_heartbeat else _encoded(request.entries),
             sender.behind,
-            _number(request.commit_index),
+            number(request.commit_index),
             _PREVIOUS_INDEX,
-            _number(request.previous_index),
+            number(request.previous_index),
             _PREVIOUS_TERM,
-            _number(request.previous_term),
+            number(request.previous_term),
             _VERSION_TERM,
-            _number(request.term),
+            number(request.term),
         )
     )
 
@@ -147,17 +125,17 @@ def _encode_entries(entries: tuple[Entry, ...]) -> bytes:
         data, extensions, term, kind = entry.data, entry.extensions, entry.term, entry.kind
         pieces.append(_DATA)
         if data:
-            pieces.append(_length(len(data)))
+            pieces.append(string_head(len(data)))
             pieces.append(data)
         else:
             pieces.append(_NIL)
         if extensions:
-            pieces += (_EXTENSIONS, _length(len(extensions)), extensions, _INDEX)
+            pieces += (_EXTENSIONS, string_head(len(extensions)), extensions, _INDEX)
         else:
             pieces.append(_NO_EXTENSIONS_INDEX)
-        pieces.append(_number(entry.index))
+        pieces.append(number(entry.index))
         if term != end_term or kind != end_kind:
-            end, end_term, end_kind = _TERM + _number(term) + _TYPE + _number(kind), term, kind
+            end, end_term, end_kind = _TERM + number(term) + _TYPE + number(kind), term, kind
         pieces.append(end)
     return b"".join(pieces)
 
@@ -167,13 +145,13 @@ def encode_append_reply(reply: AppendReply) -> bytes:
     return b"".join(
         (
             b"\x85\xa7LastLog",
-            _number(reply.last_index),
+            number(reply.last_index),
             b"\xaeNoRetryBackoff",
             _BOOLEANS[reply.no_retry_backoff],
             b"\xafProtocolVersion\x03\xa7Success",
             _BOOLEANS[reply.accepted],
             _TERM,
-            _number(reply.term),
+            number(reply.term),
         )
     )
 

@@ -13,11 +13,11 @@ from typing import Any, Final, assert_never
 import msgpack
 
 from proconsul.raft.append_codec import encode_append, encode_append_reply
+from proconsul.raft.entry import Entry
 from proconsul.raft.messages import (
     AppendEntries,
     AppendReply,
     Configuration,
-    Entry,
     EntryKind,
     Index,
     InstallReply,

@@ -20,9 +20,9 @@ from typing import NewType
 
 import msgspec
 
+from proconsul.raft.entry import Entry
 from proconsul.raft.messages import (
     Configuration,
-    Entry,
     HardState,
     Index,
     Peer,

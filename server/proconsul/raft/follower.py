@@ -1,5 +1,7 @@
 """What a server answers to those who lead or want to (paper, figure 2; wire/raft.md, 5)."""
 
+from typing import Final
+
 from proconsul.raft import candidate
 from proconsul.raft.effects import AbandonedSnapshotError, Install, Role
 from proconsul.raft.messages import (
@@ -19,6 +21,8 @@ from proconsul.raft.messages import (
     VoteReply,
 )
 from proconsul.raft.state import State
+
+_CONFIGURATION: Final = EntryKind.CONFIGURATION  # asked for each entry
 
 GONE_MARGIN_TICKS = 2  # servers' ticks do not begin together; see `_knows_another_leader`
 
@@ -55,7 +59,7 @@ def step_append(state: State, message: AppendEntries) -> None:
         assert cut > state.commit_index, "committed is forever"
         state.roll_back_configuration(cut)
     for entry in new:
-        if entry.kind is EntryKind.CONFIGURATION:
+        if entry.kind is _CONFIGURATION:
             state.note_configuration(entry.index, entry.data)
 
     match_index = Index(previous + len(message.entries))

@@ -7,7 +7,12 @@ remembers what was ever promised, so a promise that is broken much later is foun
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 
-from proconsul.raft.messages import Entry, Index, ServerId, Term
+from proconsul.raft.entry import Entry
+from proconsul.raft.messages import (
+    Index,
+    ServerId,
+    Term,
+)
 from proconsul.raft.state import State
 
 

@@ -6,11 +6,11 @@ follower together. What an answer means stands in the flight that its token name
 
 from proconsul.raft.codec import encode_configuration
 from proconsul.raft.effects import RefusedError, Role, TransferEnded
+from proconsul.raft.entry import Entry
 from proconsul.raft.membership import Change, changed
 from proconsul.raft.messages import (
     AppendEntries,
     AppendReply,
-    Entry,
     EntryKind,
     Index,
     InstallReply,

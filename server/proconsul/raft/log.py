@@ -12,7 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from proconsul.raft.effects import WriteNumber
-from proconsul.raft.messages import Entry, EntryKind, Index, SnapshotMeta, Term
+from proconsul.raft.entry import Entry
+from proconsul.raft.messages import (
+    EntryKind,
+    Index,
+    SnapshotMeta,
+    Term,
+)
 
 YOUNG_BYTES_MAX: Final = 8 * 1024 * 1024
 ReadLog = Callable[[Index, Index, int], Sequence[Entry]]

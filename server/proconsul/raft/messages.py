@@ -11,6 +11,8 @@ from typing import Final, NewType
 
 import msgspec
 
+from proconsul.raft.entry import Entry
+
 Term = NewType("Term", int)
 Index = NewType("Index", int)
 ServerId = NewType("ServerId", str)
@@ -43,16 +45,6 @@ class Suffrage(IntEnum):
     VOTER = 0
     NONVOTER = 1
     STAGING = 2
-
-
-class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One entry of the log. `extensions` is set on the pieces of a chunked command only."""
-
-    index: Index
-    term: Term
-    kind: EntryKind
-    data: bytes = b""
-    extensions: bytes = b""
 
 
 class Peer(msgspec.Struct, frozen=True, gc=False):

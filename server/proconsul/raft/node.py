@@ -12,15 +12,16 @@ Terms are settled here, then the role is asked: follower.py, candidate.py, leade
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from proconsul.raft import candidate, follower, leader
 from proconsul.raft.codec import encode_configuration
 from proconsul.raft.effects import Effects, Install, RefusedError, Role, WriteNumber
+from proconsul.raft.entry import Entry
 from proconsul.raft.membership import Change, check
 from proconsul.raft.messages import (
     AppendEntries,
     Configuration,
-    Entry,
     EntryKind,
     Index,
     Input,
@@ -40,6 +41,8 @@ from proconsul.raft.messages import (
 )
 from proconsul.raft.settings import Settings, Stored
 from proconsul.raft.state import State
+
+_CONFIGURATION: Final = EntryKind.CONFIGURATION  # asked for each entry
 
 __all__ = ["Node", "Settings", "Stored"]
 
@@ -130,7 +133,7 @@ class Node(State):
         Raises RefusedError when this server does not lead, hands its leadership over, or is
         too far ahead of what is committed.
         """
-        assert kind is not EntryKind.CONFIGURATION, "use change()"
+        assert kind is not _CONFIGURATION, "use change()"
         leader.require_open(self)
         return self.log.append(self.term, kind, data, extensions)
 

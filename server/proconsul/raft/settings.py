@@ -4,7 +4,12 @@ from collections.abc import Iterable
 
 import msgspec
 
-from proconsul.raft.messages import Entry, HardState, Index, SnapshotMeta
+from proconsul.raft.entry import Entry
+from proconsul.raft.messages import (
+    HardState,
+    Index,
+    SnapshotMeta,
+)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

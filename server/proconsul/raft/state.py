@@ -5,6 +5,7 @@ Messages go into an outbox with what they wait for; `take_*` turn all that chang
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from proconsul.raft.codec import decode_configuration
 from proconsul.raft.effects import (
@@ -21,11 +22,11 @@ from proconsul.raft.effects import (
     TransferEnded,
     WriteNumber,
 )
+from proconsul.raft.entry import Entry
 from proconsul.raft.log import Log, ReadLog
 from proconsul.raft.membership import Membership
 from proconsul.raft.messages import (
     Configuration,
-    Entry,
     EntryKind,
     HardState,
     Index,
@@ -40,6 +41,8 @@ from proconsul.raft.messages import (
 )
 from proconsul.raft.progress import Leadership
 from proconsul.raft.settings import Settings, Stored
+
+_LEADER: Final = Role.LEADER  # asked for each request
 
 
 class Candidacy:
@@ -118,7 +121,7 @@ class State:
     @property
     def is_leader(self) -> bool:
         """Whether this server leads, as far as it knows."""
-        return self.role is Role.LEADER
+        return self.role is _LEADER
 
     @property
     def last_index(self) -> Index:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from proconsul.errors import RpcError
-from proconsul.raft.messages import Entry
+from proconsul.raft.entry import Entry
 from proconsul.runtime.giving_time import GivingTime
 from proconsul.runtime.logs import logger
 from proconsul.runtime.state_machine import Applied, ReplicatedState

@@ -6,20 +6,21 @@ or might understand in another way, is left to it.
 """
 
 import re
+from typing import Final
 
 from proconsul.api.http import Headers
 
-HEADS_MAX = 256
-HEAD_BYTES_MAX = 2048
+HEADS_MAX: Final = 256
+HEAD_BYTES_MAX: Final = 2048
 
 # A target of characters that need no thought (RFC 3986: pchar, `/` and `?`), and one version.
-_REQUEST_LINE = re.compile(
+_REQUEST_LINE: Final = re.compile(
     rb"(GET|PUT|POST|DELETE) (/[A-Za-z0-9/?:@!$&'()*+,;=._~%-]*) HTTP/1\.1\r\n"
 )
-_METHODS = {name.encode(): name for name in ("GET", "PUT", "POST", "DELETE")}
-_HEAD_END = b"\r\n\r\n"
+_METHODS: Final = {name.encode(): name for name in ("GET", "PUT", "POST", "DELETE")}
+_HEAD_END: Final = b"\r\n\r\n"
 # They change how a message ends, or what comes after it.
-_NOT_PLAIN = frozenset({"expect", "transfer-encoding", "upgrade"})
+_NOT_PLAIN: Final = frozenset({"expect", "transfer-encoding", "upgrade"})
 
 
 # A whole request, as it stands in what was received: method, target, fields, body.

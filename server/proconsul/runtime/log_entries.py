@@ -4,8 +4,8 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
+from proconsul.raft.entry import Entry
 from proconsul.raft.messages import (
-    Entry,
     EntryKind,
     HardState,
     Index,
@@ -16,8 +16,8 @@ from proconsul.raft.messages import (
     entry_kind,
 )
 from proconsul.runtime.wal_files import WalFiles
+from proconsul.wal.log_record import LogRecord
 from proconsul.wal.record import HardState as WalHardState
-from proconsul.wal.record import LogRecord
 from proconsul.wire import msgpack
 
 START_READ_BYTES = 4 * 1024 * 1024

@@ -21,7 +21,8 @@ from proconsul.raft.effects import Persist, WriteNumber
 from proconsul.runtime.disk_times import DiskTimes
 from proconsul.runtime.log_entries import record_of, wal_hard_state
 from proconsul.runtime.wal_files import WalFiles
-from proconsul.wal.record import HardState, LogRecord
+from proconsul.wal.log_record import LogRecord
+from proconsul.wal.record import HardState
 
 FULL_DISK_RETRY_S = 0.25
 GROUP_BYTES_MAX = 4 * 1024 * 1024  # about that many in one write, so that answers do not wait long

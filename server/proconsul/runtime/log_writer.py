@@ -22,7 +22,8 @@ from proconsul.runtime.disk_watch import DiskWatch
 from proconsul.runtime.log_entries import record_of, wal_hard_state
 from proconsul.runtime.log_thread import Compaction, Hearers, LogThread
 from proconsul.runtime.wal_files import Unsynced, WalFiles
-from proconsul.wal.record import HardState, LogRecord
+from proconsul.wal.log_record import LogRecord
+from proconsul.wal.record import HardState
 
 SPARE_RETRY_S = 1.0
 LOOP_BYTES_MAX = 1024 * 1024  # of a group that the loop writes: copying more would hold it up

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from proconsul.errors import NoLeaderError, RpcError
 from proconsul.fsm import chunking
@@ -15,6 +15,8 @@ from proconsul.runtime.chunked_writes import append_in_chunks
 from proconsul.runtime.clock import lasting_s
 from proconsul.runtime.gathering import Gathering
 from proconsul.runtime.pending import UNTIMED, PendingWrites, Waiter, wait_until_restored
+
+_COMMAND: Final = EntryKind.COMMAND  # asked for each write
 
 
 class Proposals:
@@ -68,7 +70,7 @@ class Proposals:
             self._refuse()
             self._held.append((data, waiter, began_s))
         else:
-            self._append(EntryKind.COMMAND, data, b"", waiter, began_s)
+            self._append(_COMMAND, data, b"", waiter, began_s)
 
     def change(self, change: Change) -> asyncio.Future[Any]:
         """Change the members, at once. Raises RefusedError, too."""
@@ -82,7 +84,7 @@ class Proposals:
     def append(self, kind: EntryKind, data: bytes, extensions: bytes) -> asyncio.Future[Any]:
         """An entry of its own, at once."""
         done: asyncio.Future[Any] = self._loop.create_future()
-        is_command = kind is EntryKind.COMMAND
+        is_command = kind is _COMMAND
         began_s = time.perf_counter() if is_command else UNTIMED
         self._append(kind, data, extensions, done, began_s)
         return done
@@ -130,7 +132,7 @@ class Proposals:
         held, self._held = self._held, []
         for data, done, began_s in held:
             try:
-                self._append(EntryKind.COMMAND, data, b"", done, began_s)
+                self._append(_COMMAND, data, b"", done, began_s)
             except Exception as failure:  # of one: the others are to be heard
                 if not done.done():
                     done.set_exception(failure)

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import lmdb
 
@@ -21,13 +21,16 @@ from proconsul.errors import ProconsulError
 from proconsul.fsm import snapshot
 from proconsul.fsm.apply import HalfRefusedError, apply
 from proconsul.fsm.commands import CommandError
-from proconsul.raft.messages import Entry, EntryKind
+from proconsul.raft.entry import Entry
+from proconsul.raft.messages import EntryKind
 from proconsul.runtime.logs import logger
 from proconsul.runtime.pending import PendingEntries
 from proconsul.runtime.waiting import WaitingRoom
 from proconsul.store.engine import Engine, StateFullError
 from proconsul.store.state import State
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
+
+_COMMAND: Final = EntryKind.COMMAND  # asked for each entry
 
 log = logger("fsm")
 
@@ -180,7 +183,7 @@ def _until(chunks: Iterable[bytes], give_up: threading.Event) -> Iterator[bytes]
 def _apply_to(machine: Machine, txn: WriteTransaction, entry: Entry) -> Any:
     """The FSM's value; None for what is no command."""
     txn.index = entry.index
-    if entry.kind is not EntryKind.COMMAND:
+    if entry.kind is not _COMMAND:
         return None
     try:
         return machine.apply(txn, entry.data, entry.extensions or None, entry.term)

@@ -25,13 +25,13 @@ from proconsul.wal.encoding import (
     encode_index_and_term,
     encode_start,
 )
+from proconsul.wal.log_record import LogRecord
 from proconsul.wal.record import (
     FORMAT_VERSION,
     GROUP,
     MARK_BYTES,
     HardState,
     Kind,
-    LogRecord,
     Position,
     Start,
 )

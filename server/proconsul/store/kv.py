@@ -97,11 +97,12 @@ def set_key(txn: WriteTransaction, entry: DirEntry) -> DirEntry:
 
     A plain set takes the lock index from the request, where it is 0: so it resets it.
     """
-    existing = txn.row(KVS, text(entry.key))
+    key = text(entry.key)
+    existing = txn.row(KVS, key)
     session = existing.session if existing else ""
     if entry.session != session:
         entry = replace(entry, session=session)
-    return _store(txn, existing, entry)
+    return _store(txn, key, existing, entry)
 
 
 def set_key_cas(txn: WriteTransaction, entry: DirEntry) -> DirEntry | None:
@@ -155,32 +156,36 @@ def lock(txn: WriteTransaction, entry: DirEntry) -> DirEntry | None:
     session_key = uuid_key(entry.session, "failed session lookup: index error")
     if txn.row(SESSIONS, session_key) is None:
         raise RpcError(f"invalid session {quote(entry.session)}")
-    existing = txn.row(KVS, text(entry.key))
+    key = text(entry.key)
+    existing = txn.row(KVS, key)
     if existing is None:
-        return _store(txn, None, replace(entry, lock_index=1))
+        return _store(txn, key, None, replace(entry, lock_index=1))
     if existing.session == entry.session:
-        return _store(txn, existing, replace(entry, lock_index=existing.lock_index))
+        return _store(txn, key, existing, replace(entry, lock_index=existing.lock_index))
     if existing.session:
         return None
-    return _store(txn, existing, replace(entry, lock_index=existing.lock_index + 1))
+    return _store(txn, key, existing, replace(entry, lock_index=existing.lock_index + 1))
 
 
 def unlock(txn: WriteTransaction, entry: DirEntry) -> DirEntry | None:
     """Release the key that `entry.session` holds, and set it; None if it does not hold it."""
     if not entry.session:
         raise RpcError("missing session")
-    existing = txn.row(KVS, text(entry.key))
+    key = text(entry.key)
+    existing = txn.row(KVS, key)
     if existing is None or existing.session != entry.session:
         return None
-    return _store(txn, existing, replace(entry, session="", lock_index=existing.lock_index))
+    return _store(txn, key, existing, replace(entry, session="", lock_index=existing.lock_index))
 
 
 def release(txn: WriteTransaction, entry: DirEntry) -> None:
     """Take the holder from an entry, because its session ended."""
-    _store(txn, entry, replace(entry, session=""))
+    _store(txn, text(entry.key), entry, replace(entry, session=""))
 
 
-def _store(txn: WriteTransaction, existing: DirEntry | None, entry: DirEntry) -> DirEntry:
+def _store(
+    txn: WriteTransaction, key: bytes, existing: DirEntry | None, entry: DirEntry
+) -> DirEntry:
     """Write the entry, unless that would change nothing: then its index stays, too."""
     if existing is not None and _same(existing, entry):
         return replace(
@@ -192,7 +197,7 @@ def _store(txn: WriteTransaction, existing: DirEntry | None, entry: DirEntry) ->
         modify_index=txn.index,
         value=entry.value or None,
     )
-    txn.put(KVS, text(entry.key), entry)
+    txn.replace(KVS, key, existing, entry)
     txn.set_index(KVS.name)
     return entry
 

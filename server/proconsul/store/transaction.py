@@ -16,7 +16,7 @@ from proconsul.store.keys import index_key
 from proconsul.store.row_cache import RowCache
 from proconsul.store.schema import INDEXES, META, ORDERED, Secondary, Table
 from proconsul.store.watch import Changed
-from proconsul.wire.gostruct import GoStruct, encode
+from proconsul.wire.gostruct import GoStruct
 from proconsul.wire.rows import decode, decode_all, is_flat
 
 T = TypeVar("T", bound=GoStruct)
@@ -159,12 +159,15 @@ class WriteTransaction(ReadTransaction):
         self._watched = committed is not None
         self._committed = committed
         self._touched: Changed = set()  # where `_committed` is no longer true
-        # Entries of the index table that the batch is yet to get; `known` has them, too. Each
-        # command sets some of the same few, of which only the last value need be written.
-        self._late: dict[tuple[str, bytes], GoStruct] = {}
+        # Entries of the index table that the batch is yet to get: name and value, by their keys.
+        # Each command sets some of the same few, of which only the last value need be written.
+        self._late: dict[bytes, tuple[str, int]] = {}
 
     def row(self, table: Table[T], key: bytes) -> T | None:
         """The row at this key, or None."""
+        if self._late and table.name == INDEXES.name and key in self._late:
+            index_name, value = self._late[key]
+            return cast("T", IndexEntry(key=index_name, value=value))
         name = (table.name, key)
         row = self._held(name)
         if row is None:
@@ -185,13 +188,9 @@ class WriteTransaction(ReadTransaction):
 
     def _know(self, name: tuple[str, bytes], row: GoStruct) -> None:
         if len(self.known) >= KNOWN_MAX:
-            self._forget_known()
+            self.known.clear()
             self.sizes.clear()
         self.known[name] = row
-
-    def _forget_known(self) -> None:
-        self.known.clear()
-        self.known.update(self._late)
 
     def rows(self, table: Table[T], prefix: bytes = b"") -> Iterator[T]:
         """All rows whose keys start with `prefix`, in key order."""
@@ -208,14 +207,18 @@ class WriteTransaction(ReadTransaction):
     def write_late(self) -> None:
         """Have all in the batch; to be called before it is committed."""
         late, self._late = self._late, {}
-        for (_, key), entry in late.items():
-            self.put(INDEXES, key, cast("IndexEntry", entry))
+        for key, (name, value) in late.items():
+            self.put(INDEXES, key, IndexEntry(key=name, value=value))
 
     def put(self, table: Table[T], key: bytes, row: T) -> None:
         """Write a row as it is."""
+        self.replace(table, key, self.row(table, key) if table.secondaries else None, row)
+
+    def replace(self, table: Table[T], key: bytes, old: T | None, row: T) -> None:
+        """The same, where it is known which row is there."""
         if table.secondaries:
-            self._reorder(table, key, self.row(table, key), row)
-        data = encode(row)
+            self._reorder(table, key, old, row)
+        data = table.encode(row)
         name = self._put(table.name, key, data)
         self._know(name, row)
         self.sizes[name] = len(data)
@@ -236,6 +239,8 @@ class WriteTransaction(ReadTransaction):
         return self._remove(table, key)
 
     def _put(self, table: str, key: bytes, value: bytes) -> tuple[str, bytes]:
+        if self._late and table == INDEXES.name:
+            self._late.pop(key, None)
         self.batch.put(table, key, value)
         return self._touch(table, key)
 
@@ -251,7 +256,6 @@ class WriteTransaction(ReadTransaction):
         name = (table, key)
         self.writes += 1
         self.known.pop(name, None)
-        self._late.pop(name, None)
         if self._watched:
             self._touched.add(name)
             self.changed.add(name)
@@ -277,11 +281,7 @@ class WriteTransaction(ReadTransaction):
         """Set entries of the index table to this entry's index, or to `value`."""
         self.writes += 1
         for name in names:
-            at = self.index if value is None else value
-            cell = (INDEXES.name, index_key(name))
-            entry = IndexEntry(key=name, value=at)
-            self._late[cell] = entry
-            self._know(cell, entry)
+            self._late[index_key(name)] = name, self.index if value is None else value
             if len(self._late) >= LATE_MAX:
                 self.write_late()
 
@@ -312,7 +312,7 @@ class WriteTransaction(ReadTransaction):
                 yield
         except BaseException:
             self._late = late
-            self._forget_known()  # it may hold what is undone
+            self.known.clear()  # it may hold what is undone
             self.changed, self.events = outer_changed, outer_events
             raise
         else:

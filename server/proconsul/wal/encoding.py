@@ -5,6 +5,7 @@ A module by itself, so that it can be machine code: each write of each server pa
 
 from collections.abc import Iterable, Sequence
 
+from proconsul.wal.log_record import LogRecord
 from proconsul.wal.record import (
     CRC,
     ENTRY,
@@ -16,7 +17,6 @@ from proconsul.wal.record import (
     TWO_NUMBERS,
     HardState,
     Kind,
-    LogRecord,
     Position,
     Start,
     crc32c,

@@ -23,6 +23,8 @@ from typing import Final, NamedTuple
 import google_crc32c
 import msgspec
 
+from proconsul.wal.log_record import LogRecord
+
 FORMAT_VERSION: Final = 1
 MARK_BYTES: Final = 8
 GROUP_PAYLOAD_BYTES_MAX: Final = 0xFFFF_FFFF  # what the size field can say
@@ -52,14 +54,6 @@ class Kind(IntEnum):
     SNAPSHOT = 4  # a snapshot covers the log up to this index and term; entries stay as they are
     RESET = 5  # as SNAPSHOT, and every entry before this record is gone
     TRUNCATE = 6  # the entries from this index on are gone; and the term of the one before it
-
-
-class LogRecord(msgspec.Struct, frozen=True, gc=False):
-    """One entry of the raft log. The body is the raft codec's business."""
-
-    term: int
-    index: int
-    body: bytes
 
 
 class HardState(msgspec.Struct, frozen=True, gc=False):

@@ -40,7 +40,7 @@ _HEADS: Final = dict.fromkeys(range(160, 192), 1) | {0xD9: 2, 0xDA: 3, 0xDB: 5}
 _TIMES: Final = (b"\xd6\xff", b"\xd7\xff", b"\xc7\x0c\xff")
 
 _Reader = Callable[[bytes | memoryview], Any]
-_readers: dict[type[GoStruct], _Reader | None] = {}
+_readers: Final[dict[type[GoStruct], _Reader | None]] = {}
 
 
 class Double(NamedTuple):

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import msgspec
 
 from proconsul.raft.effects import Effects, Event, Persist, ReadAnswer
+from proconsul.raft.entry import Entry
 from proconsul.raft.invariants import Watch
 from proconsul.raft.messages import (
     AppendEntries,
     Configuration,
-    Entry,
     EntryKind,
     HardState,
     Index,

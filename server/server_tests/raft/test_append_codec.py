@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from proconsul.raft import codec
 from proconsul.raft.append_codec import AppendReader
+from proconsul.raft.entry import Entry
 from proconsul.raft.messages import (
     AppendEntries,
     AppendReply,
     Configuration,
-    Entry,
     EntryKind,
     Index,
     Peer,

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from proconsul.raft.effects import ReadAnswer, RefusedError, Role
+from proconsul.raft.entry import Entry
 from proconsul.raft.messages import (
     Configuration,
-    Entry,
     EntryKind,
     HardState,
     Index,

@@ -25,12 +25,12 @@ from proconsul.raft.effects import (
     RoleChanged,
     TransferEnded,
 )
+from proconsul.raft.entry import Entry
 from proconsul.raft.membership import AddNonvoter, AddVoter, RemoveServer
 from proconsul.raft.messages import (
     AppendEntries,
     AppendReply,
     Configuration,
-    Entry,
     EntryKind,
     Index,
     InstallReply,

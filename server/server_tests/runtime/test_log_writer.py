@@ -9,9 +9,9 @@ from typing import cast
 import pytest
 
 from proconsul.raft.effects import Persist, WriteNumber
+from proconsul.raft.entry import Entry
 from proconsul.raft.messages import (
     Configuration,
-    Entry,
     EntryKind,
     HardState,
     Index,

@@ -11,9 +11,9 @@ import pytest
 
 from proconsul.fsm.commands import MessageType
 from proconsul.raft.codec import encode_configuration
+from proconsul.raft.entry import Entry
 from proconsul.raft.messages import (
     Configuration,
-    Entry,
     EntryKind,
     HardState,
     Index,

@@ -12,11 +12,11 @@ import msgspec
 import pytest
 
 from proconsul.raft.effects import Send
+from proconsul.raft.entry import Entry
 from proconsul.raft.messages import (
     AppendEntries,
     AppendReply,
     Configuration,
-    Entry,
     EntryKind,
     Index,
     InstallReply,

@@ -15,10 +15,10 @@ import pytest
 
 from proconsul.raft import codec
 from proconsul.raft.codec import RpcKind
+from proconsul.raft.entry import Entry
 from proconsul.raft.messages import (
     AppendEntries,
     AppendReply,
-    Entry,
     EntryKind,
     Index,
     InstallSnapshot,

@@ -11,7 +11,12 @@ from proconsul.fsm.snapshot import SnapshotError
 from proconsul.model.catalog import NodeService, RegisterRequest
 from proconsul.model.health import HealthCheck
 from proconsul.model.session import Session, SessionRequest
-from proconsul.raft.messages import Entry, EntryKind, Index, Term
+from proconsul.raft.entry import Entry
+from proconsul.raft.messages import (
+    EntryKind,
+    Index,
+    Term,
+)
 from proconsul.runtime.state_machine import GivenUpError, ReplicatedState
 from proconsul.store import kv, nodes
 from proconsul.store.engine import StateFullError

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from proconsul.errors import DiskFullError
 from proconsul.runtime.wal_files import WalFiles
 from proconsul.runtime.wal_segment_files import WalBrokenError
-from proconsul.wal.record import HardState, LogRecord
+from proconsul.wal.log_record import LogRecord
+from proconsul.wal.record import HardState
 from server_tests.sim.disk import Die, Lands, PowerLostError, SimDisk
 
 DIRECTORY = "/data/raft/wal"

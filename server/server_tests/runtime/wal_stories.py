@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from proconsul.runtime.wal_files import WalFiles
-from proconsul.wal.record import LogRecord
+from proconsul.wal.log_record import LogRecord
 from server_tests.sim.disk import SimDisk
 
 DIRECTORY = "/data/raft/wal"

@@ -9,7 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from zlib import crc32
 
-from proconsul.raft.messages import Entry, EntryKind, Index
+from proconsul.raft.entry import Entry
+from proconsul.raft.messages import (
+    EntryKind,
+    Index,
+)
 
 NOTHING = ""  # the value of a key that was never written
 

@@ -13,12 +13,12 @@ import msgspec
 
 from proconsul.raft import follower, leader
 from proconsul.raft.effects import Persist
+from proconsul.raft.entry import Entry
 from proconsul.raft.lease import Lease
 from proconsul.raft.log import Log
 from proconsul.raft.membership import Membership
 from proconsul.raft.messages import (
     AppendEntries,
-    Entry,
     HardState,
     Index,
     LeaderGone,

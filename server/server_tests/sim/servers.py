@@ -19,11 +19,11 @@ from proconsul.raft.effects import (
     Send,
     WriteNumber,
 )
+from proconsul.raft.entry import Entry
 from proconsul.raft.lease import Lease, duration_s
 from proconsul.raft.messages import (
     AppendEntries,
     Configuration,
-    Entry,
     EntryKind,
     Index,
     Input,

@@ -13,12 +13,17 @@ from typing import Protocol, TypeVar
 
 from proconsul.errors import DiskFullError
 from proconsul.raft.effects import Persist
-from proconsul.raft.messages import Entry, HardState, Index, SnapshotMeta
+from proconsul.raft.entry import Entry
+from proconsul.raft.messages import (
+    HardState,
+    Index,
+    SnapshotMeta,
+)
 from proconsul.runtime.log_entries import entry_of, raft_hard_state, record_of, wal_hard_state
 from proconsul.runtime.wal_files import WalFiles
 from proconsul.runtime.wal_segment_files import WalBrokenError
+from proconsul.wal.log_record import LogRecord
 from proconsul.wal.record import HardState as WalHardState
-from proconsul.wal.record import LogRecord
 from proconsul.wal.recovery import WalDamagedError, find_groups
 from proconsul.wal.segments import SegmentName, parse_name
 from server_tests.sim.disk import Lands, PowerLostError, SimDisk

@@ -4,10 +4,10 @@ import random
 
 import pytest
 
+from proconsul.raft.entry import Entry
 from proconsul.raft.messages import (
     AppendEntries,
     AppendReply,
-    Entry,
     EntryKind,
     Index,
     Input,

@@ -6,8 +6,8 @@ import pytest
 
 from proconsul.errors import DiskFullError
 from proconsul.raft.effects import Persist, WriteNumber
+from proconsul.raft.entry import Entry
 from proconsul.raft.messages import (
-    Entry,
     EntryKind,
     HardState,
     Index,

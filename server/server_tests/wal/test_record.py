@@ -9,13 +9,13 @@ from proconsul.wal.encoding import (
     encode_hard_state,
     encode_index_and_term,
 )
+from proconsul.wal.log_record import LogRecord
 from proconsul.wal.record import (
     GROUP,
     MARK_BYTES,
     RECORD,
     HardState,
     Kind,
-    LogRecord,
     Position,
     crc32c,
     decode_entry,

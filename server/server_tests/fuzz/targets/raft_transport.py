@@ -13,10 +13,10 @@ from proconsul.errors import ProconsulError
 from proconsul.raft import codec
 from proconsul.raft.append_codec import AppendReader
 from proconsul.raft.codec import CodecError, RpcKind
+from proconsul.raft.entry import Entry
 from proconsul.raft.messages import (
     AppendEntries,
     AppendReply,
-    Entry,
     EntryKind,
     Index,
     InstallReply,
