@@ -31,13 +31,19 @@ function kinds.fresh(pattern, count)
    end
 end
 
+-- A value of SIZE bytes, never twice the same: to write what is there already changes nothing.
+local function values(size)
+   local rest = string.rep("v", tonumber(size) - 10)
+   return function() return string.format("%010d", math.random(0, 2147483646)) .. rest end
+end
+
 -- PUTs of SIZE bytes to random keys: PREFIX/0 to COUNT - 1.
 function kinds.put(prefix, count, size)
    local most = tonumber(count) - 1
    local head = "PUT /v1/kv/" .. prefix .. "/"
    local tail = " HTTP/1.1\r\nHost: bench\r\nContent-Length: " .. size .. "\r\n\r\n"
-      .. string.rep("v", tonumber(size))
-   return function() return head .. math.random(0, most) .. tail end
+   local value = values(size)
+   return function() return head .. math.random(0, most) .. tail .. value() end
 end
 
 -- One connection a thread takes a lock of its own and gives it back; SESSIONS has one for each.
@@ -103,13 +109,16 @@ function kinds.mixed(pattern, count, session)
       "/v1/health/service/web-100?passing&stale", "/v1/catalog/service/web-10",
       "/v1/catalog/services", "/v1/session/info/" .. session
    }
-   local small, large = string.rep("v", 64), string.rep("v", 1024)
+   local small, large = values(64), values(1024)
+   local function put(value)
+      return wrk.format("PUT", string.format(pattern, math.random(0, most)), nil, value())
+   end
    local writes = {
-      function() return wrk.format("PUT", string.format(pattern, math.random(0, most)), nil, small) end,
-      function() return wrk.format("PUT", string.format(pattern, math.random(0, most)), nil, large) end,
+      function() return put(small) end,
+      function() return put(large) end,
       function()
          local way = math.random(2) == 1 and "?acquire=" or "?release="
-         return wrk.format("PUT", "/v1/kv/bench/mixed-lock" .. way .. session, nil, small)
+         return wrk.format("PUT", "/v1/kv/bench/mixed-lock" .. way .. session, nil, small())
       end,
       kinds.flip("web-10", 10),
    }

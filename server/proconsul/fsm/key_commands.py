@@ -9,7 +9,7 @@ from typing import Final
 
 from proconsul.model.kv import DirEntry, KVSRequest
 from proconsul.store.key_rows import encode_entry
-from proconsul.wire.pieces import string_head
+from proconsul.wire.pieces import string_at, string_head
 
 _DATACENTER: Final = b"\x84\xaaDatacenter"
 _ENTRY: Final = b"\xa6DirEnt"
@@ -54,15 +54,15 @@ def decode_plain_set(data: bytes) -> KVSRequest | None:
     """
     if not data.endswith(_END) or not data.startswith(_DATACENTER, 1):
         return None
-    begin, end = _string(data, 1 + len(_DATACENTER))
+    begin, end = string_at(data, 1 + len(_DATACENTER))
     datacenter = data[begin:end]
     if not data.startswith(_TO_KEY, end):
         return None
-    begin, end = _string(data, end + len(_TO_KEY))
+    begin, end = string_at(data, end + len(_TO_KEY))
     key = data[begin:end]
     if not data.startswith(_TO_VALUE, end):
         return None
-    begin, end = _string(data, end + len(_TO_VALUE))
+    begin, end = string_at(data, end + len(_TO_VALUE))
     if (
         end != len(data) - len(_END)
         or begin == end  # an empty value is read as none at all
@@ -75,14 +75,3 @@ def decode_plain_set(data: bytes) -> KVSRequest | None:
         op="set",
         dir_ent=DirEntry(key=key.decode("ascii"), value=data[begin:end]),
     )
-
-
-def _string(data: bytes, at: int) -> tuple[int, int]:
-    """Where the string begins and ends; beyond all data for what is none of less than 64 KiB."""
-    if at + 2 < len(data):
-        first = data[at]
-        if first & 0xE0 == 0xA0:
-            return at + 1, at + 1 + (first & 0x1F)
-        if first == 0xDA:
-            return at + 3, at + 3 + (data[at + 1] << 8 | data[at + 2])
-    return len(data), len(data)

@@ -64,14 +64,14 @@ class RowCache:
     ) -> None:
         """Forget these rows and the groups that they are in.
 
-        What `sizes_bytes` has was written, as it stands in `rows`: it is often read next.
+        What `sizes_bytes` has was written, as it stands in `rows`: who has read it will again.
         """
         for name in changed:
             row = rows.get(name)
             size_bytes = sizes_bytes.get(name)
             if row is None or size_bytes is None:
                 self._forget(name)
-            else:
+            elif name in self._young or name in self._old:
                 self.keep(name, row, size_bytes)
         groups = self.groups
         if not groups:

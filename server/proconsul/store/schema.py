@@ -25,7 +25,7 @@ from proconsul.model.prepared_query import PreparedQuery
 from proconsul.model.session import Session
 from proconsul.model.snapshot_record import IndexEntry
 from proconsul.store import orders
-from proconsul.store.key_rows import encode_entry
+from proconsul.store.key_rows import decode_entry, encode_entry
 from proconsul.wire.gostruct import GoStruct, encode
 
 T = TypeVar("T", bound=GoStruct)
@@ -47,6 +47,7 @@ class Table(Generic[T]):
     row: type[T]
     secondaries: tuple[Secondary[T], ...] = ()
     encode: Callable[[T], bytes] = encode  # a row
+    decode: Callable[[bytes], T] | None = None  # the same, back; None: wire/rows.py
 
 
 NODES_BY_ID = Secondary("nodes.id", orders.node_id)
@@ -71,7 +72,7 @@ SERVICES = Table(  # folded(node, service id)
 )
 CHECKS = Table("checks", HealthCheck, (CHECKS_BY_NAME, CHECKS_BY_STATUS))  # folded(node, check id)
 COORDINATES = Table("coordinates", Coordinate)  # folded(node, segment)
-KVS = Table("kvs", DirEntry, (KVS_BY_SESSION,), encode_entry)  # text(key)
+KVS = Table("kvs", DirEntry, (KVS_BY_SESSION,), encode_entry, decode_entry)  # text(key)
 TOMBSTONES = Table("tombstones", Tombstone)  # text(key)
 SESSIONS = Table("sessions", Session, (SESSIONS_BY_NODE, SESSIONS_BY_CHECK))  # folded(id)
 PREPARED_QUERIES = Table("prepared-queries", PreparedQuery, (QUERIES_BY_SESSION,))  # folded(id)

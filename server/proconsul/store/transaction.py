@@ -40,14 +40,14 @@ class ReadTransaction:
         cache = self.cache
         if cache is None:
             data = self.view.get(table.name, key)
-            return None if data is None else decode(table.row, data)
+            return None if data is None else _decoded(table, data)
         name = (table.name, key)
         row = cache.row(name)
         if row is None:
             data = self.view.get(table.name, key)
             if data is None:
                 return None
-            row = decode(table.row, data)
+            row = _decoded(table, data)
             cache.keep(name, row, len(data))
         return cast("T", row)
 
@@ -321,3 +321,7 @@ class WriteTransaction(ReadTransaction):
             self.changed, self.events = outer_changed, outer_events
         finally:
             self.batch = self.view = outer_batch
+
+
+def _decoded(table: Table[T], data: bytes) -> T:
+    return decode(table.row, data) if table.decode is None else table.decode(data)

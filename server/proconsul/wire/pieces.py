@@ -1,4 +1,4 @@
-"""Numbers and the heads of strings in msgpack, for who spells a value out without a map of it."""
+"""Numbers and strings in msgpack, for who spells a value out, or reads one, without a map of it."""
 
 import struct
 from typing import Final
@@ -33,3 +33,30 @@ def string_head(length: int) -> bytes:
     if length < 32:
         return _HEADS[length]
     return _SHORT.pack(0xDA, length) if length <= 0xFFFF else _INT.pack(0xDB, length)
+
+
+def number_at(data: bytes, at: int) -> tuple[int, int]:
+    """The number that begins there, and where it ends; -1 for what is none, or is negative."""
+    size = len(data)
+    first = data[at] if at < size else 0xC0
+    if first < 0x80:
+        return first, at + 1
+    end = at + 1 + (1 << (first & 0x03))
+    if not 0xCC <= first <= 0xCF or end > size:
+        return -1, at
+    value = 0
+    for place in range(at + 1, end):
+        value = value << 8 | data[place]
+    return value, end
+
+
+def string_at(data: bytes, at: int) -> tuple[int, int]:
+    """Where the string begins and ends; beyond all data for what is none of less than 64 KiB."""
+    size = len(data)
+    if at < size:
+        first = data[at]
+        if first & 0xE0 == 0xA0:
+            return at + 1, at + 1 + (first & 0x1F)
+        if first == 0xDA and at + 2 < size:
+            return at + 3, at + 3 + (data[at + 1] << 8 | data[at + 2])
+    return size + 1, size + 1
