@@ -73,28 +73,43 @@ class WritingConnection(Protocol):
 class PlainWrite:
     """One that is under way (runtime.pending.Waiter)."""
 
-    __slots__ = ("_writes", "answer", "began_s", "connection", "failure", "is_gone", "request")
+    __slots__ = (
+        "_writes",
+        "began_s",
+        "body",
+        "connection",
+        "failure",
+        "headers",
+        "is_gone",
+        "target",
+    )
 
     def __init__(
         self,
         writes: "PlainWrites",
         connection: WritingConnection,
-        request: tuple[str, Headers, bytes],
-        answer: Answer,
-        began_s: float,
+        target: str,
+        headers: Headers,
+        body: bytes,
     ) -> None:
-        """`request` is its target, its fields and its body."""
         self._writes = writes
         self.connection = connection
-        self.request = request
-        self.answer = answer
-        self.began_s = began_s
+        self.target = target
+        self.headers = headers
+        self.body = body
+        self.began_s = time.monotonic()
         self.failure: Exception | None = None
         self.is_gone = False
+
+    @property
+    def request(self) -> Request:
+        """As the ordinary way has it."""
+        return _request(self.target, self.headers, self.body)
 
     def cancel(self) -> None:
         """The client has gone; what is in the log stays there."""
         self.is_gone = True
+        self._writes.left(self)
 
     def done(self) -> bool:
         """Whether nobody waits any more."""
@@ -132,8 +147,9 @@ class PlainWrites:
         self._heard: list[PlainWrite] = []
         self._telemetry = telemetry = surface.api.telemetry
         name, labels = metrics_of(plain_writes.METHOD, metric_of(PREFIX))
+        self._applied_ms = telemetry.sampler("kvs.apply")
         self._samplers = (
-            telemetry.sampler("kvs.apply"),
+            self._applied_ms,
             telemetry.sampler(name),
             telemetry.sampler("api.http", labels),
         )
@@ -156,11 +172,9 @@ class PlainWrites:
             or not self._log.is_leader()
         ):
             return None
-        answer = self._answer_to(headers, connection)
-        if answer is None:
+        if self._answer_to(headers, connection) is None:
             return None
-        request = (target, headers, body)
-        write = PlainWrite(self, connection, request, answer, time.monotonic())
+        write = PlainWrite(self, connection, target, headers, body)
         command = KVSRequest(
             datacenter=facts.datacenter,
             op="set",
@@ -171,6 +185,9 @@ class PlainWrites:
             is_taken = self._log.offer(MessageType.KVS, command, write)
         except ProconsulError:
             return None  # nothing was taken: the ordinary way says why not, or waits
+        except Exception as failure:  # our own mistake: whether it was taken is unknown
+            write.set_exception(failure)
+            return write
         return write if is_taken else None
 
     def _is_quiet(self) -> bool:
@@ -190,7 +207,7 @@ class PlainWrites:
             self._answers.clear()
         answer = None
         if plain_writes.is_plain(headers):
-            response = self._surface.answer(_request((_ANY, headers, b"")), Reply(True))
+            response = self._surface.answer(_request(_ANY, headers, b""), Reply(True))
             answer = Answer(*render.rendered(headers, response, connection.added_fields))
         self._answers[headers] = answer
         return answer
@@ -201,32 +218,40 @@ class PlainWrites:
             self._loop.call_soon(self._tell)
         self._heard.append(write)
 
+    def left(self, write: PlainWrite) -> None:
+        """Its client has gone, and need not have closed the connection."""
+        self._loop.call_soon(write.connection.abort)
+        self._count([_took_ms(write, time.monotonic())])
+
     def _tell(self) -> None:
         heard, self._heard = self._heard, []
-        now_s = time.monotonic()
         took_ms: list[float] = []
+        now_s = time.monotonic()
         for write in heard:
             if write.is_gone:
                 continue
+            if isinstance(write.failure, NoLeaderError):
+                self._applied_ms.add(_took_ms(write, now_s))  # all else the ordinary way tells
+            else:
+                took_ms.append(_took_ms(write, now_s))
             try:
-                if write.failure is None:
-                    took_ms.append((now_s - write.began_s) * 1000)
-                    write.connection.wrote(write.answer)
-                else:
-                    self._tell_failure(write, write.failure, now_s)
+                self._tell_one(write)
             except Exception as failure:  # of one: the others are to be heard
                 _http.error("an error in the server itself", exc_info=failure)
                 write.connection.abort()
         self._count(took_ms)
 
-    def _tell_failure(self, write: PlainWrite, failure: Exception, now_s: float) -> None:
-        request = _request(write.request)
-        if isinstance(failure, NoLeaderError):
+    def _tell_one(self, write: PlainWrite) -> None:
+        failure, connection = write.failure, write.connection
+        if failure is None:
+            answer = self._answer_to(write.headers, connection)
+            assert answer is not None, "its fields said nothing more when it began"
+            connection.wrote(answer)
+        elif isinstance(failure, NoLeaderError):
             # It was not taken. The ordinary way finds who leads, or waits until somebody does.
-            write.connection.resume(request, self._ordinary)
-            return
-        self._count([(now_s - write.began_s) * 1000])
-        write.connection.resume(request, partial(self._failed, failure))
+            connection.resume(write.request, self._ordinary)
+        else:
+            connection.resume(write.request, partial(self._failed, failure))
 
     def _failed(self, failure: Exception, request: Request) -> Response:
         return self._surface.failed(request, failure)
@@ -242,9 +267,11 @@ class PlainWrites:
 _ANY: Final = PREFIX + "any"
 
 
-def _request(parts: tuple[str, Headers, bytes]) -> Request:
-    """As the ordinary way has it."""
-    target, headers, body = parts
+def _took_ms(write: PlainWrite, now_s: float) -> float:
+    return (now_s - write.began_s) * 1000
+
+
+def _request(target: str, headers: Headers, body: bytes) -> Request:
     request = Request(plain_writes.METHOD, target, headers)
     request.body = body
     request.content_length = len(body)

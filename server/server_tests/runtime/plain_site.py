@@ -31,14 +31,14 @@ from server_tests.runtime.kept_site import Line
 
 
 class OfferedMemoryLog(MemoryLog):
-    """Takes what it is offered, too, and fails as a test says: each failure comes once."""
+    """Takes what it is offered, too, and fails as a test says."""
 
     def __init__(self, site: Site) -> None:
         super().__init__(cast("State", site.context.state), site.context.lock_delays)
         self.leads = True
         self.takes_offers = True
-        self.refusal: ProconsulError | None = None  # at once: nothing is taken
-        self.failure: ProconsulError | None = None  # later
+        self.refusal: Exception | None = None  # at once, the next time: nothing is taken
+        self.failure: ProconsulError | None = None  # later, of the next one
         self.gate: asyncio.Event | None = None  # what is taken waits for it
         self.offered = 0
         self.tokens: list[str] = []
@@ -47,7 +47,8 @@ class OfferedMemoryLog(MemoryLog):
         return self.leads
 
     def offer(self, kind: MessageType, request: Request, waiter: Waiter) -> bool:
-        self._refuse()
+        if self.refusal is not None:
+            raise self.refusal  # and whoever proposes now hears the same
         if not self.takes_offers:
             return False
         self.offered += 1
@@ -67,7 +68,8 @@ class OfferedMemoryLog(MemoryLog):
 
     async def propose(self, kind: MessageType, request: Any) -> Any:
         self._refuse()
-        return await self._write(kind, request)
+        # Who asked may go; what is in the log stays there.
+        return await asyncio.shield(self._write(kind, request))
 
     async def _write(self, kind: MessageType, request: Any) -> Any:
         self.tokens.append(request.token)

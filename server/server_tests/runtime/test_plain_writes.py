@@ -182,16 +182,32 @@ async def test_what_failed_is_told_as_ever(failure: RpcError) -> None:
         assert site.with_plain.told() == site.without.told()
 
 
+async def test_a_mistake_of_ours_is_answered_with_500() -> None:
+    async with plain_site() as site:
+        said = []
+        for half in (site.with_plain, site.without):
+            line = await knowing(half)
+            half.log.refusal = RuntimeError("simulated")
+            line.send(A)
+            await settled()
+            said.append(line.said)
+        assert said[0] == said[1]
+        assert said[0].startswith(b"HTTP/1.1 500 ")
+
+
 async def test_who_is_refused_at_once_hears_it_the_ordinary_way() -> None:
     async with plain_site() as site:
-        line = await knowing(site.with_plain)
-        site.with_plain.log.refusal = RpcError("no space left for the log")
-        line.send(A)
-        await settled()
-        # The refusal came once, so the ordinary way writes it.
-        assert line.said.startswith(b"HTTP/1.1 200 ")
-        assert site.with_plain.value("a") == b"v"
-        assert site.with_plain.log.proposed == [site.with_plain.log.proposed[0]] * 2
+        said = []
+        for half in (site.with_plain, site.without):
+            line = await knowing(half)
+            half.log.refusal = RpcError("no space left for the log")
+            line.send(A)
+            await settled()
+            said.append(line.said)
+        assert said[0] == said[1]
+        assert said[0].startswith(b"HTTP/1.1 500 ")
+        assert site.with_plain.failures == site.without.failures != []
+        assert site.with_plain.told() == site.without.told()
 
 
 async def test_what_the_log_does_not_take_that_way_goes_the_ordinary_one() -> None:
@@ -203,13 +219,15 @@ async def test_what_the_log_does_not_take_that_way_goes_the_ordinary_one() -> No
 
 async def test_a_write_for_which_nobody_leads_any_more_looks_for_who_does() -> None:
     async with plain_site() as site:
-        line = await knowing(site.with_plain)
-        site.with_plain.log.failure = NoLeaderError()  # it was held, and was not taken
-        line.send(A)
-        await settled()
-        assert line.said.startswith(b"HTTP/1.1 200 ")
-        assert site.with_plain.value("a") == b"v"
-        assert not site.with_plain.failures
+        for half in (site.with_plain, site.without):
+            line = await knowing(half)
+            half.log.failure = NoLeaderError()  # it was held, and was not taken
+            line.send(A)
+            await settled()
+            assert line.said.startswith(b"HTTP/1.1 200 ")
+            assert half.value("a") == b"v"
+            assert not half.failures
+        assert site.with_plain.told() == site.without.told()
 
 
 async def test_a_follower_goes_the_ordinary_way() -> None:
@@ -270,11 +288,44 @@ async def test_a_write_whose_client_has_gone_is_still_done_and_nobody_is_told() 
             await settled()
             offered = half.log.offered
             leave(line)
+            await settled()
+            assert line.transport.closed, "it may have left half of the connection open"
             gate.set()
             await settled()
             half.log.gate = None
             assert not line.said
             assert half.value(str(offered - 1)) == b"v"
+
+
+async def test_a_write_whose_client_has_gone_counts_as_ever() -> None:
+    async with plain_site() as site:
+        for half in (site.with_plain, site.without):
+            line = await knowing(half)
+            half.log.gate = gate = asyncio.Event()
+            line.send(A)
+            await settled()
+            line.connection.eof_received()
+            await settled()
+            line.connection.connection_lost(None)
+            gate.set()
+            await settled()
+        assert site.with_plain.told() == site.without.told()
+
+
+async def test_an_answer_is_by_the_settings_of_its_own_time() -> None:
+    async with plain_site() as site:
+        said = []
+        for half in (site.with_plain, site.without):
+            line = await knowing(half)
+            half.log.gate = gate = asyncio.Event()
+            line.send(A)
+            await settled()
+            half.take(HttpSettings(always_pretty=True, response_headers=(("X-Own", "1"),)))
+            gate.set()
+            await settled()
+            said.append(line.said)
+        assert said[0] == said[1]
+        assert b"X-Own: 1" in said[0]
 
 
 async def test_a_write_that_waits_while_the_server_ends_is_answered_and_the_last() -> None:

@@ -6,6 +6,7 @@ The first byte of an input chooses the side, the second what our side does meanw
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -190,9 +191,21 @@ def _check_conversation(wire: bytes, option: int, way: int) -> None:
         _check_request(request)
 
 
+def _fields(entry: Any) -> tuple[Any, ...]:
+    assert isinstance(entry, Entry), "all else msgspec knows"
+    return entry.index, entry.term, entry.kind, entry.data, entry.extensions
+
+
+def _entry(entry_type: type[Any], fields: Any) -> Entry:
+    assert entry_type is Entry, "all else msgspec knows"
+    form = tuple[Index, Term, EntryKind, bytes, bytes]
+    return Entry(*msgspec.convert(fields, form))
+
+
 def _check_request(request: Request) -> None:
-    plain = msgspec.to_builtins(request, builtin_types=(bytes,))
-    promise(msgspec.convert(plain, type(request)) == request, "each field has its type")
+    plain = msgspec.to_builtins(request, builtin_types=(bytes,), enc_hook=_fields)
+    typed = msgspec.convert(plain, type(request), dec_hook=_entry)
+    promise(typed == request, "each field has its type")
     if isinstance(request, PreVote) and not request.candidate.id:
         return  # who knows pre-vote has an id; without one the address is not written
     encoded = codec.encode_request(request)
