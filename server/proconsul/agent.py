@@ -358,8 +358,9 @@ class Agent(AgentLife):
         return KeptReads(answers, way, self.replicated_log, room, looked_after)
 
     def _plain_writes(self, surface: Surface, ordinary: Handler) -> PlainWrites:
-        log_of_servers = self.replicated_log
-        return PlainWrites(surface, self.own_calls, log_of_servers, self._default_token, ordinary)
+        return PlainWrites(
+            surface, self.own_calls, self.replicated_log, self._default_token, ordinary
+        )
 
     async def _listen(self) -> None:
         await self.http.listen()

@@ -32,7 +32,7 @@ class Options(TypedDict):
 
 def parse_options(request: Request) -> Options:
     """All of them, not to be changed; raises BadRequestError as Consul words it."""
-    if not request.raw_query and request.headers.has_none(_FIELDS):
+    if not request.raw_query and request.headers.has_none(OPTION_FIELDS):
         return _NONE
     options = parse_consistency(request)
     if request.raw_query:
@@ -72,7 +72,7 @@ def _defaults(token: str) -> Options:
 
 
 _NONE = _defaults("")
-_FIELDS = frozenset({"x-consul-token", "authorization", "cache-control"})
+OPTION_FIELDS = frozenset({"x-consul-token", "authorization", "cache-control"})
 """Header fields that say some of them."""
 
 

@@ -6,10 +6,11 @@ is not surely one of them is answered the ordinary way.
 
 from proconsul.api.http import Headers
 from proconsul.api.kv import PREFIX
+from proconsul.api.options import OPTION_FIELDS
 
 METHOD = "PUT"
 # They say who asks, or ask for what a write has to refuse.
-_FIELDS = frozenset({"authorization", "cache-control", "x-consul-namespace", "x-consul-token"})
+_FIELDS = OPTION_FIELDS | {"x-consul-namespace"}
 
 
 def key_of(target: str) -> str:

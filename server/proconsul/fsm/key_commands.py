@@ -7,8 +7,8 @@ followers read each one, and that takes half of the time that the ordinary way d
 
 from typing import Final
 
-from proconsul.model.kv import DirEntry, KVSRequest
-from proconsul.store.key_rows import encode_entry
+from proconsul.model.kv import KVSRequest
+from proconsul.store.key_rows import entry_pieces, plain_entry
 from proconsul.wire.pieces import string_at, string_head
 
 _DATACENTER: Final = b"\x84\xaaDatacenter"
@@ -25,7 +25,7 @@ def encode_key_command(first: bytes, request: KVSRequest) -> bytes:
             _DATACENTER,
             _text(request.datacenter),
             _ENTRY,
-            encode_entry(request.dir_ent),
+            *entry_pieces(request.dir_ent),
             _OP,
             _text(request.op),
             _TOKEN,
@@ -41,10 +41,7 @@ def _text(text: str) -> bytes:
     return string_head(len(data)) + data
 
 
-# What is between the texts of a plain one.
-_TO_KEY: Final = _ENTRY + b"\x87\xabCreateIndex\x00\xa5Flags\x00\xa3Key"
-_TO_VALUE: Final = b"\xa9LockIndex\x00\xabModifyIndex\x00\xa7Session\xa0\xa5Value"
-_END: Final = _OP + b"\xa3set" + _TOKEN + b"\xa0"
+_END: Final = _OP + b"\xa3set" + _TOKEN + b"\xa0"  # of a plain one
 
 
 def decode_plain_set(data: bytes) -> KVSRequest | None:
@@ -56,22 +53,9 @@ def decode_plain_set(data: bytes) -> KVSRequest | None:
         return None
     begin, end = string_at(data, 1 + len(_DATACENTER))
     datacenter = data[begin:end]
-    if not data.startswith(_TO_KEY, end):
+    if not data.startswith(_ENTRY, end) or not datacenter.isascii():
         return None
-    begin, end = string_at(data, end + len(_TO_KEY))
-    key = data[begin:end]
-    if not data.startswith(_TO_VALUE, end):
+    entry, end = plain_entry(data, end + len(_ENTRY))
+    if entry is None or end != len(data) - len(_END) or entry.create_index or entry.modify_index:
         return None
-    begin, end = string_at(data, end + len(_TO_VALUE))
-    if (
-        end != len(data) - len(_END)
-        or begin == end  # an empty value is read as none at all
-        or not key.isascii()  # it may be no text
-        or not datacenter.isascii()
-    ):
-        return None
-    return KVSRequest(
-        datacenter=datacenter.decode("ascii"),
-        op="set",
-        dir_ent=DirEntry(key=key.decode("ascii"), value=data[begin:end]),
-    )
+    return KVSRequest(datacenter=datacenter.decode("ascii"), op="set", dir_ent=entry)

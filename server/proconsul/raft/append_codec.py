@@ -11,16 +11,8 @@ from typing import Final
 import msgpack
 
 from proconsul.raft.entry import Entry
-from proconsul.raft.messages import (
-    AppendEntries,
-    AppendReply,
-    EntryKind,
-    Index,
-    Peer,
-    Term,
-    Token,
-)
-from proconsul.wire.pieces import number, string_head
+from proconsul.raft.messages import AppendEntries, AppendReply, EntryKind, Index, Peer, Term, Token
+from proconsul.wire.pieces import number, number_at, string_head
 
 KEPT_BYTES_MAX: Final = 1024 * 1024  # of encoded entries, until others are encoded
 
@@ -279,13 +271,7 @@ def _read_string(value: bytes, at: int) -> tuple[int, int]:
 
 def _read_number(value: bytes, at: int) -> tuple[int, int]:
     """The number, and where it ends."""
-    first = value[at]
-    if first < 0x80:
-        return first, at + 1
-    if not 0xCC <= first <= 0xCF:
+    found, end = number_at(value, at)
+    if found < 0:
         raise _OtherFormError
-    number = 0
-    end = at + 1 + (1 << (first - 0xCC))
-    for place in range(at + 1, end):
-        number = number << 8 | value[place]
-    return number, end
+    return found, end

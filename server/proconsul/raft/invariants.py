@@ -8,11 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from proconsul.raft.entry import Entry
-from proconsul.raft.messages import (
-    Index,
-    ServerId,
-    Term,
-)
+from proconsul.raft.messages import Index, ServerId, Term
 from proconsul.raft.state import State
 
 

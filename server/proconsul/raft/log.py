@@ -13,12 +13,7 @@ from typing import Final
 
 from proconsul.raft.effects import WriteNumber
 from proconsul.raft.entry import Entry
-from proconsul.raft.messages import (
-    EntryKind,
-    Index,
-    SnapshotMeta,
-    Term,
-)
+from proconsul.raft.messages import EntryKind, Index, SnapshotMeta, Term
 
 YOUNG_BYTES_MAX: Final = 8 * 1024 * 1024
 ReadLog = Callable[[Index, Index, int], Sequence[Entry]]

@@ -5,11 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from proconsul.raft.entry import Entry
-from proconsul.raft.messages import (
-    HardState,
-    Index,
-    SnapshotMeta,
-)
+from proconsul.raft.messages import HardState, Index, SnapshotMeta
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,6 @@ What is kept is looked up after the word that it waits for. In every other case,
 a doubt, the request goes the ordinary way.
 """
 
-import logging
 from functools import partial
 from typing import Protocol
 
@@ -20,15 +19,13 @@ from proconsul.api.http import Request, Response
 from proconsul.api.plain_reads import Level, freshness, level_of
 from proconsul.endpoints.context import Log
 from proconsul.runtime.kept_answers import KeptAnswer, KeptAnswers, Tallies
-from proconsul.runtime.logs import logger
 from proconsul.runtime.parked_queries import LookedAfter, ParkedQueries
 from proconsul.runtime.read_recording import RecordedWay, Recording
 from proconsul.runtime.read_rounds import Rounds
+from proconsul.runtime.request_log import has_lines
 from proconsul.runtime.waiting import WaitingRoom
 
 OF_LEADER = freshness(known_leader=True, last_contact_ns=0)
-
-_http = logger("http")
 
 
 class Asking(Protocol):
@@ -82,7 +79,7 @@ class KeptReads:
 
     def _is_quiet(self) -> bool:
         """Whether an answer need neither have a line in the log nor keep to a limit of calls."""
-        return self._way.calls.limit.is_infinite and not _http.isEnabledFor(logging.DEBUG)
+        return self._way.calls.limit.is_infinite and not has_lines()
 
     def _may_keep(self) -> bool:
         """Whether a request that comes now need not go the ordinary way."""

@@ -23,13 +23,7 @@ from proconsul.errors import DiskFullError, ProconsulError
 from proconsul.fsm.commands import CommandError
 from proconsul.fsm.snapshot import SnapshotError
 from proconsul.raft.entry import Entry
-from proconsul.raft.messages import (
-    Configuration,
-    Index,
-    SnapshotMeta,
-    Suffrage,
-    Term,
-)
+from proconsul.raft.messages import Configuration, Index, SnapshotMeta, Suffrage, Term
 from proconsul.raft.peers_file import PEERS_INFO, PeersFileError, parse_peers
 from proconsul.runtime.data_dir import DataDir, no_room, says_full
 from proconsul.runtime.disk import Disk

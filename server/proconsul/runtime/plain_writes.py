@@ -2,13 +2,12 @@
 
 Each is proposed where the ordinary way would propose it, and is told as much to telemetry. What is
 left out is what comes to the same for all of them: the route, the verb, the options, five
-coroutines that wait for one another, and the wording of `true`. That is a fifth of a write
+coroutines that wait for one another, and the wording of `true`. That is a third of a write
 (docs/adr/0021). Where anything is in question (who may write, a limit of calls, a line in the log)
 the request goes the ordinary way, and so does one for which nobody leads any more.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from functools import partial
@@ -28,6 +27,7 @@ from proconsul.runtime import http_response as render
 from proconsul.runtime.logs import logger
 from proconsul.runtime.own_calls import OwnCalls
 from proconsul.runtime.pending import Waiter
+from proconsul.runtime.request_log import has_lines
 
 HEADS_MAX: Final = 256  # as many as are known (runtime/known_heads.py)
 
@@ -197,7 +197,7 @@ class PlainWrites:
             settings.write_allowed_from is None
             and not settings.block_endpoints
             and self._calls.limit.is_infinite
-            and not _http.isEnabledFor(logging.DEBUG)
+            and not has_lines()
         )
 
     def _answer_to(self, headers: Headers, connection: WritingConnection) -> Answer | None:

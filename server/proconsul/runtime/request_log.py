@@ -43,6 +43,11 @@ def log_crash(request: Request, failure: Exception) -> None:
     _http.error("a handler failed: %s %s", request.method, request.path, exc_info=failure)
 
 
+def has_lines() -> bool:
+    """Whether each answer of an endpoint has a line now."""
+    return _http.isEnabledFor(logging.DEBUG)
+
+
 def with_lines(handler: Handler, now_s: Callable[[], float]) -> Handler:
     """`handler`, with a line about each answer of an endpoint while the level is DEBUG."""
 
@@ -63,7 +68,7 @@ def with_lines(handler: Handler, now_s: Callable[[], float]) -> Handler:
         return finished(request, began_s, await coroutine)
 
     def handle(request: Request) -> Response | Coroutine[Any, Any, Response]:
-        if not _http.isEnabledFor(logging.DEBUG):
+        if not has_lines():
             return handler(request)
         began_s = now_s()
         answer = handler(request)

@@ -26,15 +26,7 @@ from proconsul.wal.encoding import (
     encode_start,
 )
 from proconsul.wal.log_record import LogRecord
-from proconsul.wal.record import (
-    FORMAT_VERSION,
-    GROUP,
-    MARK_BYTES,
-    HardState,
-    Kind,
-    Position,
-    Start,
-)
+from proconsul.wal.record import FORMAT_VERSION, GROUP, MARK_BYTES, HardState, Kind, Position, Start
 from proconsul.wal.recovery import Recovery
 from proconsul.wal.segments import (
     SEGMENT_BYTES_MIN,

@@ -18,10 +18,7 @@ from typing import Final
 from proconsul.errors import DiskFullError, ProconsulError
 from proconsul.runtime.disk import Disk, DiskFile
 from proconsul.wal.log_record import LogRecord
-from proconsul.wal.record import (
-    MARK_BYTES,
-    decode_entry,
-)
+from proconsul.wal.record import MARK_BYTES, decode_entry
 from proconsul.wal.recovery import WalDamagedError
 from proconsul.wal.segments import Extent, SegmentName, parse_name
 

@@ -17,7 +17,7 @@ _LOCKED: Final = b"\xa9LockIndex"
 _MODIFIED: Final = b"\xabModifyIndex"
 _SESSION: Final = b"\xa7Session"
 _VALUE: Final = b"\xa5Value"
-_NOT_LOCKED: Final = b"\xa9LockIndex\x00\xabModifyIndex"
+_NOT_LOCKED: Final = _LOCKED + b"\x00" + _MODIFIED
 
 # What is between the variable parts of a plain one.
 _TO_KEY: Final = _FLAGS + b"\x00" + _KEY
@@ -26,6 +26,11 @@ _TO_VALUE: Final = _SESSION + b"\xa0" + _VALUE
 
 def encode_entry(entry: DirEntry) -> bytes:
     """The map of the entry."""
+    return b"".join(entry_pieces(entry))
+
+
+def entry_pieces(entry: DirEntry) -> list[bytes]:
+    """The same, to be joined with more: a large value is copied only once."""
     key = entry.key.encode("utf-8", "surrogateescape")
     session, value, locked = entry.session, entry.value, entry.lock_index
     pieces = [
@@ -52,40 +57,43 @@ def encode_entry(entry: DirEntry) -> bytes:
     else:
         pieces.append(string_head(len(value)))
         pieces.append(value)
-    return b"".join(pieces)
+    return pieces
 
 
 def decode_entry(data: bytes) -> DirEntry:
     """The entry. Raises what `rows.decode` raises."""
-    return _plain(data) or rows.decode(DirEntry, data)
+    entry, end = plain_entry(data, 0)
+    return entry if entry is not None and end == len(data) else rows.decode(DirEntry, data)
 
 
-def _plain(data: bytes) -> DirEntry | None:
-    """The same; None: it is not a plain one."""
-    if not data.startswith(_CREATED):
-        return None
-    create_index, at = number_at(data, len(_CREATED))
+def plain_entry(data: bytes, at: int) -> tuple[DirEntry | None, int]:
+    """The entry whose map begins there, and where it ends; None: it is not a plain one."""
+    nothing: tuple[DirEntry | None, int] = None, at
+    if not data.startswith(_CREATED, at):
+        return nothing
+    create_index, at = number_at(data, at + len(_CREATED))
     if not data.startswith(_TO_KEY, at):
-        return None
+        return nothing
     begin, end = string_at(data, at + len(_TO_KEY))
     key = data[begin:end]
     if not data.startswith(_NOT_LOCKED, end):
-        return None
+        return nothing
     modify_index, at = number_at(data, end + len(_NOT_LOCKED))
     if not data.startswith(_TO_VALUE, at):
-        return None
+        return nothing
     begin, end = string_at(data, at + len(_TO_VALUE))
     if (
-        end != len(data)
-        or begin == end
-        or not key.isascii()
+        end > len(data)
+        or begin == end  # an empty value is read as none at all
+        or not key.isascii()  # it may be no text
         or create_index < 0
         or modify_index < 0
     ):
-        return None
-    return DirEntry(
+        return nothing
+    entry = DirEntry(
         key=key.decode("ascii"),
         value=data[begin:end],
         create_index=create_index,
         modify_index=modify_index,
     )
+    return entry, end

@@ -64,7 +64,7 @@ class ReadTransaction:
             name = (table.name, key)
             row = self._held(name)
             if row is None:
-                row = decode(table.row, data)
+                row = _decoded(table, data)
                 if self.cache is not None:
                     self.cache.keep(name, row, len(data))
             yield cast("T", row)

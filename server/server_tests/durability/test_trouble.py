@@ -16,11 +16,7 @@ from pathlib import Path
 import pytest
 
 from proconsul.raft.entry import Entry
-from proconsul.raft.messages import (
-    EntryKind,
-    Index,
-    Term,
-)
+from proconsul.raft.messages import EntryKind, Index, Term
 from proconsul.runtime.disk import RealDisk
 from proconsul.runtime.log_entries import record_of
 from proconsul.runtime.wal_files import WalFiles

@@ -4,13 +4,7 @@ import pytest
 
 from proconsul.raft.entry import Entry
 from proconsul.raft.invariants import BrokenInvariantError, Watch, logs_match
-from proconsul.raft.messages import (
-    EntryKind,
-    HardState,
-    Index,
-    SnapshotMeta,
-    Term,
-)
+from proconsul.raft.messages import EntryKind, HardState, Index, SnapshotMeta, Term
 from proconsul.raft.node import Node, Stored
 from server_tests.raft.harness import SETTINGS, World, middle, peer, started
 

@@ -9,12 +9,7 @@ from hypothesis import strategies as st
 from proconsul.raft.effects import WriteNumber
 from proconsul.raft.entry import Entry
 from proconsul.raft.log import Log
-from proconsul.raft.messages import (
-    EntryKind,
-    Index,
-    SnapshotMeta,
-    Term,
-)
+from proconsul.raft.messages import EntryKind, Index, SnapshotMeta, Term
 
 
 def entry(index: int, term: int) -> Entry:

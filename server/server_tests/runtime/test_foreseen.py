@@ -8,11 +8,7 @@ import pytest
 from proconsul.fsm.commands import CommandError, MessageType, encode_command
 from proconsul.model.session import Session, SessionRequest
 from proconsul.raft.entry import Entry
-from proconsul.raft.messages import (
-    EntryKind,
-    Index,
-    Term,
-)
+from proconsul.raft.messages import EntryKind, Index, Term
 from proconsul.runtime.lmdb_engine import LmdbEngine
 from proconsul.runtime.state_machine import ReplicatedState, StateEngine
 from proconsul.store import kv

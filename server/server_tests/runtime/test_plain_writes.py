@@ -13,7 +13,7 @@ from proconsul.local.token_bucket import TokenBucket
 from proconsul.runtime.logs import logger
 from proconsul.runtime.pending import LeadershipLostError
 from server_tests.runtime.kept_site import Line
-from server_tests.runtime.plain_site import Half, plain_site
+from server_tests.runtime.plain_site import Half, PlainSite, plain_site
 
 
 def put(target: str, body: bytes = b"v", fields: str = "") -> bytes:
@@ -182,30 +182,29 @@ async def test_what_failed_is_told_as_ever(failure: RpcError) -> None:
         assert site.with_plain.told() == site.without.told()
 
 
+async def both_refuse(site: PlainSite, refusal: Exception) -> bytes:
+    """What both say to a write that their logs refuse at once."""
+    said = []
+    for half in (site.with_plain, site.without):
+        line = await knowing(half)
+        half.log.refusal = refusal
+        line.send(A)
+        await settled()
+        said.append(line.said)
+    assert said[0] == said[1]
+    return said[0]
+
+
 async def test_a_mistake_of_ours_is_answered_with_500() -> None:
     async with plain_site() as site:
-        said = []
-        for half in (site.with_plain, site.without):
-            line = await knowing(half)
-            half.log.refusal = RuntimeError("simulated")
-            line.send(A)
-            await settled()
-            said.append(line.said)
-        assert said[0] == said[1]
-        assert said[0].startswith(b"HTTP/1.1 500 ")
+        said = await both_refuse(site, RuntimeError("simulated"))
+        assert said.startswith(b"HTTP/1.1 500 ")
 
 
 async def test_who_is_refused_at_once_hears_it_the_ordinary_way() -> None:
     async with plain_site() as site:
-        said = []
-        for half in (site.with_plain, site.without):
-            line = await knowing(half)
-            half.log.refusal = RpcError("no space left for the log")
-            line.send(A)
-            await settled()
-            said.append(line.said)
-        assert said[0] == said[1]
-        assert said[0].startswith(b"HTTP/1.1 500 ")
+        said = await both_refuse(site, RpcError("no space left for the log"))
+        assert said.startswith(b"HTTP/1.1 500 ")
         assert site.with_plain.failures == site.without.failures != []
         assert site.with_plain.told() == site.without.told()
 

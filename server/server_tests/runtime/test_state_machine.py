@@ -12,11 +12,7 @@ from proconsul.model.catalog import NodeService, RegisterRequest
 from proconsul.model.health import HealthCheck
 from proconsul.model.session import Session, SessionRequest
 from proconsul.raft.entry import Entry
-from proconsul.raft.messages import (
-    EntryKind,
-    Index,
-    Term,
-)
+from proconsul.raft.messages import EntryKind, Index, Term
 from proconsul.runtime.state_machine import GivenUpError, ReplicatedState
 from proconsul.store import kv, nodes
 from proconsul.store.engine import StateFullError

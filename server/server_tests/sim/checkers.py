@@ -10,13 +10,7 @@ from collections.abc import Sequence
 
 from proconsul.raft.entry import Entry
 from proconsul.raft.invariants import BrokenInvariantError, require
-from proconsul.raft.messages import (
-    EntryKind,
-    Index,
-    ServerId,
-    SnapshotMeta,
-    Term,
-)
+from proconsul.raft.messages import EntryKind, Index, ServerId, SnapshotMeta, Term
 from proconsul.raft.node import Node
 
 __all__ = ["BrokenInvariantError", "Watch"]

@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from zlib import crc32
 
 from proconsul.raft.entry import Entry
-from proconsul.raft.messages import (
-    EntryKind,
-    Index,
-)
+from proconsul.raft.messages import EntryKind, Index
 
 NOTHING = ""  # the value of a key that was never written
 

@@ -14,11 +14,7 @@ from typing import Protocol, TypeVar
 from proconsul.errors import DiskFullError
 from proconsul.raft.effects import Persist
 from proconsul.raft.entry import Entry
-from proconsul.raft.messages import (
-    HardState,
-    Index,
-    SnapshotMeta,
-)
+from proconsul.raft.messages import HardState, Index, SnapshotMeta
 from proconsul.runtime.log_entries import entry_of, raft_hard_state, record_of, wal_hard_state
 from proconsul.runtime.wal_files import WalFiles
 from proconsul.runtime.wal_segment_files import WalBrokenError

@@ -10,14 +10,7 @@ from proconsul.wal.encoding import (
     encode_start,
 )
 from proconsul.wal.log_record import LogRecord
-from proconsul.wal.record import (
-    FORMAT_VERSION,
-    RECORD,
-    HardState,
-    Kind,
-    Position,
-    Start,
-)
+from proconsul.wal.record import FORMAT_VERSION, RECORD, HardState, Kind, Position, Start
 from proconsul.wal.recovery import Recovery, WalDamagedError
 from proconsul.wal.segments import SegmentName
 
