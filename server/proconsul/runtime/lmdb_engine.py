@@ -7,6 +7,9 @@ and the caller builds it anew from snapshot and log.
 Room. The map is address space and grows between transactions; the file keeps some room ahead,
 so that applying what the log has taken seldom fails for want of disk. When it does, the
 transaction is undone and StateFullError raised: the same may be tried again.
+
+In place. Where the file system allows, pages are written in the map itself, which spares a copy
+and a system call for each. The file then looks as large as the map; most of that is a hole.
 """
 
 import errno
@@ -15,13 +18,15 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 import lmdb
 
+from proconsul.runtime.file_systems import writes_in_place
+from proconsul.runtime.lmdb_room import NO_ROOM, Room
 from proconsul.runtime.lmdb_views import LmdbBatch, LmdbView
 from proconsul.store.engine import StateFullError
 
@@ -42,49 +47,56 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 # ---------------------------------------------------------------- one environment
 
 
-_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
 def _names(failure: lmdb.Error, *codes: int) -> bool:
     return any(os.strerror(code) in str(failure) for code in codes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """How an environment is made."""
+
+    map_bytes: int
+    reserve_bytes: int
+    in_place: bool
 
 
 class _Store:
     """An LMDB environment in a folder of its own; closed when its last reader has left."""
 
-    def __init__(
-        self, folder: Path, map_bytes: int, reserve_bytes: int, *, in_the_making: bool = False
-    ) -> None:
+    def __init__(self, folder: Path, sizes: "_Sizes", *, in_the_making: bool = False) -> None:
         """`in_the_making`: its one transaction may end on another thread; then `publish` it."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder = folder
-        self._map_bytes = map_bytes
-        self._reserve_bytes = reserve_bytes
+        self._sizes = sizes
+        self._map_bytes = sizes.map_bytes
         self._lock = threading.Lock()  # readers come and go on other threads
         self._readers = 0
         self._retired = False
         self._overflowed = False
-        self._reserved_to = 0  # bytes of the file whose blocks are ours
         self._newest: LmdbView | None = None
-        # LMDB's lock belongs to the thread that took it; nobody else can write here: it needs none.
-        self.env = self._open(lock=not in_the_making)
+        self.env = self._open(in_the_making=in_the_making)
         self._page_bytes = int(self.env.stat()["psize"])
+        self._room = Room(folder / _DATA, self._page_bytes, sizes.reserve_bytes)
+        self._is_in_place = sizes.in_place and not in_the_making
         self._make_room()
 
-    def _open(self, *, lock: bool) -> lmdb.Environment:
+    def _open(self, *, in_the_making: bool) -> lmdb.Environment:
         return lmdb.Environment(
             str(self.folder),
             map_size=self._map_bytes,
             sync=False,
             metasync=False,
             max_readers=READERS_MAX,
-            lock=lock,
+            # Its lock belongs to the thread that took it. Nobody else writes what is in the making.
+            lock=not in_the_making,
+            writemap=self._sizes.in_place and not in_the_making,
         )
 
     def publish(self) -> None:
         """It was in the making, and is for readers and writers from now on."""
         self.env.close()
-        self.env = self._open(lock=True)
+        self.env = self._open(in_the_making=False)
+        self._is_in_place = self._sizes.in_place
 
     def newest(self) -> LmdbView:
         """The view that all short readers share until the next commit."""
@@ -116,7 +128,8 @@ class _Store:
     def write(self) -> Iterator[LmdbBatch]:
         self._make_room()
         with self.telling_of_room():
-            batch = LmdbBatch(self.env, lmdb.Transaction(self.env, write=True))
+            room = self._room if self._is_in_place else None
+            batch = LmdbBatch(lmdb.Transaction(self.env, write=True), room)
             try:
                 yield batch
                 batch.commit()
@@ -132,6 +145,10 @@ class _Store:
         except lmdb.MapFullError as failure:
             self._overflowed = True
             raise StateFullError(str(self.folder), str(failure)) from failure
+        except OSError as failure:
+            if failure.errno in NO_ROOM:
+                raise StateFullError(str(self.folder), str(failure)) from failure
+            raise
         except lmdb.Error as failure:
             if self._lacks_room(failure):
                 raise StateFullError(str(self.folder), str(failure)) from failure
@@ -139,23 +156,24 @@ class _Store:
 
     def _make_room(self) -> None:
         """Grow the map and the file ahead of the next transaction, where that is possible."""
-        used = (self.env.info()["last_pgno"] + 1) * self._page_bytes
+        used = self._used_pages()
+        used_bytes = used * self._page_bytes
         with self._lock:
-            crowded = self._map_bytes - used < self._map_bytes // MAP_FREE_PART
+            crowded = self._map_bytes - used_bytes < self._map_bytes // MAP_FREE_PART
             if (crowded or self._overflowed) and not self._readers:
                 self._release_newest()  # the map moves: nobody may look at it
                 self._map_bytes *= MAP_GROWTH
                 self.env.set_mapsize(self._map_bytes)
                 self._overflowed = False
-        if self._reserved_to - used < self._reserve_bytes // 2:
-            with suppress(OSError), open(self.folder / _DATA, "rb+") as file:
-                # Without room for it, the transaction may still find some of its own.
-                os.posix_fallocate(file.fileno(), used, self._reserve_bytes)
-                self._reserved_to = used + self._reserve_bytes
+        depth = int(self.env.stat()["depth"])
+        self._room.begin(used, depth, self._map_bytes // self._page_bytes)
+
+    def _used_pages(self) -> int:
+        return int(self.env.info()["last_pgno"]) + 1
 
     def _lacks_room(self, failure: lmdb.Error) -> bool:
         """Whether a failure means a full disk, and not a broken one."""
-        if isinstance(failure, lmdb.DiskError) or _names(failure, *_NO_ROOM):
+        if isinstance(failure, lmdb.DiskError) or _names(failure, *NO_ROOM):
             return True
         if not _names(failure, errno.EIO):
             return False
@@ -166,7 +184,7 @@ class _Store:
                 os.posix_fallocate(file.fileno(), size, PROBE_BYTES)
                 os.ftruncate(file.fileno(), size)
         except OSError as refusal:
-            return refusal.errno in _NO_ROOM
+            return refusal.errno in NO_ROOM
         return False
 
     def retire(self) -> None:
@@ -186,7 +204,10 @@ class _Store:
         """Put everything on the disk; raises lmdb.Error if that failed."""
         self._release_newest()
         self.env.sync(True)
+        pages = max(self._used_pages(), self._room.ours_to)
         self.env.close()
+        if self._is_in_place:
+            os.truncate(self.folder / _DATA, pages * self._page_bytes)  # behind them is the hole
 
 
 # ---------------------------------------------------------------- the engine
@@ -216,10 +237,9 @@ class _Mark:
 class LmdbEngine:
     """The state in a folder: one environment, or two for a moment while it is replaced."""
 
-    def __init__(self, path: Path, map_bytes: int, reserve_bytes: int) -> None:
+    def __init__(self, path: Path, sizes: _Sizes) -> None:
         self._path = path
-        self._map_bytes = map_bytes
-        self._reserve_bytes = reserve_bytes
+        self._sizes = sizes
         self._boot_id = _BOOT_ID.read_text().strip()
         self._device = path.stat().st_dev
         self._damaged = False
@@ -233,13 +253,17 @@ class LmdbEngine:
         *,
         map_bytes: int = MAP_BYTES,
         reserve_bytes: int = RESERVE_BYTES,
+        in_place: bool | None = None,
     ) -> tuple["LmdbEngine", bool]:
         """(engine, whether its state can be trusted); one that cannot was wiped and is empty.
 
-        `path` is a folder that no other process uses. Raises OSError or lmdb.Error.
+        `path` is a folder that no other process uses. `in_place`: whether pages are written in
+        the map; by default where the file system allows it. Raises OSError or lmdb.Error.
         """
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        engine = cls(path, map_bytes, reserve_bytes)
+        if in_place is None:
+            in_place = writes_in_place(path)
+        engine = cls(path, _Sizes(map_bytes, reserve_bytes, in_place))
         trusted = engine._judge() and engine._reopen()
         if not trusted:
             engine._start_anew()
@@ -261,7 +285,7 @@ class LmdbEngine:
 
     def _reopen(self) -> bool:
         try:
-            self._store = _Store(self._folder(), self._map_bytes, self._reserve_bytes)
+            self._store = _Store(self._folder(), self._sizes)
         except lmdb.Error:
             return False
         return True
@@ -270,7 +294,7 @@ class LmdbEngine:
         (self._path / _TRUST).unlink(missing_ok=True)
         for folder in self._path.glob(f"{_FOLDER}*"):
             shutil.rmtree(folder)
-        self._store = _Store(self._path / f"{_FOLDER}1", self._map_bytes, self._reserve_bytes)
+        self._store = _Store(self._path / f"{_FOLDER}1", self._sizes)
         _write_durably(self._path / _CURRENT, f"{_FOLDER}1".encode())
 
     def _folder(self) -> Path:
@@ -321,7 +345,7 @@ class LmdbEngine:
         old = self._store
         number = int(old.folder.name.removeprefix(_FOLDER)) + 1
         folder = self._path / f"{_FOLDER}{number}"
-        new = _Store(folder, self._map_bytes, self._reserve_bytes, in_the_making=True)
+        new = _Store(folder, self._sizes, in_the_making=True)
         try:
             with new.write() as batch:
                 self._making = new, batch
@@ -336,6 +360,13 @@ class LmdbEngine:
         self._store = new
         self._damaged = False
         old.retire()
+
+    def stored(self) -> LmdbView:
+        """What a restart would find: here, the newest committed state."""
+        return self._store.newest()
+
+    def write_down(self) -> None:
+        """Nothing is to be done: each commit is."""
 
     def settle(self) -> None:
         """Commit what is written in the block of `replace`, which may take seconds.

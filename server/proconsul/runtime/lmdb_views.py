@@ -13,6 +13,9 @@ from typing import Final, cast
 
 import lmdb
 
+from proconsul.runtime.lmdb_room import Room
+from proconsul.store.layered import LayeredBatch, write_down
+
 _KEY_MAX: Final = 511
 _HASH_BYTES: Final = 24
 _HEAD: Final = _KEY_MAX - _HASH_BYTES
@@ -114,11 +117,12 @@ def _same_head(cursor: lmdb.Cursor, head: bytes) -> tuple[list[tuple[bytes, byte
 
 
 class LmdbBatch(LmdbView):
-    """The write transaction, or one within it."""
+    """The write transaction."""
 
-    def __init__(self, env: lmdb.Environment, txn: lmdb.Transaction) -> None:
+    def __init__(self, txn: lmdb.Transaction, room: Room | None) -> None:
+        """`room` is needed where pages are written in place; writing raises its OSError."""
         super().__init__(txn)
-        self._env = env
+        self._room = room
         self._is_committed = False
 
     def commit(self) -> None:
@@ -130,6 +134,8 @@ class LmdbBatch(LmdbView):
     def put(self, table: str, key: bytes, value: bytes) -> None:
         """Set a value."""
         whole = _prefixed(table, key)
+        if self._room is not None:
+            self._room.take(len(whole) + len(value))
         if len(whole) <= _HEAD:
             self._txn.put(whole, value)
         else:
@@ -137,11 +143,14 @@ class LmdbBatch(LmdbView):
 
     def delete(self, table: str, key: bytes) -> bool:
         """Remove a key; False if it was not there."""
+        if self._room is not None:
+            self._room.take(0)
         found: bool = self._txn.delete(_stored_key(_prefixed(table, key)))
         return found
 
     @contextmanager
-    def child(self) -> Iterator["LmdbBatch"]:
+    def child(self) -> Iterator[LayeredBatch]:
         """A nested transaction: kept when the block ends, undone when it raises."""
-        with lmdb.Transaction(self._env, parent=self._txn, write=True) as txn:
-            yield LmdbBatch(self._env, txn)
+        inner = LayeredBatch(self)
+        yield inner
+        write_down(inner.written, self)

@@ -34,6 +34,7 @@ from proconsul.runtime.snapshot_archive import Spool, in_thread
 from proconsul.runtime.snapshot_files import SnapshotFiles
 from proconsul.runtime.state_machine import NewState, ReplicatedState
 from proconsul.store.cluster_marks import marks, replace_marks
+from proconsul.store.engine import StateFullError
 
 WRITES_AHEAD_S = 30.0  # how long a restore waits for the writes in front of it
 LEADS_STILL_S = 10.0  # for a majority to say so; a leader that none answers steps down before
@@ -109,6 +110,8 @@ class RaftSnapshots:
             meta = self._driver.node.snapshot_meta(self._driver.node.applied_index)
             with self._replicated.held() as held:
                 await in_thread(lambda: self._write(meta, held.chunks()), held.give_up)
+            with suppress(StateFullError):
+                self._replicated.write_down()  # else a restart would build it from the snapshot
             keep_from = Index(max(meta.index - self._policy.trailing, 0) + 1)
             self._driver.compact(meta, keep_from)
             log.info("snapshot complete up to index=%d", meta.index)

@@ -11,9 +11,9 @@ nobody sees and `apply` of the same entries ends. Any other use of the state und
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import lmdb
 
@@ -26,7 +26,7 @@ from proconsul.raft.messages import EntryKind
 from proconsul.runtime.logs import logger
 from proconsul.runtime.pending import PendingEntries
 from proconsul.runtime.waiting import WaitingRoom
-from proconsul.store.engine import Engine, StateFullError
+from proconsul.store.engine import StateEngine, StateFullError
 from proconsul.store.state import State
 from proconsul.store.transaction import ReadTransaction, WriteTransaction
 
@@ -63,19 +63,6 @@ class Machine:
 
 
 CONSUL = Machine(apply, snapshot.write, snapshot.restore)
-
-
-class StateEngine(Engine, Protocol):
-    """An engine that can be closed, and whose replacement may be committed on another thread."""
-
-    def settle(self) -> None:
-        """Commit what is written in the block of `replace`; nothing more can be written in it.
-
-        For another thread, because it takes long. Raises StateFullError.
-        """
-
-    def close(self) -> None:
-        """Make the state last, so that the next start trusts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +194,7 @@ class ReplicatedState:
 
     @property
     def applied_index(self) -> int:
-        """The last entry that the stored state contains."""
+        """The last entry that the state contains."""
         return self.state.applied_index()
 
     def apply(self, entries: Sequence[Entry]) -> Applied:
@@ -215,11 +202,8 @@ class ReplicatedState:
 
         Raises CommandError for an entry that no server may go on from, StateBrokenError.
         """
-        try:
+        with self._telling_if_broken():
             return self._keep(self._begun(entries))
-        except lmdb.Error as failure:
-            self._is_broken = True
-            raise StateBrokenError(failure) from failure
 
     def foresee(self, entries: Sequence[Entry]) -> None:
         """Do the most of `apply` before these entries are committed; nobody sees any of it.
@@ -227,19 +211,28 @@ class ReplicatedState:
         What fails here fails there, too, which says so. Raises StateBrokenError.
         """
         self.forget_foreseen()
-        try:
+        with self._telling_if_broken(), suppress(HalfRefusedError, StateFullError, CommandError):
             self._foreseen = self._begin(entries, may_start_over=True)
-        except (HalfRefusedError, StateFullError, CommandError):
-            return
-        except lmdb.Error as failure:
-            self._is_broken = True
-            raise StateBrokenError(failure) from failure
 
     def forget_foreseen(self) -> None:
         """Undo what was foreseen, if anything was."""
         foreseen, self._foreseen = self._foreseen, None
         if foreseen is not None:
             foreseen.writing.__exit__(_UndoneError, _UndoneError(), None)
+
+    def write_down(self) -> None:
+        """Have a restart find the state as it is. Raises StateFullError, StateBrokenError."""
+        self.forget_foreseen()
+        with self._telling_if_broken():
+            self._engine.write_down()
+
+    @contextmanager
+    def _telling_if_broken(self) -> Iterator[None]:
+        try:
+            yield
+        except lmdb.Error as failure:
+            self._is_broken = True
+            raise StateBrokenError(failure) from failure
 
     def _begun(self, entries: Sequence[Entry]) -> _Batch:
         """All of them applied, and not kept yet; they may have been foreseen."""

@@ -27,9 +27,10 @@ from proconsul.runtime.disk import Disk
 from proconsul.runtime.lmdb_engine import LmdbEngine
 from proconsul.runtime.logs import logger
 from proconsul.runtime.snapshot_files import SnapshotDamagedError, SnapshotFiles, StoredSnapshot
-from proconsul.runtime.state_machine import CONSUL, Machine, ReplicatedState, StateEngine
+from proconsul.runtime.state_machine import CONSUL, Machine, ReplicatedState
 from proconsul.runtime.wal_files import WalFiles
-from proconsul.store.engine import StateFullError
+from proconsul.store.buffered_engine import BufferedEngine
+from proconsul.store.engine import StateEngine, StateFullError
 from proconsul.wal.segments import DEFAULT_SEGMENT_BYTES, parse_name
 
 PIECE_BYTES = 256 * 1024
@@ -58,10 +59,16 @@ class Storage:
         self.replicated.close()
 
 
+def open_buffered(path: Path) -> tuple[StateEngine, bool]:
+    """The state on disk, with its newest commits in memory. Raises OSError or lmdb.Error."""
+    engine, trusted = LmdbEngine.open(path)
+    return BufferedEngine(engine), trusted
+
+
 def open_storage(
     data: DataDir,
     disk: Disk,
-    open_state: OpenState = LmdbEngine.open,
+    open_state: OpenState = open_buffered,
     segment_bytes: int = DEFAULT_SEGMENT_BYTES,
     machine: Machine = CONSUL,
 ) -> Storage:

@@ -23,6 +23,10 @@ class StateFullError(ProconsulError):
         )
 
 
+class ViewEndedError(RuntimeError):
+    """A view of the newest state was read after the next commit: a mistake of the reader's."""
+
+
 class View(Protocol):
     """One consistent state."""
 
@@ -69,3 +73,22 @@ class Engine(Protocol):
 
     def replace(self) -> AbstractContextManager[Batch]:
         """Write another, empty state, which replaces this one whole when the block ends."""
+
+
+class StateEngine(Engine, Protocol):
+    """An engine that can be closed, and whose replacement may be committed on another thread."""
+
+    def stored(self) -> View:
+        """What a restart would find: the newest committed state, or an older one."""
+
+    def write_down(self) -> None:
+        """Have `stored` be the newest state, while nobody writes. Raises StateFullError."""
+
+    def settle(self) -> None:
+        """Commit what is written in the block of `replace`; nothing more can be written in it.
+
+        For another thread, because it takes long. Raises StateFullError.
+        """
+
+    def close(self) -> None:
+        """Make the state last, so that the next start trusts it."""

@@ -18,6 +18,7 @@ import pytest
 from proconsul.raft.entry import Entry
 from proconsul.raft.messages import EntryKind, Index, Term
 from proconsul.runtime.disk import RealDisk
+from proconsul.runtime.file_systems import writes_in_place
 from proconsul.runtime.log_entries import record_of
 from proconsul.runtime.wal_files import WalFiles
 from proconsul.wal.segments import DEFAULT_SEGMENT_BYTES
@@ -288,44 +289,97 @@ def test_writes_that_find_no_room_are_refused_and_taken_again_later(tmp_path: Pa
         assert server.request("GET", "/v1/kv/a?raw") == (200, b"3")
 
 
+# ---------------------------------------------------------------- the state's disk
+
+LARGE = bytes(100_000)  # is written down before the next write is applied
+
+
+@contextlib.contextmanager
+def overlay(path: Path) -> Iterator[Path]:
+    """A file system on which the state is not written in place."""
+    layers = {name: path / name for name in ("lowerdir", "upperdir", "workdir")}
+    merged = path / "merged"
+    for folder in (*layers.values(), merged):
+        folder.mkdir(parents=True)
+    options = ",".join(f"{name}={folder}" for name, folder in layers.items())
+    mounted = subprocess.run(
+        ["mount", "-t", "overlay", "-o", options, "overlay", str(merged)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"no overlay can be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        yield merged
+    finally:
+        subprocess.run(["umount", "-l", str(merged)], check=False)
+
+
+def state_file(data: Path) -> str:
+    (state,) = (data / "state").glob("state-*/data.mdb")
+    return str(state)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount an overlay")
 def test_a_state_that_cannot_be_written_ends_it_and_is_built_anew(tmp_path: Path) -> None:
-    server = ServerProcess(address(35), tmp_path / "data")
-    with server:
-        assert server.request("PUT", "/v1/kv/a", b"1") == (200, b"true")
-        (state,) = (tmp_path / "data" / "state").glob("state-*/data.mdb")
-        with failing(server, "pwrite64,pwritev,writev", "EIO", "-P", str(state)):
-            status, _ = server.request("PUT", "/v1/kv/a", b"2")
-            assert status == 500
-            assert server.wait() == 1
-        output = server.output.read_text()
-        assert "the state could not be written" in output
-        assert "Traceback" not in output
-        trust = json.loads((tmp_path / "data" / "state" / "trust.json").read_text())
-        assert trust["damaged"]
-        server.start()
-        assert server.request("GET", "/v1/kv/a?raw") == (200, b"2")  # it was in the log
+    with overlay(tmp_path / "overlay") as disk:
+        server = ServerProcess(address(35), disk / "data")
+        server.output = tmp_path / "log"
+        with server:
+            assert server.request("PUT", "/v1/kv/a", LARGE) == (200, b"true")
+            only = ("-P", state_file(disk / "data"))
+            with failing(server, "pwrite64,pwritev,writev", "EIO", *only):
+                status, _ = server.request("PUT", "/v1/kv/b", b"2")
+                assert status == 500
+                assert server.wait() == 1
+            output = server.output.read_text()
+            assert "the state could not be written" in output
+            assert "Traceback" not in output
+            trust = json.loads((disk / "data" / "state" / "trust.json").read_text())
+            assert trust["damaged"]
+            server.start()
+            assert server.request("GET", "/v1/kv/a?raw") == (200, LARGE)  # they were in the log
+            assert server.request("GET", "/v1/kv/b?raw") == (200, b"2")
+
+
+def finds_no_room_for_a_while(server: ServerProcess, calls: str, state: str) -> None:
+    """Until the state has room nothing is applied; what is in the log is applied then."""
+    assert server.request("PUT", "/v1/kv/a", b"1") == (200, b"true")
+    with failing(server, calls, "ENOSPC", "-P", state):
+        number, status, body = 0, 200, b""
+        while status == 200:
+            number += 1
+            status, body = server.request("PUT", f"/v1/kv/large/{number}", LARGE * 5)
+        assert status == 500
+        assert b"the write is in the log and will be applied, but not now" in body
+        status, body = server.request("PUT", "/v1/kv/a", b"3")
+        assert status == 500
+        assert b"write refused: the state under" in body
+        assert server.request("GET", f"/v1/kv/large/{number}")[0] == 404
+        assert server.request("GET", "/v1/kv/a?raw") == (200, b"1")
+    until_it_says(server, "the state has room again")
+    assert server.request("GET", f"/v1/kv/large/{number}?raw") == (200, LARGE * 5)
+    assert server.request("PUT", "/v1/kv/a", b"4") == (200, b"true")
+    server.kill()
+    server.start()
+    assert server.request("GET", "/v1/kv/a?raw") == (200, b"4")
+    assert server.request("GET", f"/v1/kv/large/{number}?raw") == (200, LARGE * 5)
+    assert "Traceback" not in server.output.read_text()
 
 
 def test_what_finds_no_room_in_the_state_is_applied_later(tmp_path: Path) -> None:
-    server = ServerProcess(address(34), tmp_path / "data")
-    with server:
-        assert server.request("PUT", "/v1/kv/a", b"1") == (200, b"true")
-        (state,) = (tmp_path / "data" / "state").glob("state-*/data.mdb")
-        with failing(server, "pwrite64,pwritev,writev", "ENOSPC", "-P", str(state)):
-            status, body = server.request("PUT", "/v1/kv/a", b"2")
-            assert status == 500
-            assert b"the write is in the log and will be applied, but not now" in body
-            status, body = server.request("PUT", "/v1/kv/a", b"3")
-            assert status == 500
-            assert b"write refused: the state under" in body
-            assert server.request("GET", "/v1/kv/a?raw") == (200, b"1")
-        until_it_says(server, "the state has room again")
-        assert server.request("GET", "/v1/kv/a?raw") == (200, b"2")
-        assert server.request("PUT", "/v1/kv/a", b"4") == (200, b"true")
-        server.kill()
-        server.start()
-        assert server.request("GET", "/v1/kv/a?raw") == (200, b"4")
-        assert "Traceback" not in server.output.read_text()
+    assert writes_in_place(tmp_path)
+    with ServerProcess(address(34), tmp_path / "data") as server:
+        finds_no_room_for_a_while(server, "fallocate", state_file(tmp_path / "data"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount an overlay")
+def test_the_same_where_it_is_not_written_in_place(tmp_path: Path) -> None:
+    with overlay(tmp_path / "overlay") as disk:
+        server = ServerProcess(address(36), disk / "data")
+        server.output = tmp_path / "log"
+        with server:
+            finds_no_room_for_a_while(server, "pwrite64,pwritev,writev", state_file(disk / "data"))
 
 
 # ---------------------------------------------------------------- its end, and its next start

@@ -10,18 +10,23 @@ from proconsul.model.session import Session, SessionRequest
 from proconsul.raft.entry import Entry
 from proconsul.raft.messages import EntryKind, Index, Term
 from proconsul.runtime.lmdb_engine import LmdbEngine
-from proconsul.runtime.state_machine import ReplicatedState, StateEngine
+from proconsul.runtime.state_machine import ReplicatedState
 from proconsul.store import kv
-from proconsul.store.engine import StateFullError
+from proconsul.store.buffered_engine import BufferedEngine
+from proconsul.store.engine import StateEngine, StateFullError
 from proconsul.store.watch import Waiter, WatchSet
 from server_tests.runtime.driver_world import Engine, set_command
 
 
-@pytest.fixture(params=["in memory", "LMDB"])
+@pytest.fixture(params=["in memory", "LMDB", "buffered", "always written down"])
 def replicated(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ReplicatedState]:
     engine: StateEngine = Engine()
-    if request.param == "LMDB":
+    if request.param != "in memory":
         engine, _ = LmdbEngine.open(tmp_path / "state", map_bytes=1 << 24, reserve_bytes=1 << 16)
+    if request.param == "buffered":
+        engine = BufferedEngine(engine)
+    if request.param == "always written down":
+        engine = BufferedEngine(engine, flush_bytes=0)
     state = ReplicatedState(engine)
     yield state
     state.close()

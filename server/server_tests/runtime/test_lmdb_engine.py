@@ -19,13 +19,13 @@ from proconsul.store.engine import StateFullError
 MIB = 1 << 20
 
 
-def opened(path: Path) -> tuple[LmdbEngine, bool]:
-    return LmdbEngine.open(path, map_bytes=16 * MIB, reserve_bytes=0)
+def opened(path: Path, *, in_place: bool = True) -> tuple[LmdbEngine, bool]:
+    return LmdbEngine.open(path, map_bytes=16 * MIB, reserve_bytes=0, in_place=in_place)
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[LmdbEngine]:
-    made, _ = opened(tmp_path / "state")
+@pytest.fixture(params=[True, False], ids=["in place", "by writes"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LmdbEngine]:
+    made, _ = opened(tmp_path / "state", in_place=request.param)
     yield made
     made.close()
 
@@ -251,7 +251,7 @@ def test_a_transaction_larger_than_the_map_is_undone_and_fits_when_tried_again(
 
 
 def test_a_full_disk_refuses_the_transaction_and_later_takes_it(tmp_path: Path) -> None:
-    engine, _ = opened(tmp_path)
+    engine, _ = opened(tmp_path, in_place=False)
     put(engine, b"a", b"1")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, limits[1]))  # no file may grow past it
@@ -266,12 +266,42 @@ def test_a_full_disk_refuses_the_transaction_and_later_takes_it(tmp_path: Path) 
     engine.close()
 
 
-def test_the_file_has_room_ahead_of_what_is_used(tmp_path: Path) -> None:
-    engine, _ = LmdbEngine.open(tmp_path, map_bytes=64 * MIB, reserve_bytes=4 * MIB)
+@pytest.mark.parametrize("in_place", [True, False])
+def test_the_file_has_room_ahead_of_what_is_used(tmp_path: Path, in_place: bool) -> None:
+    engine, _ = LmdbEngine.open(
+        tmp_path, map_bytes=64 * MIB, reserve_bytes=4 * MIB, in_place=in_place
+    )
     put(engine, b"a", bytes(3 * MIB))
     put(engine, b"b", b"1")
     file = tmp_path / "state-1" / "data.mdb"
     assert file.stat().st_blocks * 512 >= 3 * MIB + 2 * MIB
+    engine.close()
+
+
+def test_a_file_that_is_written_in_place_is_no_larger_than_what_it_holds_once_it_is_closed(
+    tmp_path: Path,
+) -> None:
+    engine, _ = opened(tmp_path)
+    put(engine, b"a", bytes(MIB))
+    file = tmp_path / "state-1" / "data.mdb"
+    assert file.stat().st_size == 16 * MIB
+    engine.close()
+    assert MIB < file.stat().st_size < 3 * MIB
+    engine, trusted = opened(tmp_path)
+    assert trusted
+    assert engine.newest().get("kvs", b"a") == bytes(MIB)
+    engine.close()
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_state_can_be_read_and_written_in_the_other_way(tmp_path: Path, before: bool) -> None:
+    engine, _ = opened(tmp_path, in_place=before)
+    put(engine, b"a", bytes(MIB))
+    engine.close()
+    engine, trusted = opened(tmp_path, in_place=not before)
+    assert trusted
+    put(engine, b"b", bytes(MIB))
+    assert list(engine.newest().keys("kvs")) == [b"a", b"b"]
     engine.close()
 
 
