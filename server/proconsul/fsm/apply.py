@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from proconsul.errors import RpcError
 from proconsul.fsm import chunking
-from proconsul.fsm.commands import CoordinateBatch, MessageType, Skipped, decode_command
+from proconsul.fsm.commands import CoordinateBatch, MessageType, Skipped, decode_command, plain_set
 from proconsul.model.acl import (
     ACLAuthMethodBatchDeleteRequest,
     ACLAuthMethodBatchSetRequest,
@@ -84,6 +84,9 @@ def apply(
         if whole is None:
             return None
         data = whole
+    plain = plain_set(data)
+    if plain is not None and kv.set_plain(txn, plain):
+        return None
     decoded = decode_command(data)
     if isinstance(decoded, Skipped):
         return decoded

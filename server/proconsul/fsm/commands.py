@@ -8,7 +8,7 @@ import enum
 from dataclasses import dataclass
 from typing import Any, Final
 
-from proconsul.fsm.key_commands import decode_plain_set, encode_key_command
+from proconsul.fsm import key_commands
 from proconsul.model.acl import (
     ACLAuthMethodBatchDeleteRequest,
     ACLAuthMethodBatchSetRequest,
@@ -35,6 +35,7 @@ from proconsul.model.operator import AutopilotSetConfigRequest
 from proconsul.model.prepared_query import PreparedQueryRequest
 from proconsul.model.session import SessionRequest
 from proconsul.model.txn import TxnRequest
+from proconsul.store.key_rows import PlainSet
 from proconsul.wire import msgpack, native
 from proconsul.wire.gostruct import GoStruct, WireError, from_wire, to_wire
 
@@ -162,8 +163,8 @@ Request = GoStruct | CoordinateBatch
 def encode_command(message_type: MessageType, request: Request) -> bytes:
     """The bytes of a command for the log."""
     if type(request) is KVSRequest:
-        data = encode_key_command(_KVS, request)
-        if len(data) <= REMEMBERED_BYTES_MAX and _is_canonical(request):
+        data = key_commands.encode_key_command(_KVS, request)
+        if len(data) <= REMEMBERED_BYTES_MAX and _is_canonical(request) and not plain_set(data):
             if len(_encoded_here) >= REMEMBERED_MAX:
                 _encoded_here.clear()  # they were never committed
             _encoded_here[id(data)] = data, message_type, request
@@ -175,6 +176,7 @@ def encode_command(message_type: MessageType, request: Request) -> bytes:
 
 
 # A leader applies what it encoded a moment before: decoding it would take a third of applying it.
+# Plain sets are not decoded.
 REMEMBERED_MAX: Final = 4096
 REMEMBERED_BYTES_MAX: Final = 4096
 # By identity, to which a large value makes no difference.
@@ -193,6 +195,25 @@ def _is_canonical(request: KVSRequest) -> bool:
     )
 
 
+class PlainSetCommands:
+    """Spells out the commands that set a value and say nothing else."""
+
+    def __init__(self, datacenter: str) -> None:
+        self._head = key_commands.plain_set_head(_KVS, datacenter)
+
+    def encode(self, key: str, value: bytes) -> bytes:
+        """As `encode_command` does; neither may be empty."""
+        assert value, "an empty value has another form"
+        return key_commands.plain_set_command(
+            self._head, key.encode("utf-8", "surrogateescape"), value
+        )
+
+
+def plain_set(data: bytes) -> PlainSet | None:
+    """What a command sets that says nothing else; None: it has to be decoded."""
+    return key_commands.plain_set(data) if data and data[0] == _KVS_BYTE else None
+
+
 def decode_command(data: bytes | memoryview) -> tuple[MessageType, Request] | Skipped:
     """Read the bytes of a command.
 
@@ -203,10 +224,6 @@ def decode_command(data: bytes | memoryview) -> tuple[MessageType, Request] | Sk
         return remembered[1], remembered[2]
     if not len(data):
         raise UndecodableCommandError("the log holds a command without a byte")
-    if data[0] == _KVS_BYTE and isinstance(data, bytes):
-        plain = decode_plain_set(data)
-        if plain is not None:
-            return MessageType.KVS, plain
     number = data[0] & ~IGNORE_UNKNOWN
     message_type = _TYPES.get(number, MessageType.AREA)  # that is as unknown as any other
     is_batch = message_type is MessageType.COORDINATE_BATCH_UPDATE

@@ -1,14 +1,13 @@
 """The bytes of a KVS command, spelled out: each write to a key is one of them.
 
 The same as `gostruct.encode` makes of the request, a map of maps sorted by Go's names, in a third
-of the time. The plainest of them, which sets a value and says nothing else, is read back here, too:
-followers read each one, and that takes half of the time that the ordinary way does.
+of the time. The plainest of them, which sets a value and says nothing else, is known by its bytes.
 """
 
 from typing import Final
 
 from proconsul.model.kv import KVSRequest
-from proconsul.store.key_rows import entry_pieces, plain_entry
+from proconsul.store.key_rows import PlainSet, encode_plain_set, entry_pieces, plain_set_at
 from proconsul.wire.pieces import string_at, string_head
 
 _DATACENTER: Final = b"\x84\xaaDatacenter"
@@ -41,21 +40,26 @@ def _text(text: str) -> bytes:
     return string_head(len(data)) + data
 
 
-_END: Final = _OP + b"\xa3set" + _TOKEN + b"\xa0"  # of a plain one
+# ---------------------------------------------------------------- that set a value and say no more
+
+_END: Final = _OP + b"\xa3set" + _TOKEN + b"\xa0"
 
 
-def decode_plain_set(data: bytes) -> KVSRequest | None:
-    """A command that sets a value, without flags, session and token; None: read it otherwise.
+def plain_set_head(first: bytes, datacenter: str) -> bytes:
+    """What each plain command begins with, for `plain_set_command`."""
+    return first + _DATACENTER + _text(datacenter) + _ENTRY
 
-    Its first byte says that it is a KVS command.
-    """
+
+def plain_set_command(head: bytes, key: bytes, value: bytes) -> bytes:
+    """The command that sets a value, which is not empty, and says nothing else."""
+    return encode_plain_set(head, key, value, _END)
+
+
+def plain_set(data: bytes) -> PlainSet | None:
+    """What a KVS command sets, by its bytes; None: it says more, or does something else."""
     if not data.endswith(_END) or not data.startswith(_DATACENTER, 1):
         return None
     begin, end = string_at(data, 1 + len(_DATACENTER))
-    datacenter = data[begin:end]
-    if not data.startswith(_ENTRY, end) or not datacenter.isascii():
+    if not data.startswith(_ENTRY, end) or not data[begin:end].isascii():
         return None
-    entry, end = plain_entry(data, end + len(_ENTRY))
-    if entry is None or end != len(data) - len(_END) or entry.create_index or entry.modify_index:
-        return None
-    return KVSRequest(datacenter=datacenter.decode("ascii"), op="set", dir_ent=entry)
+    return plain_set_at(data, end + len(_ENTRY), len(data) - len(_END))

@@ -20,8 +20,7 @@ from proconsul.api.reply import Reply
 from proconsul.api.routing import metric_of
 from proconsul.api.surface import Surface, metrics_of
 from proconsul.errors import NoLeaderError, ProconsulError
-from proconsul.fsm.commands import MessageType
-from proconsul.fsm.commands import Request as Command
+from proconsul.fsm.commands import MessageType, PlainSetCommands, encode_command
 from proconsul.model.kv import DirEntry, KVSRequest
 from proconsul.runtime import http_response as render
 from proconsul.runtime.logs import logger
@@ -40,7 +39,7 @@ class OfferedLog(Protocol):
     def is_leader(self) -> bool:
         """Whether this server believes that it leads."""
 
-    def offer(self, kind: MessageType, request: Command, waiter: Waiter) -> bool:
+    def offer(self, command: bytes, waiter: Waiter) -> bool:
         """Whether the command was taken: `waiter` will hear. Raises ProconsulError: it was not."""
 
 
@@ -141,6 +140,7 @@ class PlainWrites:
         self._calls = calls
         self._log = log
         self._token = token
+        self._sets = PlainSetCommands(surface.api.facts.datacenter)
         self._ordinary = ordinary
         self._loop = asyncio.get_running_loop()
         self._answers: dict[Headers, Answer | None] = {}  # by known fields; None: they say more
@@ -175,20 +175,23 @@ class PlainWrites:
         if self._answer_to(headers, connection) is None:
             return None
         write = PlainWrite(self, connection, target, headers, body)
-        command = KVSRequest(
-            datacenter=facts.datacenter,
-            op="set",
-            dir_ent=DirEntry(key=key, value=body or None),
-            token=self._token(),
-        )
         try:
-            is_taken = self._log.offer(MessageType.KVS, command, write)
+            is_taken = self._log.offer(self._command(key, body), write)
         except ProconsulError:
             return None  # nothing was taken: the ordinary way says why not, or waits
         except Exception as failure:  # our own mistake: whether it was taken is unknown
             write.set_exception(failure)
             return write
         return write if is_taken else None
+
+    def _command(self, key: str, body: bytes) -> bytes:
+        token = self._token()
+        if body and not token:
+            return self._sets.encode(key, body)
+        entry = DirEntry(key=key, value=body or None)
+        datacenter = self._surface.api.facts.datacenter
+        command = KVSRequest(datacenter=datacenter, op="set", dir_ent=entry, token=token)
+        return encode_command(MessageType.KVS, command)
 
     def _is_quiet(self) -> bool:
         """Whether nobody is to be asked, or told, about a single request."""

@@ -60,9 +60,9 @@ class ReplicatedLog:
         """Commit and apply a command; the FSM's value. Errors: see RaftDriver.propose."""
         return self._driver.propose(encode_command(kind, request))
 
-    def offer(self, kind: MessageType, request: Request, waiter: Waiter) -> bool:
+    def offer(self, command: bytes, waiter: Waiter) -> bool:
         """The same, for who waits in another way; False: it was not taken, `propose` it."""
-        return self._driver.offer(encode_command(kind, request), waiter)
+        return self._driver.offer(command, waiter)
 
     async def confirm_leadership(self) -> None:
         """A quorum agrees, what it committed is applied, the duties of the leader have begun.

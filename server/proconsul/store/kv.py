@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from proconsul.errors import RpcError
 from proconsul.model.kv import DirEntry
 from proconsul.store import tombstones
+from proconsul.store.key_rows import PlainSet
 from proconsul.store.keys import text
 from proconsul.store.same import index_holds
 from proconsul.store.schema import KVS, SESSIONS, TOMBSTONES
@@ -103,6 +104,21 @@ def set_key(txn: WriteTransaction, entry: DirEntry) -> DirEntry:
     if entry.session != session:
         entry = replace(entry, session=session)
     return _store(txn, key, existing, entry)
+
+
+def set_plain(txn: WriteTransaction, new: PlainSet) -> bool:
+    """What `set_key` does, for most entries, by their bytes; False: it was not done."""
+    row = txn.encoded(KVS.name, new.key)
+    create_index = txn.index
+    if row is not None:
+        create_index, is_same = new.compared(row)
+        if create_index < 0:
+            return False
+        if is_same:
+            return True
+    txn.put_encoded(KVS.name, new.key, new.row(create_index, txn.index))
+    txn.set_index(KVS.name)
+    return True
 
 
 def set_key_cas(txn: WriteTransaction, entry: DirEntry) -> DirEntry | None:

@@ -223,6 +223,14 @@ class WriteTransaction(ReadTransaction):
         self._know(name, row)
         self.sizes[name] = len(data)
 
+    def encoded(self, table: str, key: bytes) -> bytes | None:
+        """The bytes of the row at this key, or None."""
+        return self.batch.get(table, key)
+
+    def put_encoded(self, table: str, key: bytes, data: bytes) -> None:
+        """Write a row by its bytes, where it has the same place in all orders of its table."""
+        self._put(table, key, data)
+
     def put_raw(self, table: str, key: bytes, value: bytes) -> None:
         """Write bytes, in a table whose rows are of several types."""
         assert table not in ORDERED, f"put() keeps the orders of {table}, put_raw() does not"

@@ -12,7 +12,7 @@ from proconsul.api.surface import HttpSettings, Surface
 from proconsul.endpoints.context import Log
 from proconsul.endpoints.table import METHODS
 from proconsul.errors import ProconsulError
-from proconsul.fsm.commands import MessageType, Request
+from proconsul.fsm.commands import MessageType, Skipped, decode_command
 from proconsul.local.token_bucket import TokenBucket
 from proconsul.runtime.default_token import with_default_token
 from proconsul.runtime.http_exchange import Deadlines
@@ -46,13 +46,15 @@ class OfferedMemoryLog(MemoryLog):
     def is_leader(self) -> bool:
         return self.leads
 
-    def offer(self, kind: MessageType, request: Request, waiter: Waiter) -> bool:
+    def offer(self, command: bytes, waiter: Waiter) -> bool:
         if self.refusal is not None:
             raise self.refusal  # and whoever proposes now hears the same
         if not self.takes_offers:
             return False
         self.offered += 1
-        writing = asyncio.ensure_future(self._write(kind, request))
+        decoded = decode_command(command)
+        assert not isinstance(decoded, Skipped)
+        writing = asyncio.ensure_future(self._write(*decoded))
 
         def tell(done: asyncio.Future[Any]) -> None:
             if waiter.done():
