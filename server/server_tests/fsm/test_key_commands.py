@@ -62,9 +62,8 @@ def test_what_becomes_a_row_is_what_the_general_decoder_reads(data: st.DataObjec
     read = plain_set(bytes(command))
     if read is not None:
         decoded = gostruct.decode(KVSRequest, bytes(command[1:]))
-        assert decoded == set_request(
-            decoded.dir_ent.key, decoded.dir_ent.value, decoded.datacenter
-        )
+        entry = decoded.dir_ent
+        assert decoded == set_request(entry.key, entry.value, decoded.datacenter)
         assert read.key == entry.key.encode()
         assert read.row(3, 5) == encode_entry(replace(entry, create_index=3, modify_index=5))
 
