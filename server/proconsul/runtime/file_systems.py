@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 from typing import Final
 
-# They write a block where it was allocated. Others (btrfs, zfs) write elsewhere each time, and what
-# lies under an overlay or a network's file system is not known.
-_IN_PLACE: Final = frozenset({"ext4", "xfs", "tmpfs"})
+# They write a block where it was allocated. Others write elsewhere: btrfs and zfs each time, xfs
+# when a file has been copied by reference. What lies under an overlay or a network's is not known.
+_IN_PLACE: Final = frozenset({"ext4", "tmpfs"})
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 
 

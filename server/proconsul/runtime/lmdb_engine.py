@@ -26,7 +26,7 @@ from typing import Final
 import lmdb
 
 from proconsul.runtime.file_systems import writes_in_place
-from proconsul.runtime.lmdb_room import NO_ROOM, Room
+from proconsul.runtime.lmdb_room import NO_ROOM, NoRoomError, Room
 from proconsul.runtime.lmdb_views import LmdbBatch, LmdbView
 from proconsul.store.engine import StateFullError
 
@@ -37,7 +37,10 @@ RESERVE_BYTES: Final = 64 << 20  # of disk, ahead of what is used
 PROBE_BYTES: Final = 64 << 20  # a disk that cannot give this is full
 READERS_MAX: Final = 1024
 
+LOCK_BYTES: Final = (READERS_MAX + 64) * 64  # a line of the cache for each reader, and a head
+
 _DATA: Final = "data.mdb"
+_LOCK: Final = "lock.mdb"
 _TRUST: Final = "trust.json"
 _CURRENT: Final = "current"  # holds the name of the folder whose state counts
 _FOLDER: Final = "state-"
@@ -81,6 +84,11 @@ class _Store:
         self._make_room()
 
     def _open(self, *, in_the_making: bool) -> lmdb.Environment:
+        """Raises lmdb.Error, OSError."""
+        if not in_the_making:
+            # LMDB writes into a map of it, and nobody could tell it that the disk is full.
+            with open(self.folder / _LOCK, "ab") as file:
+                os.posix_fallocate(file.fileno(), 0, LOCK_BYTES)
         return lmdb.Environment(
             str(self.folder),
             map_size=self._map_bytes,
@@ -145,10 +153,8 @@ class _Store:
         except lmdb.MapFullError as failure:
             self._overflowed = True
             raise StateFullError(str(self.folder), str(failure)) from failure
-        except OSError as failure:
-            if failure.errno in NO_ROOM:
-                raise StateFullError(str(self.folder), str(failure)) from failure
-            raise
+        except NoRoomError as failure:
+            raise StateFullError(str(self.folder), str(failure)) from failure
         except lmdb.Error as failure:
             if self._lacks_room(failure):
                 raise StateFullError(str(self.folder), str(failure)) from failure
@@ -345,13 +351,14 @@ class LmdbEngine:
         old = self._store
         number = int(old.folder.name.removeprefix(_FOLDER)) + 1
         folder = self._path / f"{_FOLDER}{number}"
-        new = _Store(folder, self._sizes, in_the_making=True)
+        new = self._begun(folder)
         try:
             with new.write() as batch:
                 self._making = new, batch
                 yield batch
-            new.publish()
-            _write_durably(self._path / _CURRENT, new.folder.name.encode())
+            with _saying_full(folder):
+                new.publish()
+                _write_durably(self._path / _CURRENT, new.folder.name.encode())
         except BaseException:
             new.retire()
             raise
@@ -361,12 +368,17 @@ class LmdbEngine:
         self._damaged = False
         old.retire()
 
-    def stored(self) -> LmdbView:
-        """What a restart would find: here, the newest committed state."""
-        return self._store.newest()
-
     def write_down(self) -> None:
         """Nothing is to be done: each commit is."""
+
+    def _begun(self, folder: Path) -> _Store:
+        """A new state in the making; StateFullError where there is no room even to begin one."""
+        try:
+            with _saying_full(folder):
+                return _Store(folder, self._sizes, in_the_making=True)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)  # the next one begins at its beginning
+            raise
 
     def settle(self) -> None:
         """Commit what is written in the block of `replace`, which may take seconds.
@@ -388,6 +400,21 @@ class LmdbEngine:
         """Make the state last, so that the next start trusts it, in whatever boot."""
         self._store.close()
         self._mark(clean=True)
+
+
+@contextmanager
+def _saying_full(folder: Path) -> Iterator[None]:
+    """Raise StateFullError where a file cannot be made because the disk is full."""
+    try:
+        yield
+    except OSError as failure:
+        if failure.errno in NO_ROOM:
+            raise StateFullError(str(folder), str(failure)) from failure
+        raise
+    except lmdb.Error as failure:
+        if isinstance(failure, lmdb.DiskError) or _names(failure, *NO_ROOM):
+            raise StateFullError(str(folder), str(failure)) from failure
+        raise
 
 
 def _write_durably(path: Path, content: bytes) -> None:

@@ -14,7 +14,13 @@ NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _OWN_PAGES: Final = 64  # that LMDB touches beside those of the rows: its list of free ones
 _LISTED_PAGES: Final = 256  # free ones on a page of that list, at least
-_SPLIT_PART: Final = 4  # a page that was split is full to more than one part in so many
+_SPARE_PAGES: Final = 64  # asked for at once, so that not each row asks
+_INLINE_BYTES: Final = 1024  # a smaller row needs no pages of its own
+_ROW_HEAD_BYTES: Final = 24  # beside key and value: LMDB's, and ours of a long key
+
+
+class NoRoomError(Exception):
+    """The disk has no block for a page that is about to be touched."""
 
 
 class Room:
@@ -29,37 +35,62 @@ class Room:
         self._map_pages = 0
         self._used = 0  # pages, before it
         self._row_pages = 0  # that a row may touch: the path to it, siblings, splits
-        self._touched = 0  # the sum of these
-        self._row_bytes = 0  # written
+        self._rows = 0  # written or deleted
+        self._written = 0
         self._value_pages = 0  # of values that have pages of their own
+        self._spare_pages = 0
 
     def begin(self, used_pages: int, depth: int, map_pages: int) -> None:
         """A transaction begins, on a tree of that depth in a map of that size."""
         self._used, self._map_pages = used_pages, map_pages
         self._row_pages = 3 * depth + 4
-        self._touched = self._row_bytes = self._value_pages = 0
-        if self.ours_to - used_pages < self._reserve_pages // 2:
+        self._rows = self._written = self._value_pages = 0
+        self._spare_pages = _SPARE_PAGES
+        wanted = used_pages + self._reserve_pages
+        if self.ours_to - used_pages < self._reserve_pages // 2 and self._has_room_to(wanted):
             with suppress(OSError):  # it may need less
-                self._allocate(used_pages + self._reserve_pages)
+                self._allocate(wanted)
 
     def take(self, row_bytes: int) -> None:
-        """A row of that size is about to be written, or deleted. Raises OSError: no room for it."""
-        self._touched += self._row_pages
-        self._row_bytes += row_bytes
-        self._value_pages += row_bytes // self._page_bytes + 1 if row_bytes >= 1024 else 0
+        """A row of that size is about to be written; 0: deleted. Raises NoRoomError, OSError."""
+        self._rows += 1
+        if row_bytes:
+            self._written += 1
+        if row_bytes >= _INLINE_BYTES:
+            self._value_pages += (row_bytes + _ROW_HEAD_BYTES) // self._page_bytes + 1
         end = self._used + self._need()
         if end > self.ours_to and self.ours_to < self._map_pages:
-            try:
-                self._allocate(end + self._reserve_pages)
-            except OSError:
-                self._allocate(end)
+            self._ask(end)
 
     def _need(self) -> int:
-        """Pages at most that it has touched by now: each old one once, and those of splits."""
+        """Pages at most that it has touched by now.
+
+        Each old one once, and as many in reserve. Writing a row splits no more than one leaf,
+        however full the halves are, and there are never more branches than leaves.
+        """
         used = self._used
-        of_splits = _SPLIT_PART * self._row_bytes // self._page_bytes
-        of_rows = min(self._touched, 2 * used + of_splits)
+        of_rows = min(self._row_pages * self._rows, 2 * used + 2 * self._written)
         return of_rows + self._value_pages + used // _LISTED_PAGES + _OWN_PAGES
+
+    def _ask(self, end: int) -> None:
+        if self._spare_pages:
+            try:
+                self._allocate(end + self._spare_pages)
+            except OSError:
+                self._spare_pages = 0
+            else:
+                return
+        try:
+            self._allocate(end)
+        except OSError as failure:
+            if failure.errno in NO_ROOM:
+                raise NoRoomError(str(failure)) from failure
+            raise
+
+    def _has_room_to(self, end: int) -> bool:
+        """Whether there seems to be room: to ask in vain may take all that is left."""
+        disk = os.statvfs(self._file)
+        return (end - self.ours_to) * self._page_bytes <= disk.f_bavail * disk.f_frsize
 
     def _allocate(self, end: int) -> None:
         end = min(end, self._map_pages)  # LMDB refuses to go beyond

@@ -32,7 +32,7 @@ from proconsul.runtime.logs import logger
 from proconsul.runtime.raft_driver import RaftDriver
 from proconsul.runtime.snapshot_archive import Spool, in_thread
 from proconsul.runtime.snapshot_files import SnapshotFiles
-from proconsul.runtime.state_machine import NewState, ReplicatedState
+from proconsul.runtime.state_machine import NewState, ReplicatedState, StateBrokenError
 from proconsul.store.cluster_marks import marks, replace_marks
 from proconsul.store.engine import StateFullError
 
@@ -110,11 +110,20 @@ class RaftSnapshots:
             meta = self._driver.node.snapshot_meta(self._driver.node.applied_index)
             with self._replicated.held() as held:
                 await in_thread(lambda: self._write(meta, held.chunks()), held.give_up)
-            with suppress(StateFullError):
-                self._replicated.write_down()  # else a restart would build it from the snapshot
+            self._write_down()
             keep_from = Index(max(meta.index - self._policy.trailing, 0) + 1)
             self._driver.compact(meta, keep_from)
             log.info("snapshot complete up to index=%d", meta.index)
+
+    def _write_down(self) -> None:
+        """Have the stored state behind the snapshot: else a restart builds it from that."""
+        try:
+            self._replicated.write_down()
+        except StateFullError:
+            pass  # it is said where applying waits for it
+        except StateBrokenError as failure:
+            self._driver.fail(failure)
+            raise
 
     def _write(self, meta: SnapshotMeta, chunks: Iterator[bytes]) -> None:
         self._files.write(meta, time.time_ns() // 1_000_000, chunks)

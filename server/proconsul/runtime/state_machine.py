@@ -224,7 +224,7 @@ class ReplicatedState:
         """Have a restart find the state as it is. Raises StateFullError, StateBrokenError."""
         self.forget_foreseen()
         with self._telling_if_broken():
-            self._engine.write_down()
+            self.state.write_down()
 
     @contextmanager
     def _telling_if_broken(self) -> Iterator[None]:

@@ -40,10 +40,6 @@ class BufferedEngine:
         with self._engine.view() as below:
             yield LayeredView(self._memtable.copy(), below)
 
-    def stored(self) -> View:
-        """What a restart would find."""
-        return self._engine.stored()
-
     def _end_newest(self) -> None:
         if self._newest is not None:
             self._newest.end()
@@ -66,9 +62,9 @@ class BufferedEngine:
         self._memtable.take(batch.written)
 
     def write_down(self) -> None:
-        """Have `stored` be the newest state, while nobody writes.
+        """Have the engine behind hold the newest state, while nobody writes.
 
-        Raises what the engine behind does; then nothing has changed.
+        Raises what that one does; then nothing has changed.
         """
         if self._memtable:
             self._end_newest()  # what is below may move

@@ -26,6 +26,9 @@ class StateFullError(ProconsulError):
 class ViewEndedError(RuntimeError):
     """A view of the newest state was read after the next commit: a mistake of the reader's."""
 
+    def __init__(self) -> None:
+        super().__init__("this view of the newest state has ended: there is a newer one")
+
 
 class View(Protocol):
     """One consistent state."""
@@ -74,15 +77,12 @@ class Engine(Protocol):
     def replace(self) -> AbstractContextManager[Batch]:
         """Write another, empty state, which replaces this one whole when the block ends."""
 
+    def write_down(self) -> None:
+        """Have a restart find the newest state, while nobody writes. Raises StateFullError."""
+
 
 class StateEngine(Engine, Protocol):
     """An engine that can be closed, and whose replacement may be committed on another thread."""
-
-    def stored(self) -> View:
-        """What a restart would find: the newest committed state, or an older one."""
-
-    def write_down(self) -> None:
-        """Have `stored` be the newest state, while nobody writes. Raises StateFullError."""
 
     def settle(self) -> None:
         """Commit what is written in the block of `replace`; nothing more can be written in it.

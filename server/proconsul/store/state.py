@@ -55,6 +55,11 @@ class State:
         self.kept_answers.fire(txn.changed)
         self.watchers.fire(txn.changed)
 
+    def write_down(self) -> None:
+        """Have a restart find the state as it is, while nobody writes. Raises StateFullError."""
+        self._newest = None
+        self._engine.write_down()
+
     @contextmanager
     def replace(self, index: int) -> Iterator[WriteTransaction]:
         """Build another state, which takes the place of this one when the block ends.

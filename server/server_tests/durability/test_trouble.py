@@ -291,7 +291,7 @@ def test_writes_that_find_no_room_are_refused_and_taken_again_later(tmp_path: Pa
 
 # ---------------------------------------------------------------- the state's disk
 
-LARGE = bytes(100_000)  # is written down before the next write is applied
+LARGE = bytes(200_000)  # is written down before the next write is applied
 
 
 @contextlib.contextmanager
@@ -349,7 +349,7 @@ def finds_no_room_for_a_while(server: ServerProcess, calls: str, state: str) -> 
         number, status, body = 0, 200, b""
         while status == 200:
             number += 1
-            status, body = server.request("PUT", f"/v1/kv/large/{number}", LARGE * 5)
+            status, body = server.request("PUT", f"/v1/kv/large/{number}", LARGE * 2)
         assert status == 500
         assert b"the write is in the log and will be applied, but not now" in body
         status, body = server.request("PUT", "/v1/kv/a", b"3")
@@ -358,12 +358,12 @@ def finds_no_room_for_a_while(server: ServerProcess, calls: str, state: str) -> 
         assert server.request("GET", f"/v1/kv/large/{number}")[0] == 404
         assert server.request("GET", "/v1/kv/a?raw") == (200, b"1")
     until_it_says(server, "the state has room again")
-    assert server.request("GET", f"/v1/kv/large/{number}?raw") == (200, LARGE * 5)
+    assert server.request("GET", f"/v1/kv/large/{number}?raw") == (200, LARGE * 2)
     assert server.request("PUT", "/v1/kv/a", b"4") == (200, b"true")
     server.kill()
     server.start()
     assert server.request("GET", "/v1/kv/a?raw") == (200, b"4")
-    assert server.request("GET", f"/v1/kv/large/{number}?raw") == (200, LARGE * 5)
+    assert server.request("GET", f"/v1/kv/large/{number}?raw") == (200, LARGE * 2)
     assert "Traceback" not in server.output.read_text()
 
 

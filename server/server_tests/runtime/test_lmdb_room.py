@@ -75,6 +75,19 @@ def test_no_page_is_touched_that_nobody_asked_room_for(
     store.env.close()
 
 
+@pytest.mark.parametrize("rows", [300, 1000, 3000])
+def test_leaves_that_are_split_where_little_is_left_are_counted(tmp_path: Path, rows: int) -> None:
+    """Two large rows in front make LMDB split off a leaf for each few small ones behind them."""
+    store = Store(tmp_path)
+    with store.write() as batch:
+        for key in (b"0", b"1"):
+            batch.put("kvs", key, bytes(1850))
+        for number in range(rows, 0, -1):
+            batch.put("kvs", b"2%06d" % number, bytes(8))
+    assert store.pages <= store.room.ours_to
+    store.env.close()
+
+
 def test_deleting_everything_asks_for_no_more_than_twice_as_much_again(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with store.write() as batch:
@@ -87,15 +100,55 @@ def test_deleting_everything_asks_for_no_more_than_twice_as_much_again(tmp_path:
     store.env.close()
 
 
+def test_a_reserve_that_the_disk_has_not_is_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    allocate = os.posix_fallocate
+
+    def note(file: int, begin: int, length: int) -> None:
+        asked.append(length)
+        allocate(file, begin, length)
+
+    monkeypatch.setattr(os, "posix_fallocate", note)
+    free_bytes = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
+    engine, _ = LmdbEngine.open(
+        tmp_path, map_bytes=1 << 42, reserve_bytes=2 * free_bytes, in_place=False
+    )
+    with engine.write() as batch:
+        batch.put("kvs", b"a", b"1")
+    engine.close()
+    assert max(asked) < MIB
+
+
+def refuse(file: int, begin: int, length: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_replacement_that_finds_no_room_is_refused_and_may_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, _ = LmdbEngine.open(tmp_path, map_bytes=64 * MIB, reserve_bytes=0, in_place=True)
+    with engine.write() as batch:
+        batch.put("kvs", b"old", b"1")
+    with monkeypatch.context() as patch:
+        with pytest.raises(StateFullError), engine.replace() as batch:
+            batch.put("kvs", b"new", b"1")
+            patch.setattr(os, "posix_fallocate", refuse)  # so there is none for LMDB's lock
+        assert list(engine.newest().keys("kvs")) == [b"old"]
+    with engine.replace() as batch:
+        batch.put("kvs", b"new", b"1")
+    assert list(engine.newest().keys("kvs")) == [b"new"]
+    assert [folder.name for folder in tmp_path.glob("state-*")] == ["state-2"]
+    engine.close()
+
+
 def test_where_the_disk_has_no_room_for_a_page_it_is_not_touched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, _ = LmdbEngine.open(tmp_path, map_bytes=64 * MIB, reserve_bytes=0, in_place=True)
     with engine.write() as batch:
         batch.put("kvs", b"a", b"1")
-
-    def refuse(file: int, begin: int, length: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", refuse)

@@ -15,6 +15,7 @@ from proconsul.raft.entry import Entry
 from proconsul.raft.messages import EntryKind, Index, Term
 from proconsul.runtime.state_machine import GivenUpError, ReplicatedState
 from proconsul.store import kv, nodes
+from proconsul.store.buffered_engine import BufferedEngine
 from proconsul.store.engine import StateFullError
 from proconsul.store.events import SessionCreated
 from proconsul.store.keys import folded
@@ -107,6 +108,20 @@ def test_events_of_a_batch_that_began_again_are_told_once() -> None:
         ]
     )
     assert applied.events == [SessionCreated(session.id, "")]
+
+
+def test_a_state_that_is_written_down_is_read_as_before_and_found_by_a_restart() -> None:
+    behind = Engine()
+    replicated = ReplicatedState(BufferedEngine(behind))
+    replicated.apply([put(1, "a")])
+    assert value_of(replicated, "a") == b"v"
+    assert ReplicatedState(behind).applied_index == 0
+    replicated.foresee([put(2, "b")])
+    replicated.write_down()
+    assert (value_of(replicated, "a"), value_of(replicated, "b")) == (b"v", None)
+    assert ReplicatedState(behind).applied_index == 1
+    replicated.apply([put(2, "b")])
+    assert value_of(replicated, "b") == b"v"
 
 
 def test_a_held_state_does_not_change_and_can_be_given_up() -> None:

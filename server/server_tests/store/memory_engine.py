@@ -61,10 +61,6 @@ class MemoryEngine:
         """The newest state, held."""
         yield MemoryView(self.tables)
 
-    def stored(self) -> MemoryView:
-        """All that is committed."""
-        return self.newest()
-
     def write_down(self) -> None:
         """Nothing is to be done: all that is committed is stored."""
 

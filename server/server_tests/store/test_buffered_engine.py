@@ -108,14 +108,14 @@ def test_it_reads_as_if_all_were_written_down_at_once(story: list[Any], flush_by
     for step in story:
         if step == "write down":
             engine.write_down()
-            assert rows_of(engine.stored()) == rows
+            assert rows_of(behind.newest()) == rows
         else:
             rows = transact(engine, step, rows)
             commits.append(rows)
         looks_like(engine.newest(), rows)
         with engine.view() as held:
             looks_like(held, rows)
-        assert rows_of(engine.stored()) in commits
+        assert rows_of(behind.newest()) in commits
     engine.close()
     assert rows_of(behind.newest()) == rows
 
@@ -148,7 +148,7 @@ def test_many_small_commits_are_written_down_together() -> None:
     for number in range(100):
         put(engine, b"%04d" % number, bytes(68))  # 200 bytes, with what a row costs
     assert behind.commits == 9
-    assert len(list(engine.stored().keys("kvs"))) == 90
+    assert len(list(behind.newest().keys("kvs"))) == 90
     assert len(list(engine.newest().keys("kvs"))) == 100
 
 
