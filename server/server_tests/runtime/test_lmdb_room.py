@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -131,13 +131,17 @@ def test_a_replacement_that_finds_no_room_is_refused_and_may_be_tried_again(
     engine, _ = LmdbEngine.open(tmp_path, map_bytes=64 * MIB, reserve_bytes=0, in_place=True)
     with engine.write() as batch:
         batch.put("kvs", b"old", b"1")
-    with monkeypatch.context() as patch:
-        with pytest.raises(StateFullError), engine.replace() as batch:
+
+    def replace(at_its_end: Callable[[], None]) -> None:
+        with engine.replace() as batch:
             batch.put("kvs", b"new", b"1")
-            patch.setattr(os, "posix_fallocate", refuse)  # so there is none for LMDB's lock
+            at_its_end()
+
+    with monkeypatch.context() as patch:
+        with pytest.raises(StateFullError):  # there is none for LMDB's lock
+            replace(lambda: patch.setattr(os, "posix_fallocate", refuse))
         assert list(engine.newest().keys("kvs")) == [b"old"]
-    with engine.replace() as batch:
-        batch.put("kvs", b"new", b"1")
+    replace(lambda: None)
     assert list(engine.newest().keys("kvs")) == [b"new"]
     assert [folder.name for folder in tmp_path.glob("state-*")] == ["state-2"]
     engine.close()
