@@ -34,20 +34,24 @@ STOP_S = 10.0
 
 
 @contextlib.contextmanager
-def small_disk(path: Path) -> Iterator[Path]:
-    """A file system of 256 MB."""
-    path.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", str(path)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"no small file system can be mounted here: {mounted.stderr.decode().strip()}")
+def mounted(kind: str, options: str, path: Path) -> Iterator[Path]:
+    """A file system of that kind at an empty folder."""
+    command = ["mount", "-t", kind, "-o", options, kind, str(path)]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no {kind} can be mounted here: {done.stderr.decode().strip()}")
     try:
         yield path
     finally:
         subprocess.run(["umount", "-l", str(path)], check=False)
+
+
+@contextlib.contextmanager
+def small_disk(path: Path) -> Iterator[Path]:
+    """A file system of 256 MB."""
+    path.mkdir()
+    with mounted("tmpfs", "size=256m", path) as disk:
+        yield disk
 
 
 def fill(path: Path) -> None:
@@ -302,17 +306,8 @@ def overlay(path: Path) -> Iterator[Path]:
     for folder in (*layers.values(), merged):
         folder.mkdir(parents=True)
     options = ",".join(f"{name}={folder}" for name, folder in layers.items())
-    mounted = subprocess.run(
-        ["mount", "-t", "overlay", "-o", options, "overlay", str(merged)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"no overlay can be mounted here: {mounted.stderr.decode().strip()}")
-    try:
-        yield merged
-    finally:
-        subprocess.run(["umount", "-l", str(merged)], check=False)
+    with mounted("overlay", options, merged) as disk:
+        yield disk
 
 
 def state_file(data: Path) -> str:

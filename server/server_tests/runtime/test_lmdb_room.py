@@ -121,6 +121,13 @@ def test_a_reserve_that_the_disk_has_not_is_not_asked_for(
     assert max(asked) < MIB
 
 
+def engine_with(folder: Path, key: bytes) -> LmdbEngine:
+    engine, _ = LmdbEngine.open(folder, map_bytes=64 * MIB, reserve_bytes=0, in_place=True)
+    with engine.write() as batch:
+        batch.put("kvs", key, b"1")
+    return engine
+
+
 def refuse(file: int, begin: int, length: int) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -128,9 +135,7 @@ def refuse(file: int, begin: int, length: int) -> None:
 def test_a_replacement_that_finds_no_room_is_refused_and_may_be_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine, _ = LmdbEngine.open(tmp_path, map_bytes=64 * MIB, reserve_bytes=0, in_place=True)
-    with engine.write() as batch:
-        batch.put("kvs", b"old", b"1")
+    engine = engine_with(tmp_path, b"old")
 
     def replace(at_its_end: Callable[[], None]) -> None:
         with engine.replace() as batch:
@@ -150,9 +155,7 @@ def test_a_replacement_that_finds_no_room_is_refused_and_may_be_tried_again(
 def test_where_the_disk_has_no_room_for_a_page_it_is_not_touched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine, _ = LmdbEngine.open(tmp_path, map_bytes=64 * MIB, reserve_bytes=0, in_place=True)
-    with engine.write() as batch:
-        batch.put("kvs", b"a", b"1")
+    engine = engine_with(tmp_path, b"a")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", refuse)
