@@ -295,6 +295,7 @@ def test_writes_that_find_no_room_are_refused_and_taken_again_later(tmp_path: Pa
 
 # ---------------------------------------------------------------- the state's disk
 
+BY_CALLS = "pwrite64,pwritev,writev"  # a state that is not written in place
 LARGE = bytes(200_000)  # is written down before the next write is applied
 
 
@@ -323,7 +324,7 @@ def test_a_state_that_cannot_be_written_ends_it_and_is_built_anew(tmp_path: Path
         with server:
             assert server.request("PUT", "/v1/kv/a", LARGE) == (200, b"true")
             only = ("-P", state_file(disk / "data"))
-            with failing(server, "pwrite64,pwritev,writev", "EIO", *only):
+            with failing(server, BY_CALLS, "EIO", *only):
                 status, _ = server.request("PUT", "/v1/kv/b", b"2")
                 assert status == 500
                 assert server.wait() == 1
@@ -363,9 +364,9 @@ def finds_no_room_for_a_while(server: ServerProcess, calls: str, state: str) -> 
 
 
 def test_what_finds_no_room_in_the_state_is_applied_later(tmp_path: Path) -> None:
-    assert writes_in_place(tmp_path)
+    calls = "fallocate" if writes_in_place(tmp_path) else BY_CALLS
     with ServerProcess(address(34), tmp_path / "data") as server:
-        finds_no_room_for_a_while(server, "fallocate", state_file(tmp_path / "data"))
+        finds_no_room_for_a_while(server, calls, state_file(tmp_path / "data"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount an overlay")
@@ -374,7 +375,7 @@ def test_the_same_where_it_is_not_written_in_place(tmp_path: Path) -> None:
         server = ServerProcess(address(36), disk / "data")
         server.output = tmp_path / "log"
         with server:
-            finds_no_room_for_a_while(server, "pwrite64,pwritev,writev", state_file(disk / "data"))
+            finds_no_room_for_a_while(server, BY_CALLS, state_file(disk / "data"))
 
 
 # ---------------------------------------------------------------- its end, and its next start
