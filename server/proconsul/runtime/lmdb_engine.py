@@ -54,6 +54,13 @@ def _names(failure: lmdb.Error, *codes: int) -> bool:
     return any(os.strerror(code) in str(failure) for code in codes)
 
 
+def _says_full(failure: OSError | lmdb.Error) -> bool:
+    """Whether a failure of the system's, or of LMDB's, means a full disk."""
+    if isinstance(failure, OSError):
+        return failure.errno in NO_ROOM
+    return isinstance(failure, lmdb.DiskError) or _names(failure, *NO_ROOM)
+
+
 @dataclass(frozen=True, slots=True)
 class _Sizes:
     """How an environment is made."""
@@ -66,7 +73,7 @@ class _Sizes:
 class _Store:
     """An LMDB environment in a folder of its own; closed when its last reader has left."""
 
-    def __init__(self, folder: Path, sizes: "_Sizes", *, in_the_making: bool = False) -> None:
+    def __init__(self, folder: Path, sizes: _Sizes, *, in_the_making: bool = False) -> None:
         """`in_the_making`: its one transaction may end on another thread; then `publish` it."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder = folder
@@ -80,7 +87,6 @@ class _Store:
         self.env = self._open(in_the_making=in_the_making)
         self._page_bytes = int(self.env.stat()["psize"])
         self._room = Room(folder / _DATA, self._page_bytes, sizes.reserve_bytes)
-        self._is_in_place = sizes.in_place and not in_the_making
         self._make_room()
 
     def _open(self, *, in_the_making: bool) -> lmdb.Environment:
@@ -89,6 +95,7 @@ class _Store:
             # LMDB writes into a map of it, and nobody could tell it that the disk is full.
             with open(self.folder / _LOCK, "ab") as file:
                 os.posix_fallocate(file.fileno(), 0, LOCK_BYTES)
+        self._is_in_place = self._sizes.in_place and not in_the_making
         return lmdb.Environment(
             str(self.folder),
             map_size=self._map_bytes,
@@ -97,14 +104,13 @@ class _Store:
             max_readers=READERS_MAX,
             # Its lock belongs to the thread that took it. Nobody else writes what is in the making.
             lock=not in_the_making,
-            writemap=self._sizes.in_place and not in_the_making,
+            writemap=self._is_in_place,
         )
 
     def publish(self) -> None:
         """It was in the making, and is for readers and writers from now on."""
         self.env.close()
         self.env = self._open(in_the_making=False)
-        self._is_in_place = self._sizes.in_place
 
     def newest(self) -> LmdbView:
         """The view that all short readers share until the next commit."""
@@ -179,7 +185,7 @@ class _Store:
 
     def _lacks_room(self, failure: lmdb.Error) -> bool:
         """Whether a failure means a full disk, and not a broken one."""
-        if isinstance(failure, lmdb.DiskError) or _names(failure, *NO_ROOM):
+        if _says_full(failure):
             return True
         if not _names(failure, errno.EIO):
             return False
@@ -190,7 +196,7 @@ class _Store:
                 os.posix_fallocate(file.fileno(), size, PROBE_BYTES)
                 os.ftruncate(file.fileno(), size)
         except OSError as refusal:
-            return refusal.errno in NO_ROOM
+            return _says_full(refusal)
         return False
 
     def retire(self) -> None:
@@ -407,12 +413,8 @@ def _saying_full(folder: Path) -> Iterator[None]:
     """Raise StateFullError where a file cannot be made because the disk is full."""
     try:
         yield
-    except OSError as failure:
-        if failure.errno in NO_ROOM:
-            raise StateFullError(str(folder), str(failure)) from failure
-        raise
-    except lmdb.Error as failure:
-        if isinstance(failure, lmdb.DiskError) or _names(failure, *NO_ROOM):
+    except (OSError, lmdb.Error) as failure:
+        if _says_full(failure):
             raise StateFullError(str(folder), str(failure)) from failure
         raise
 

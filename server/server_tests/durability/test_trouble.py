@@ -54,6 +54,13 @@ def small_disk(path: Path) -> Iterator[Path]:
         yield disk
 
 
+def server_on(disk: Path, host: int, log: Path) -> ServerProcess:
+    """A server with its data there, which says elsewhere what happens to it."""
+    server = ServerProcess(address(host), disk / "data")
+    server.output = log
+    return server
+
+
 def fill(path: Path) -> None:
     """Leave no byte free."""
     with open(path, "ab", buffering=0) as file, contextlib.suppress(OSError):
@@ -88,8 +95,7 @@ def missing(server: ServerProcess, acknowledged: dict[str, bytes]) -> list[str]:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 def test_a_full_disk_refuses_writes_serves_reads_loses_nothing_and_heals(tmp_path: Path) -> None:
     with small_disk(tmp_path / "small") as disk:
-        server = ServerProcess(address(21), disk / "data")
-        server.output = tmp_path / "log"
+        server = server_on(disk, 21, tmp_path / "log")
         with server:
             junk = disk / "junk"
             fill(junk)
@@ -319,8 +325,7 @@ def state_file(data: Path) -> str:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount an overlay")
 def test_a_state_that_cannot_be_written_ends_it_and_is_built_anew(tmp_path: Path) -> None:
     with overlay(tmp_path / "overlay") as disk:
-        server = ServerProcess(address(35), disk / "data")
-        server.output = tmp_path / "log"
+        server = server_on(disk, 35, tmp_path / "log")
         with server:
             assert server.request("PUT", "/v1/kv/a", LARGE) == (200, b"true")
             only = ("-P", state_file(disk / "data"))
@@ -372,8 +377,7 @@ def test_what_finds_no_room_in_the_state_is_applied_later(tmp_path: Path) -> Non
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount an overlay")
 def test_the_same_where_it_is_not_written_in_place(tmp_path: Path) -> None:
     with overlay(tmp_path / "overlay") as disk:
-        server = ServerProcess(address(36), disk / "data")
-        server.output = tmp_path / "log"
+        server = server_on(disk, 36, tmp_path / "log")
         with server:
             finds_no_room_for_a_while(server, BY_CALLS, state_file(disk / "data"))
 
