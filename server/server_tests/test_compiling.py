@@ -11,6 +11,7 @@ from compiling.modules import COMPILED, build, files, interpreted
 
 ROOT = Path(proconsul.__file__).parent
 LAZY = "a generator expression that is not eaten at once would be a list in machine code"
+FINALLY = "`finally` that awaits raises whatever was handled before, anywhere, in machine code"
 
 
 def test_the_list_is_in_order_and_names_what_is_there() -> None:
@@ -21,6 +22,19 @@ def test_the_list_is_in_order_and_names_what_is_there() -> None:
 def test_what_is_compiled_runs_as_machine_code_all_of_it_or_nothing() -> None:
     assert len(interpreted()) in (0, len(COMPILED))
     assert build() == ("interpreted" if interpreted() else "compiled modules")
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_nothing_is_awaited_in_finally(name: str) -> None:
+    awaiting = [
+        f"{name}.py:{node.lineno}"
+        for tried in ast.walk(ast.parse((ROOT / f"{name}.py").read_text()))
+        if isinstance(tried, ast.Try)
+        for statement in tried.finalbody
+        for node in ast.walk(statement)
+        if isinstance(node, (ast.Await, ast.AsyncWith, ast.AsyncFor))
+    ]
+    assert awaiting == [], FINALLY
 
 
 @pytest.mark.parametrize("name", COMPILED)

@@ -257,20 +257,28 @@ class Connection(Shortcuts, asyncio.Protocol):
         added = self._server.added_fields if response.is_endpoint else ()
         text = render.head(response, added, is_http_10=exchange.is_http_10, gzipped=gzipped)
         self._write(self._head(exchange, text, framing))
+        failure: BaseException | None = None
         try:
-            if exchange.request.method == "HEAD":
+            if exchange.request.method != "HEAD":
+                await self._send_body(exchange, body, squeezer)
+        except BaseException as raised:  # no `finally`: it may not await here (docs/adr/0015)
+            failure = raised
+        close = getattr(body, "aclose", None)
+        if close is not None:
+            await close()
+        if failure is not None:
+            raise failure
+
+    async def _send_body(
+        self, exchange: Exchange, body: AsyncIterator[bytes], squeezer: render.GzipPieces | None
+    ) -> None:
+        async for piece in body:
+            await self._send_piece(exchange, squeezer.piece(piece) if squeezer else piece)
+            if self._lost:
                 return
-            async for piece in body:
-                await self._send_piece(exchange, squeezer.piece(piece) if squeezer else piece)
-                if self._lost:
-                    return
-            await self._send_piece(exchange, squeezer.end() if squeezer else b"")
-            if not exchange.is_http_10:
-                self._write(render.LAST_CHUNK)
-        finally:
-            close = getattr(body, "aclose", None)
-            if close is not None:
-                await close()
+        await self._send_piece(exchange, squeezer.end() if squeezer else b"")
+        if not exchange.is_http_10:
+            self._write(render.LAST_CHUNK)
 
     async def _send_piece(self, exchange: Exchange, piece: bytes) -> None:
         if piece:

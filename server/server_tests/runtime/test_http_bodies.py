@@ -94,6 +94,20 @@ async def test_a_stream_ends_when_its_reader_has_gone() -> None:
         assert site.errors == []
 
 
+async def test_the_stream_after_one_whose_reader_has_gone_ends_as_any_other() -> None:
+    monitor = Monitor()
+    async with serving(monitor) as site:
+        gone = await site.ask(GET + b"\r\n")
+        await gone.head()
+        gone.close()
+        await monitor.closed.wait()
+        client = await site.ask(GET + b"\r\n" + GET + b"\r\n")
+        await client.head()
+        monitor.lines.put_nowait(None)
+        assert await client.chunk() == b""
+        assert (await client.head()).status == "HTTP/1.1 200 OK"  # the connection lives on
+
+
 async def test_a_slow_reader_holds_up_its_stream_and_nothing_else() -> None:
     sent = 0
 
