@@ -1,8 +1,8 @@
 """What one change does to everything around it: indexes, sessions, checks, waiting reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from server_tests.differential.run import Case, Run
+from server_tests.differential.run import Case, Run, Waiting
 
 SERVICE = "st-web"
 # Consul wakes who waits for an empty state at the change of any check; ours does not.
@@ -83,20 +83,27 @@ def _woken(name: str, change: Callable[[Run], object]) -> Case:
             joint = "&" if "?" in path else "?"
             index = run.quietly("GET", path).index
             waiting[path] = run.background(
-                "GET", f"{path}{joint}index={index}&wait=900ms", settle_s=0.0
+                "GET", f"{path}{joint}index={index}&wait=30s", settle_s=0.0
             )
         run.pause(0.3)
         change(run)
-        run.pause(0.3)
+        _until_nobody_more_is_told(run, waiting.values())
         for path, one in waiting.items():
             run.note(f"{path} woken", one.over())
         for one in waiting.values():
-            one.answer()
+            one.leave()
         for node in ("st1", "st2", "st3"):
             run.quietly("PUT", "/v1/catalog/deregister", {"Node": node})
         run.quietly("DELETE", "/v1/kv/st/?recurse")
 
     return Case("state", f"woken by {name}", story)
+
+
+def _until_nobody_more_is_told(run: Run, waiting: Collection[Waiting]) -> None:
+    told = -1
+    while told < (now := sum(one.over() for one in waiting)):
+        told = now
+        run.pause(0.5)
 
 
 def _lock(run: Run) -> None:

@@ -1,9 +1,11 @@
 """A case: a story of requests. Running it on a target records what is to be compared."""
 
 import itertools
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -147,9 +149,10 @@ class Waiting:
 
     def __init__(self, target: Target, method: str, path: str) -> None:
         self._answer = Answer(0, error="still waiting")
+        self._connection = target.connection()
 
         def ask() -> None:
-            self._answer = target.ask(method, path)
+            self._answer = target.ask(method, path, connection=self._connection)
 
         self._thread = threading.Thread(target=ask, daemon=True)
         self._thread.start()
@@ -163,6 +166,14 @@ class Waiting:
         """The answer, when it comes."""
         self._thread.join(UNTIL_S_MAX)
         return self._answer
+
+    def leave(self) -> None:
+        """Hang up, if it still waits."""
+        opened = self._connection.sock
+        if not self.over() and opened is not None:
+            with suppress(OSError):  # it was answered just now
+                opened.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
 
 
 Story = Callable[[Run], object]

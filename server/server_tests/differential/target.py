@@ -62,6 +62,10 @@ class Target:
     def __init__(self, address: str) -> None:
         self.address = address
 
+    def connection(self, timeout_s: float = REQUEST_S_MAX) -> http.client.HTTPConnection:
+        """One for a single request."""
+        return http.client.HTTPConnection(self.address, PORT, timeout=timeout_s)
+
     def ask(
         self,
         method: str,
@@ -69,9 +73,10 @@ class Target:
         body: object = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float = REQUEST_S_MAX,
+        connection: http.client.HTTPConnection | None = None,
     ) -> Answer:
         """One request on a connection of its own; a body that is no bytes or text is JSON."""
-        connection = http.client.HTTPConnection(self.address, PORT, timeout=timeout_s)
+        connection = connection or self.connection(timeout_s)
         try:
             _send(connection, method, path, _octets(body), dict(headers or {}))
             reply = connection.getresponse()
