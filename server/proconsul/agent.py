@@ -359,7 +359,12 @@ class Agent(AgentLife):
 
     def _plain_writes(self, surface: Surface, ordinary: Handler) -> PlainWrites:
         return PlainWrites(
-            surface, self.own_calls, self.replicated_log, self._default_token, ordinary
+            surface,
+            self.own_calls,
+            self.replicated_log,
+            self._default_token,
+            lambda key: self.context.lock_delays.delayed(key, self.world.now_s()),
+            ordinary,
         )
 
     async def _listen(self) -> None:

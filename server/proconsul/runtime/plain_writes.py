@@ -1,4 +1,4 @@
-"""Plain writes of a key between the listener and the log: a request that costs no task.
+"""Plain writes and locks of a key between the listener and the log: requests that cost no task.
 
 Each is proposed where the ordinary way would propose it, and is told as much to telemetry. What is
 left out is what comes to the same for all of them: the route, the verb, the options, five
@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from proconsul.api import plain_writes
 from proconsul.api.http import Handler, Headers, Request, Response
 from proconsul.api.kv import PREFIX
+from proconsul.api.plain_writes import PlainChange
 from proconsul.api.reply import Reply
 from proconsul.api.routing import metric_of
 from proconsul.api.surface import Surface, metrics_of
@@ -45,6 +46,8 @@ class OfferedLog(Protocol):
 
 class Answer:
     """What is sent for a plain write: up to the Date, what frames the body, the body."""
+
+    __slots__ = ("body", "framing", "head")
 
     def __init__(self, head: bytes, framing: bytes, body: bytes) -> None:
         self.head = head
@@ -76,10 +79,12 @@ class PlainWrite:
         "_writes",
         "began_s",
         "body",
+        "change",
         "connection",
         "failure",
         "headers",
         "is_gone",
+        "says_true",
         "target",
     )
 
@@ -87,17 +92,20 @@ class PlainWrite:
         self,
         writes: "PlainWrites",
         connection: WritingConnection,
+        change: PlainChange,
         target: str,
         headers: Headers,
         body: bytes,
     ) -> None:
         self._writes = writes
         self.connection = connection
+        self.change = change
         self.target = target
         self.headers = headers
         self.body = body
         self.began_s = time.monotonic()
         self.failure: Exception | None = None
+        self.says_true = True
         self.is_gone = False
 
     @property
@@ -115,7 +123,8 @@ class PlainWrite:
         return self.is_gone
 
     def set_result(self, value: object, /) -> None:
-        """It is applied."""
+        """It is applied; of a lock, the value says who has it."""
+        self.says_true = value is True or not self.change.session
         self._writes.heard(self)
 
     def set_exception(self, failure: Exception, /) -> None:
@@ -133,17 +142,23 @@ class PlainWrites:
         calls: OwnCalls,
         log: OfferedLog,
         token: Callable[[], str],
+        may_not_lock: Callable[[str], bool],
         ordinary: Handler,
     ) -> None:
-        """`token` is the agent's default one; `ordinary` is the way of all other requests."""
+        """`token` is the agent's default one; `ordinary` is the way of all other requests.
+
+        `may_not_lock`: whether a key has a lock-delay.
+        """
         self._surface = surface
         self._calls = calls
         self._log = log
         self._token = token
+        self._may_not_lock = may_not_lock
         self._sets = PlainSetCommands(surface.api.facts.datacenter)
         self._ordinary = ordinary
         self._loop = asyncio.get_running_loop()
-        self._answers: dict[Headers, Answer | None] = {}  # by known fields; None: they say more
+        # True and false, by known fields; None: they say more.
+        self._answers: dict[Headers, tuple[Answer, Answer] | None] = {}
         self._heard: list[PlainWrite] = []
         self._telemetry = telemetry = surface.api.telemetry
         name, labels = metrics_of(plain_writes.METHOD, metric_of(PREFIX))
@@ -162,21 +177,22 @@ class PlainWrites:
         self, connection: WritingConnection, target: str, headers: Headers, body: bytes
     ) -> PlainWrite | None:
         """The write that this PUT asks for, under way; None: it goes the ordinary way."""
-        key = plain_writes.key_of(target)
+        change = plain_writes.change_of(target)
         facts = self._surface.api.facts
         if (
-            not key
+            change is None
             or len(body) > facts.kv_value_bytes_max
             or facts.acl_enabled
             or not self._is_quiet()
             or not self._log.is_leader()
+            or (change.operation == "lock" and self._may_not_lock(change.key))
         ):
             return None
-        if self._answer_to(headers, connection) is None:
+        if self._answers_to(headers, connection) is None:
             return None
-        write = PlainWrite(self, connection, target, headers, body)
+        write = PlainWrite(self, connection, change, target, headers, body)
         try:
-            is_taken = self._log.offer(self._command(key, body), write)
+            is_taken = self._log.offer(self._command(change, body), write)
         except ProconsulError:
             return None  # nothing was taken: the ordinary way says why not, or waits
         except Exception as failure:  # our own mistake: whether it was taken is unknown
@@ -184,13 +200,13 @@ class PlainWrites:
             return write
         return write if is_taken else None
 
-    def _command(self, key: str, body: bytes) -> bytes:
-        token = self._token()
-        if body and not token:
-            return self._sets.encode(key, body)
-        entry = DirEntry(key=key, value=body or None)
+    def _command(self, change: PlainChange, body: bytes) -> bytes:
+        token, session = self._token(), change.session
+        if body and not token and not session:
+            return self._sets.encode(change.key, body)
+        entry = DirEntry(key=change.key, value=body or None, session=session)
         datacenter = self._surface.api.facts.datacenter
-        command = KVSRequest(datacenter=datacenter, op="set", dir_ent=entry, token=token)
+        command = KVSRequest(datacenter=datacenter, op=change.operation, dir_ent=entry, token=token)
         return encode_command(MessageType.KVS, command)
 
     def _is_quiet(self) -> bool:
@@ -203,17 +219,25 @@ class PlainWrites:
             and not has_lines()
         )
 
-    def _answer_to(self, headers: Headers, connection: WritingConnection) -> Answer | None:
+    def _answers_to(
+        self, headers: Headers, connection: WritingConnection
+    ) -> tuple[Answer, Answer] | None:
         if headers in self._answers:
             return self._answers[headers]
         if len(self._answers) >= HEADS_MAX:
             self._answers.clear()
-        answer = None
+        answers = None
         if plain_writes.is_plain(headers):
-            response = self._surface.answer(_request(_ANY, headers, b""), Reply(True))
-            answer = Answer(*render.rendered(headers, response, connection.added_fields))
-        self._answers[headers] = answer
-        return answer
+            added = connection.added_fields
+            answers = self._worded(headers, True, added), self._worded(headers, False, added)
+        self._answers[headers] = answers
+        return answers
+
+    def _worded(
+        self, headers: Headers, says_true: bool, added: tuple[tuple[str, str], ...]
+    ) -> Answer:
+        response = self._surface.answer(_request(_ANY, headers, b""), Reply(says_true))
+        return Answer(*render.rendered(headers, response, added))
 
     def heard(self, write: PlainWrite) -> None:
         """Its outcome is known; the client is told in the next turn, with those beside it."""
@@ -247,9 +271,9 @@ class PlainWrites:
     def _tell_one(self, write: PlainWrite) -> None:
         failure, connection = write.failure, write.connection
         if failure is None:
-            answer = self._answer_to(write.headers, connection)
-            assert answer is not None, "its fields said nothing more when it began"
-            connection.wrote(answer)
+            answers = self._answers_to(write.headers, connection)
+            assert answers is not None, "its fields said nothing more when it began"
+            connection.wrote(answers[0] if write.says_true else answers[1])
         elif isinstance(failure, NoLeaderError):
             # It was not taken. The ordinary way finds who leads, or waits until somebody does.
             connection.resume(write.request, self._ordinary)

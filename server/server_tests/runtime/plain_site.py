@@ -112,7 +112,14 @@ class Half:
             f"{request.method} {request.target} {request.remote_address} {failure.text}"
         )
         surface = Surface(api, ROUTER)
-        self.writes = PlainWrites(surface, self.calls, self.log, lambda: self.token, surface.handle)
+        self.writes = PlainWrites(
+            surface,
+            self.calls,
+            self.log,
+            lambda: self.token,
+            lambda key: context.lock_delays.delayed(key, context.world.now_s()),
+            surface.handle,
+        )
         self.server = HttpServer(
             surface.handle,
             body_limit=lambda request: context.facts.kv_value_bytes_max,

@@ -1,6 +1,7 @@
 """Plain writes are what the ordinary way makes of them, and nothing else goes that way."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -77,6 +78,49 @@ async def test_each_says_and_does_what_the_ordinary_way_does(request_: bytes, pl
         assert ours.failures == theirs.failures
         assert ours.value("a") == theirs.value("a")
         assert ours.told() == theirs.told()
+
+
+async def session(site: PlainSite) -> str:
+    """The ID of a new one, the same on both."""
+    await site.same(put("/v1/catalog/register", b'{"Node": "n1", "Address": "192.0.2.1"}'))
+    said = await site.same(put("/v1/session/create", b'{"Node": "n1", "Checks": []}'))
+    return str(json.loads(said.rpartition(b"\r\n\r\n")[2])["ID"])
+
+
+async def test_locks_are_taken_and_given_back_as_ever() -> None:
+    nobody = "00000000-0000-4000-8000-000000000000"
+    async with plain_site() as site:
+        one, two = await session(site), await session(site)
+        await site.same(KNOWN)
+        for query, said in (
+            (f"acquire={one}", b"\r\n\r\ntrue"),
+            (f"acquire={one}", b"\r\n\r\ntrue"),
+            (f"acquire={two}", b"\r\n\r\nfalse"),
+            (f"release={two}", b"\r\n\r\nfalse"),
+            (f"release={one}", b"\r\n\r\ntrue"),
+            (f"release={one}", b"\r\n\r\nfalse"),
+            (f"acquire={two}", b"\r\n\r\ntrue"),
+            (f"acquire={nobody}", b"invalid session"),
+        ):
+            assert said in await site.same(put(f"/v1/kv/a?{query}", query[:1].encode())), query
+            assert site.with_plain.value("a") == site.without.value("a")
+        assert site.with_plain.log.offered == 8
+        assert site.with_plain.log.proposed == site.without.log.proposed
+        assert site.with_plain.failures == site.without.failures
+        assert site.with_plain.told() == site.without.told()
+
+
+async def test_a_key_with_a_lock_delay_is_not_locked() -> None:
+    async with plain_site() as site:
+        one, two = await session(site), await session(site)
+        await site.same(KNOWN, put(f"/v1/kv/a?acquire={one}"))
+        await site.same(put(f"/v1/session/destroy/{one}", b""))
+        offered = site.with_plain.log.offered
+        assert (await site.same(put(f"/v1/kv/a?acquire={two}"))).endswith(b"\r\n\r\nfalse")
+        assert site.with_plain.log.offered == offered
+        assert (await site.same(put(f"/v1/kv/b?acquire={two}"))).endswith(b"\r\n\r\ntrue")
+        assert site.with_plain.log.offered == offered + 1
+        assert site.with_plain.told() == site.without.told()
 
 
 async def test_what_is_written_can_be_read() -> None:
