@@ -4,7 +4,7 @@ import http.client
 import json
 from pathlib import Path
 
-from server_tests.lifecycle.server import Server, UnixConnection, exchange
+from server_tests.lifecycle.server import Server, UnixConnection, exchange, until
 from server_tests.loopback import address
 
 NODE_ID = "a0b1c2d3-0000-4000-8000-000000000001"
@@ -37,6 +37,8 @@ def test_what_is_set_is_what_clients_see(tmp_path: Path) -> None:
     file = tmp_path / "main.hcl"
     file.write_text(MAIN % (NODE_ID, address(71)))
     with Server(address(70), tmp_path, f"-config-file={file}", "-node-meta=unit:3") as server:
+        # The leader enters it when it hears of it; the rest its own agent says a moment later.
+        until(lambda: server.get("/v1/catalog/nodes")[0]["Meta"])
         _, body, headers = server.request("GET", "/v1/catalog/nodes")
         assert headers["Access-Control-Allow-Origin"] == "*"
         assert headers["X-Consul-Translate-Addresses"] == "true"
