@@ -173,7 +173,7 @@ class Waiting:
         if not self.over() and opened is not None:
             with suppress(OSError):  # it was answered just now
                 opened.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
+        self.answer()
 
 
 Story = Callable[[Run], object]
