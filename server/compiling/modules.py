@@ -42,6 +42,7 @@ COMPILED: Final = (
     "raft/codec",
     "raft/entry",
     "raft/follower",
+    "raft/front",
     "raft/leader",
     "raft/lease",
     "raft/log",

@@ -30,7 +30,9 @@ def begin(state: State) -> None:
     """Won: lead, and append the no-op that will commit what earlier leaders left (paper, 8)."""
     state.set_role(Role.LEADER, "a majority voted for it")
     state.set_leader(state.me)
-    state.leadership = leadership = Leadership(Index(state.log.last_index + 1))
+    state.leadership = leadership = Leadership(
+        Index(state.log.last_index + 1), state.settings.held_entries_max
+    )
     _follow_membership(state, leadership)
     state.append_own(EntryKind.NOOP)
 
@@ -45,6 +47,19 @@ def _follow_membership(state: State, leadership: Leadership) -> None:
     for new in members:  # in their order, so that the same happenings give the same effects
         if new != state.me.id and new not in followers:
             followers[new] = Progress(leadership.first_index)
+    leadership.front.forget()
+
+
+def _choose_front(state: State, leadership: Leadership) -> None:
+    """Have those in front without whom there is no majority, and nobody else."""
+    voters = state.membership.voters
+    able = [
+        (server, progress.match_index)
+        for server, progress in leadership.followers.items()
+        if progress.pace is Pace.REPLICATE and state.membership.is_voter(server)
+    ]
+    needed = majority(len(voters)) - int(state.membership.is_voter(state.me.id))
+    leadership.front.choose(able, needed)
 
 
 def require_open(state: State) -> None:
@@ -70,6 +85,7 @@ def tick(state: State, leadership: Leadership) -> None:
     if heard < majority(len(state.membership.voters)):
         state.become_follower(state.term, None, "no majority answers")
         return
+    leadership.front.tick(state.log.last_index, state.commit_index)
     leadership.commit_due = True
     leadership.ticks_to_heartbeat -= 1
     if leadership.ticks_to_heartbeat <= 0:
@@ -86,8 +102,11 @@ def fill_outbox(state: State, leadership: Leadership) -> None:
         leadership.ticks_to_heartbeat = state.settings.heartbeat_ticks
         for server, progress in leadership.followers.items():
             _send_heartbeat(state, leadership, state.membership.by_id[server], progress)
+    front = leadership.front
+    front.turn(state.log.last_index, asked=leadership.commit_due or leadership.transfer is not None)
     for server, progress in leadership.followers.items():
-        _replicate(state, leadership, state.membership.by_id[server], progress)
+        if not front.holds(server, progress.next_index) or progress.pace is not Pace.REPLICATE:
+            _replicate(state, leadership, state.membership.by_id[server], progress)
     leadership.commit_due = False
     _tell_transfer_target(state, leadership)
 
@@ -194,6 +213,7 @@ def step_outcome(state: State, leadership: Leadership, message: Reply | Lost) ->
         return  # late: of an earlier leadership or of a server that left
     progress = leadership.followers[server]
     flight = progress.landed(message.token)
+    pace, match_index = progress.pace, progress.match_index
     match message:
         case AppendReply(accepted=True) | InstallReply(accepted=True):
             if progress.accepted(flight):
@@ -205,6 +225,10 @@ def step_outcome(state: State, leadership: Leadership, message: Reply | Lost) ->
             progress.lost(flight, state.settings.probe_pause_ticks_max)
         case _:
             progress.lost(flight, state.settings.probe_pause_ticks_max)
+    if progress.pace is not pace or (
+        progress.match_index > match_index and server not in leadership.front.members
+    ):
+        _choose_front(state, leadership)
     # Most answers belong to a round that is confirmed already.
     if flight.round > leadership.confirmed_round and state.leadership is leadership:
         _confirm_reads(state, leadership)

@@ -135,6 +135,8 @@ class Node(State):
         """
         assert kind is not _CONFIGURATION, "use change()"
         leader.require_open(self)
+        assert self.leadership is not None
+        self.leadership.front.grew(len(data))
         return self.log.append(self.term, kind, data, extensions)
 
     def change(self, change: Change) -> Index:

@@ -4,6 +4,7 @@ from enum import Enum
 
 import msgspec
 
+from proconsul.raft.front import Front
 from proconsul.raft.messages import Index, ServerId, Token
 from proconsul.raft.reads import Reads
 
@@ -128,7 +129,8 @@ class Transfer(msgspec.Struct):
 class Leadership:
     """What a server has while it leads, and for one term only."""
 
-    def __init__(self, first_index: Index) -> None:
+    def __init__(self, first_index: Index, held_entries_max: int) -> None:
+        self.front = Front(held_entries_max)
         self.first_index = first_index  # of the no-op: committed entries of our term begin here
         self.followers: dict[ServerId, Progress] = {}
         self.asked: dict[Token, ServerId] = {}

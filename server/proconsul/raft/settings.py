@@ -17,6 +17,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     entries_a_message_max: int = 64  # HashiCorp's MaxAppendEntries
     message_bytes_max: int = 4 << 20  # of entries that are read back from disk
     flights_max: int = 128  # requests with entries under way to one follower
+    held_entries_max: int = 128  # that a follower waits for whose word is not needed (front.py)
     uncommitted_entries_max: int = 16_384  # more proposals are refused
     apply_entries_max: int = 1024  # entries in one Effects.apply
     apply_ahead_max: int = 4096  # entries handed out and not yet reported as applied

@@ -186,6 +186,15 @@ class State:
         )
 
     @property
+    def has_only_to_wait(self) -> bool:
+        """Whether a leader has nothing to write, to send or to apply, nor has anything to say."""
+        return (
+            self.leadership is not None
+            and self.commit_index == self.applying_index
+            and not (self.log.has_work or self._outbox or self._held or self._events)
+        )
+
+    @property
     def is_handing_over(self) -> bool:
         """Whether this server leads, and another is to take its place."""
         return self.leadership is not None and self.leadership.transfer is not None

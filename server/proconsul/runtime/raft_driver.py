@@ -471,7 +471,8 @@ class RaftDriver:
             self.node.persisted(number)
         except Exception as failure:
             self.fail(failure)
-        self._turn()
+        if not self.node.has_only_to_wait:
+            self._turn()
 
     def _disk_full(self, full: bool) -> None:
         self._log_full = full

@@ -35,7 +35,10 @@ from proconsul.raft.messages import (
 )
 from proconsul.raft.node import Node, Settings, Stored
 
-SETTINGS = Settings(heartbeat_ticks=2, election_ticks=10, lease_ticks=6, young_entries_max=4)
+# Nobody waits for entries here: who is in front has tests of its own (test_front.py).
+SETTINGS = Settings(
+    heartbeat_ticks=2, election_ticks=10, lease_ticks=6, young_entries_max=4, held_entries_max=0
+)
 
 NO_TOKEN = Token(0)
 

@@ -263,6 +263,52 @@ def test_an_entry_of_an_earlier_term_is_not_committed_by_counting() -> None:
     assert seen[-1] == (4, 4)
 
 
+def test_a_leader_whose_disk_is_done_first_has_only_to_wait() -> None:
+    world = started("s1", "s2", "s3")
+    world.elect("s1")
+    world["s1"].propose(EntryKind.COMMAND, b"a")
+    world.take("s1")
+    world.machines["s1"].sync()
+    assert world["s1"].has_only_to_wait
+
+
+def test_a_leader_whose_disk_is_done_last_has_something_to_apply() -> None:
+    world = started("s1", "s2", "s3")
+    world.elect("s1")
+    world["s1"].propose(EntryKind.COMMAND, b"a")
+    world.take("s1")
+    for parcel in list(world.network):
+        world.deliver(parcel)
+    for name in ("s2", "s3"):
+        world.take(name)
+        world.machines[name].sync()
+        world.take(name)
+    for parcel in list(world.network):
+        world.deliver(parcel)
+    assert world["s1"].commit_index == world["s1"].last_index
+    assert not world.take("s1").apply
+    world.machines["s1"].sync()
+    assert not world["s1"].has_only_to_wait
+    assert world.take("s1").apply
+
+
+def test_who_decides_alone_or_does_not_lead_has_more_to_do_than_to_wait() -> None:
+    node = alone(empty())
+    assert not node.has_only_to_wait
+    node.bootstrap(members("s1"))
+    persist = node.take().persist
+    assert persist is not None
+    node.persisted(persist.number)
+    assert node.is_leader
+    assert not node.has_only_to_wait, "its first entry is not written"
+    write(node)
+    node.propose(EntryKind.COMMAND, b"a")
+    persist = node.take().persist
+    assert persist is not None
+    node.persisted(persist.number)
+    assert not node.has_only_to_wait
+
+
 def test_a_late_reply_to_an_earlier_leadership_means_nothing() -> None:
     world = started("s1", "s2", "s3")
     world.elect("s1")

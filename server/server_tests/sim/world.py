@@ -148,6 +148,7 @@ class World:
             apply_entries_max=die.choice((2, 1024)),
             apply_ahead_max=die.choice((2, 4096)),
             young_entries_max=die.choice((2, 10, 512)),
+            held_entries_max=(0, 2, 128)[self.seed % 3],
             uncommitted_entries_max=die.choice((5, 16_384)),
             probe_pause_ticks_max=8,
         )
