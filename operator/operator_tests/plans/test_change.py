@@ -63,6 +63,19 @@ def test_a_good_one_after_a_bad_one_is_taken() -> None:
     assert reason(world, DEGRADED) == "Healthy"
 
 
+def test_one_that_a_cluster_began_with_goes_on_when_only_the_size_changes() -> None:
+    world = World(replicas=3, gossip={}, tls={}, config={BAD_KEY: 1})
+    operator = Operator(world)
+    operator.run(cycles=8)
+    world.edit(replicas=5, gossip={}, tls={}, config={BAD_KEY: 1})
+    operator.run(cycles=8)
+    assert '"bootstrap_expect": 5' in world.objects.things[CONFIG].manifest["data"]["server.json"]
+    world.edit(replicas=5, gossip={}, tls={})
+    operator.settle()
+    assert is_whole(world, 5)
+    assert reason(world, DEGRADED) == "Healthy"
+
+
 def test_the_old_one_after_a_bad_one_is_no_change_at_all() -> None:
     world, operator = well()
     world.edit(config={BAD_KEY: 1})
