@@ -1,8 +1,8 @@
 """Which followers are sent entries at once: as many as a majority needs, the quickest of them.
 
 The others get what a busy leader took in the meantime with the next tick, many writes in one
-message and under one sync: their word is not needed to commit it. Nobody waits in quiet times, for
-then the next entries go to everybody; who is first to have them is in front from there
+message and under one sync: their word is not needed to commit it. After a tick before which nobody
+waited the next entries go to everybody; who is first to have them is in front from there
 (docs/adr/0023).
 """
 
@@ -44,10 +44,9 @@ class Front:
         self.members = tuple([server for _, _, server in by_match[:needed]])
 
     def forget(self) -> None:
-        """The members of the cluster changed: everybody is sent everything until it is chosen."""
+        """The members or the state are others: everybody is sent everything until it is chosen."""
         self.members = ()
         self._needed = 1
-        self._is_open = True
 
     def grew(self, size: int) -> None:
         """An entry of so many bytes was appended."""

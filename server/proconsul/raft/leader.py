@@ -267,6 +267,7 @@ def change(state: State, wanted: Change) -> Index:
 def restored(state: State, leadership: Leadership) -> None:
     """The log begins anew behind a restored snapshot, which nobody else has."""
     leadership.first_index = Index(state.log.last_index + 1)
+    leadership.front.forget()
     for progress in leadership.followers.values():
         progress.next_index = Index(state.log.last_index)  # in front of the log: the snapshot
 

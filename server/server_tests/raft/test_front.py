@@ -8,7 +8,7 @@ import pytest
 from proconsul.raft.effects import Role
 from proconsul.raft.front import DOUBT_TICKS, HELD_BYTES_MAX, RACE_TICKS, Front
 from proconsul.raft.membership import AddNonvoter, AddVoter, RemoveServer
-from proconsul.raft.messages import AppendEntries, EntryKind, Index, ServerId
+from proconsul.raft.messages import AppendEntries, EntryKind, Index, InstallSnapshot, ServerId
 from server_tests.raft.harness import SETTINGS, World, members, middle, peer, started
 
 HELD_MAX = 8
@@ -131,7 +131,7 @@ def test_who_is_the_only_other_voter_never_waits() -> None:
         assert propose(world) == {"s2": 1}
 
 
-def test_when_the_one_in_front_is_lost_nobody_waits() -> None:
+def test_when_the_one_in_front_is_lost_another_is_there_at_once() -> None:
     world = busy("s1", "s2", "s3")
     assert propose(world) == {"s2": 1}
     world.lose(next(one for one in world.network if one.target == "s2"))
@@ -192,7 +192,7 @@ def test_who_lacks_what_others_have_long_had_does_not_wait_for_ticks() -> None:
     for _ in range(HELD_MAX + 1):
         propose(world)
     world.run()
-    assert world["s3"].last_index == world["s1"].last_index
+    assert {node.last_index for node in world.nodes} == {world["s1"].last_index}
 
 
 def test_when_somebody_waits_for_a_follower_it_hears_of_all_at_once() -> None:
@@ -236,19 +236,56 @@ def test_a_new_member_is_sent_all_at_once_and_then_waits_as_others_do(
     assert world["s3"].last_index == world["s1"].last_index
 
 
-def test_when_the_members_change_everybody_is_sent_it() -> None:
+def test_when_the_members_change_nobody_waits_until_one_has_answered() -> None:
     world = busy("s1", "s2", "s3", "s4", "s5")
     propose(world)
     world.run()
     world["s1"].change(RemoveServer(peer("s2").id))
     assert set(sent(world)) == {"s3", "s4", "s5"}
+    assert set(propose(world)) == {"s3", "s4", "s5"}
+    world.run()
+    assert world["s1"].commit_index == world["s1"].last_index
+    assert len(propose(world)) == 2
+
+
+def test_a_leader_that_removes_itself_needs_one_follower_more() -> None:
+    world = busy("s1", "s2", "s3", "s4", "s5")
+    world["s1"].change(RemoveServer(peer("s1").id))
+    sent(world)
+    answer(world, "s2")
+    assert len(propose(world)) == 3
+
+
+def test_who_has_no_vote_is_never_in_front() -> None:
+    world = led("s1", "s2", "s3")
+    world["s1"].change(RemoveServer(peer("s3").id))
+    world.run()
+    world["s1"].change(AddNonvoter(peer("s3").id, peer("s3").address))
+    world.run()
+    tick(world)
+    assert propose(world) == {"s2": 1, "s3": 1}
+    answer(world, "s3")
+    assert propose(world) == {"s2": 1}
     world.run()
     assert world["s1"].commit_index == world["s1"].last_index
 
 
-def test_a_majority_without_the_leaders_own_disk_comes_with_the_tick() -> None:
+def test_a_restored_snapshot_is_sent_to_everybody_at_once() -> None:
     world = busy("s1", "s2", "s3")
     propose(world)
+    world.run()
+    machine = world.machines["s1"]
+    meta = world["s1"].begin_restore(Index(0))
+    machine.disk.snapshot, machine.disk.body, machine.state = meta, (b"restored",), (b"restored",)
+    world.watch.restarted(peer("s1").id, meta.index)
+    world["s1"].end_restore(meta)
+    sends = world.take("s1").send
+    assert {one.to.id for one in sends if isinstance(one.request, InstallSnapshot)} == {"s2", "s3"}
+
+
+def test_a_majority_without_the_leaders_own_disk_comes_with_the_tick() -> None:
+    world = busy("s1", "s2", "s3")
+    assert propose(world) == {"s2": 1}
     answer(world, "s2")
     assert world["s1"].commit_index < world["s1"].last_index
     world["s1"].tick()
