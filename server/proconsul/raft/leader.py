@@ -62,8 +62,8 @@ def _choose_front(state: State, leadership: Leadership) -> None:
     leadership.front.choose(able, needed)
 
 
-def require_open(state: State) -> None:
-    """Raise RefusedError unless this server takes proposals."""
+def require_open(state: State) -> Leadership:
+    """The leadership of a server that takes proposals; raises RefusedError for any other."""
     leadership = state.leadership
     if leadership is None:
         raise RefusedError("not the leader")
@@ -73,6 +73,7 @@ def require_open(state: State) -> None:
         raise RefusedError("a snapshot is being restored")
     if state.log.last_index - state.commit_index >= state.settings.uncommitted_entries_max:
         raise RefusedError("too many entries are not committed yet")
+    return leadership
 
 
 def tick(state: State, leadership: Leadership) -> None:
@@ -250,10 +251,8 @@ def maybe_commit(state: State, leadership: Leadership) -> None:
         state.become_follower(state.term, None, "removed from the cluster")
 
 
-def change(state: State, wanted: Change) -> Index:
+def change(state: State, leadership: Leadership, wanted: Change) -> Index:
     """Append another configuration; see `Node.change`."""
-    leadership = state.leadership
-    assert leadership is not None, "asked before"
     if state.commit_index < leadership.first_index:
         raise RefusedError("no entry of this term is committed yet")
     if state.membership.latest_index > state.commit_index:
@@ -272,10 +271,8 @@ def restored(state: State, leadership: Leadership) -> None:
         progress.next_index = Index(state.log.last_index)  # in front of the log: the snapshot
 
 
-def begin_transfer(state: State, target: ServerId | None) -> None:
+def begin_transfer(state: State, leadership: Leadership, target: ServerId | None) -> None:
     """Choose who is to lead; it is told once it has all entries."""
-    leadership = state.leadership
-    assert leadership is not None, "asked before"
     voters = [server for server in leadership.followers if state.membership.is_voter(server)]
     if target is None and voters:
         target = max(voters, key=lambda server: _fitness(state, leadership.followers[server]))

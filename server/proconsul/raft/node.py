@@ -134,9 +134,7 @@ class Node(State):
         too far ahead of what is committed.
         """
         assert kind is not _CONFIGURATION, "use change()"
-        leader.require_open(self)
-        assert self.leadership is not None
-        self.leadership.front.grew(len(data))
+        leader.require_open(self).front.grew(len(data))
         return self.log.append(self.term, kind, data, extensions)
 
     def change(self, change: Change) -> Index:
@@ -145,16 +143,14 @@ class Node(State):
         Raises RefusedError for the reasons of `propose`, while another change is under way,
         before an entry of this term is committed, or when the result could not be a cluster.
         """
-        leader.require_open(self)
-        return leader.change(self, change)
+        return leader.change(self, leader.require_open(self), change)
 
     def transfer(self, target: ServerId | None) -> None:
         """Hand leadership over, to the voter that is furthest if none is named.
 
         Raises RefusedError when that cannot begin; TransferEnded says how it went.
         """
-        leader.require_open(self)
-        leader.begin_transfer(self, target)
+        leader.begin_transfer(self, leader.require_open(self), target)
 
     def read(self) -> ReadId:
         """Ask for an index at which a consistent read may be served.
@@ -211,11 +207,10 @@ class Node(State):
         It goes behind all of the log, which leaves a hole, so that followers have to fetch it
         (wire/raft.md, 9). No proposals until `end_restore` or `abort_restore`.
         """
-        leader.require_open(self)
-        assert self.leadership is not None
+        leadership = leader.require_open(self)
         if self.membership.latest_index > self.commit_index:
             raise RefusedError("a change of the members is under way")
-        self.leadership.is_restoring = True
+        leadership.is_restoring = True
         return SnapshotMeta(
             index=Index(max(self.log.last_index, self.log.snapshot.index, beyond) + 1),
             term=self.term,

@@ -229,6 +229,23 @@ class World:
                     machine.node.step(msgspec.structs.replace(message, token=parcel.answers))
         self.watch.look(self.nodes)
 
+    def serve(self, name: str) -> None:
+        """A server takes what is on its way to it, and answers once that is on its disk."""
+        for parcel in [one for one in self.network if one.target == name]:
+            self.deliver(parcel)
+        self.take(name)
+        self.machines[name].sync()
+        self.take(name)
+
+    def restore(self, name: str, beyond: int = 0) -> None:
+        """A leader's state becomes a user's snapshot, which nobody else has."""
+        machine = self.machines[name]
+        meta = self[name].begin_restore(Index(beyond))
+        machine.disk.snapshot = meta
+        machine.disk.body = machine.state = (b"restored",)
+        self.watch.restarted(peer(name).id, meta.index)
+        self[name].end_restore(meta)
+
     def lose(self, parcel: Parcel) -> None:
         """A parcel is gone, and the one who asked hears that no reply will come."""
         self.network.remove(parcel)

@@ -46,11 +46,7 @@ def sent(world: World) -> dict[str, int]:
 
 def answer(world: World, name: str) -> None:
     """This follower takes what is on its way to it, and the leader hears so."""
-    for parcel in [one for one in world.network if one.target == name]:
-        world.deliver(parcel)
-    world.take(name)
-    world.machines[name].sync()
-    world.take(name)
+    world.serve(name)
     for parcel in [one for one in world.network if one.source == name]:
         world.deliver(parcel)
 
@@ -274,11 +270,7 @@ def test_a_restored_snapshot_is_sent_to_everybody_at_once() -> None:
     world = busy("s1", "s2", "s3")
     propose(world)
     world.run()
-    machine = world.machines["s1"]
-    meta = world["s1"].begin_restore(Index(0))
-    machine.disk.snapshot, machine.disk.body, machine.state = meta, (b"restored",), (b"restored",)
-    world.watch.restarted(peer("s1").id, meta.index)
-    world["s1"].end_restore(meta)
+    world.restore("s1")
     sends = world.take("s1").send
     assert {one.to.id for one in sends if isinstance(one.request, InstallSnapshot)} == {"s2", "s3"}
 

@@ -277,12 +277,8 @@ def test_a_leader_whose_disk_is_done_last_has_something_to_apply() -> None:
     world.elect("s1")
     world["s1"].propose(EntryKind.COMMAND, b"a")
     world.take("s1")
-    for parcel in list(world.network):
-        world.deliver(parcel)
     for name in ("s2", "s3"):
-        world.take(name)
-        world.machines[name].sync()
-        world.take(name)
+        world.serve(name)
     for parcel in list(world.network):
         world.deliver(parcel)
     assert world["s1"].commit_index == world["s1"].last_index
@@ -314,12 +310,8 @@ def test_a_late_reply_to_an_earlier_leadership_means_nothing() -> None:
     world.elect("s1")
     world["s1"].propose(EntryKind.COMMAND, b"a")
     world.take("s1")
-    for parcel in list(world.network):
-        world.deliver(parcel)
     for name in ("s2", "s3"):
-        world.take(name)
-        world.machines[name].sync()
-        world.take(name)
+        world.serve(name)
     late = list(world.network)
     assert len(late) == 2
     world.network.clear()

@@ -13,14 +13,9 @@ def restored_alone(beyond: int) -> World:
     world.elect("s1")
     world["s1"].propose(EntryKind.COMMAND, b"a")
     world.run()
-    machine = world.machines["s1"]
-    meta = world["s1"].begin_restore(Index(beyond))
-    machine.disk.snapshot = meta
-    machine.disk.body = machine.state = (b"restored",)
-    world.watch.restarted(peer("s1").id, meta.index)
-    world["s1"].end_restore(meta)
+    world.restore("s1", beyond)
     world.take("s1")
-    machine.sync()
+    world.machines["s1"].sync()
     lose_all_of_s1(world)
     for _ in range(4 * SETTINGS.election_ticks):
         for name in ("s2", "s3"):

@@ -208,10 +208,10 @@ def two_changes_at_once() -> AbstractContextManager[None]:
     """The members change while an earlier change is not committed yet."""
     right = leader.change
 
-    def wrong(state: State, change: Any) -> Index:
+    def wrong(state: State, leadership: Leadership, change: Any) -> Index:
         commit, state.commit_index = state.commit_index, state.log.last_index
         try:
-            return right(state, change)
+            return right(state, leadership, change)
         finally:
             state.commit_index = commit
 
