@@ -17,10 +17,19 @@ from server_tests.differential.target import Target, our_command, real_command, 
 from server_tests.loopback import address
 from server_tests.runtime.cases_rpc import ID, LATER, STORIES, here
 from server_tests.runtime.cases_rpc_config import CONFIG_STORIES, WAITING, Waiting
-from server_tests.runtime.rpc_twins import Story, Wire, config_entry, normalised, opened, tell
+from server_tests.runtime.rpc_twins import (
+    PATIENCE_S,
+    Story,
+    Wire,
+    config_entry,
+    normalised,
+    opened,
+    tell,
+)
 
 REAL_HOST, OUR_HOST, RESTORED_HOST = 213, 214, 215
 ANSWER_S = 0.4  # in which who was woken has answered
+WAITS_S = 1.0  # in which a query has been read, and has found nothing to answer yet
 
 pytestmark = [
     pytest.mark.skipif(
@@ -67,10 +76,13 @@ def woken_by(waiting: Waiting, server: str) -> str:
         found = opened(waiting.method, reader.ask(waiting.method, waiting.args))
         index = next(one["Index"] for one in found if isinstance(one, dict) and "Index" in one)
         reader.say(waiting.method, {**waiting.args, "MinQueryIndex": index})
+        assert not reader.has_heard(WAITS_S), reader.hear()
         woken = ""
         for name, (method, args) in waiting.changes.items():
             assert writer.ask(method, args).error == ""
-            if not woken and reader.has_heard(ANSWER_S):
+            patience_s = PATIENCE_S if name == waiting.woken_by else ANSWER_S
+            if not woken and reader.has_heard(patience_s):
+                assert (answer := reader.hear()).error == "", answer
                 woken = name
         for method, args in waiting.after:
             assert writer.ask(method, args).error == ""
