@@ -57,7 +57,14 @@ def test_a_cluster_is_made_watched_mended_and_told_of(
 def test_a_killed_operator_goes_on_where_it_was(bench: Bench) -> None:
     bench.make({**CLUSTER, "spec": {**CLUSTER["spec"], "gossip": {}, "tls": {}}}, "c")
     kept: dict[str, Any] = {}
-    for step in ("MakeSecrets", "MakeAuthority", "MakeCertificate", "MakeGuard", "ApplyChildren"):
+    for step in (
+        "MakeSecrets",
+        "MakeAuthority",
+        "MakeCertificate",
+        "MakeGuard",
+        "MakeConfig",
+        "ApplyChildren",
+    ):
         bench.start(f"after-{step}=exit")
         assert bench.process is not None
         assert bench.process.wait(240) == KILLED, bench.log().read_text()

@@ -1,5 +1,7 @@
 """Before a change the server is asked about a configuration, and a snapshot is taken if asked."""
 
+import pytest
+
 from operator_tests.plans.operator import Operator
 from operator_tests.plans.stories import is_whole, reason, reasons, schedule, well
 from operator_tests.plans.world import BAD_KEY, BROKEN, NAME, TICK_S, World
@@ -74,6 +76,40 @@ def test_one_that_a_cluster_began_with_goes_on_when_only_the_size_changes() -> N
     operator.settle()
     assert is_whole(world, 5)
     assert reason(world, DEGRADED) == "Healthy"
+
+
+@pytest.mark.parametrize("stale", [1, 2, 3])
+@pytest.mark.parametrize("cycles", range(1, 9))
+def test_it_is_asked_about_on_a_view_from_before_there_were_servers(
+    cycles: int, stale: int
+) -> None:
+    world = World(replicas=3)
+    operator = Operator(world)
+    operator.run(cycles=cycles)
+    has_one = CONFIG in world.objects.things
+    operator.kill()
+    world.edit(replicas=3, config={BAD_KEY: 1})
+    for _ in range(12):
+        operator.cycle(stale=stale)
+        operator.pass_time()
+    assert (BAD_KEY in str(world.objects.things[CONFIG].manifest)) is not has_one
+    assert not has_one or reason(world, DEGRADED) == "ConfigInvalid"
+
+
+def test_what_is_changed_before_there_are_servers_is_found_good_before_they_start() -> None:
+    world = World(replicas=3)
+    operator = Operator(world)
+    while CONFIG not in world.objects.things:
+        operator.run(cycles=1)
+    world.edit(replicas=3, config={BAD_KEY: 1})
+    operator.run(cycles=8)
+    assert not world.objects.pods
+    assert reason(world, DEGRADED) == "ConfigInvalid"
+    world.edit(replicas=3, config={"raft_trailing_logs": 5})
+    operator.settle()
+    assert is_whole(world, 3)
+    assert "raft_trailing_logs" in str(world.objects.things[CONFIG].manifest)
+    assert Step.ROLL_POD not in operator.steps
 
 
 def test_the_old_one_after_a_bad_one_is_no_change_at_all() -> None:

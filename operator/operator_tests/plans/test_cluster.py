@@ -23,10 +23,11 @@ def test_creation_makes_what_pods_mount_before_it_makes_pods() -> None:
     world = World(gossip={}, acl={"enabled": True})
     operator = Operator(world)
     operator.settle()
-    assert operator.steps[:5] == [
+    assert operator.steps[:6] == [
         Step.MAKE_SECRETS,
         Step.MAKE_SECRETS,
         Step.MAKE_GUARD,
+        Step.MAKE_CONFIG,
         Step.APPLY_CHILDREN,
         Step.MAKE_SET,
     ]

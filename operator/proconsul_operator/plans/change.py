@@ -6,9 +6,10 @@ withheld, both, so no pod ever starts with half of a change. All the rest of the
 """
 
 from proconsul_operator.plans import config_check, refusals, upgrade
-from proconsul_operator.plans.actions import Decision
+from proconsul_operator.plans.actions import LOOK_LATER_S, Decision, wait
 from proconsul_operator.plans.observe import Observed
 from proconsul_operator.plans.refusals import Refusal
+from proconsul_operator.plans.steps import Step
 
 
 def refusal(observed: Observed) -> Refusal | None:
@@ -24,14 +25,23 @@ def _without_snapshot(observed: Observed) -> Refusal | None:
 
 
 def is_withheld(observed: Observed) -> bool:
-    """Configuration and template stay as they are; never for a cluster that has no servers."""
+    """Configuration and template stay as they are.
+
+    Without servers only what is no good for any keeps them so: they begin with what is asked for.
+    """
+    if config_check.is_awaited(observed) or config_check.refusal(observed) is not None:
+        return True
     if not observed.has_servers:
         return False
-    return (
-        refusal(observed) is not None
-        or config_check.is_awaited(observed)
-        or upgrade.taken(observed).decision is not None
-    )
+    return refusal(observed) is not None or upgrade.taken(observed).decision is not None
+
+
+def before_servers(observed: Observed) -> Decision | None:
+    """What servers wait for that are to begin with a configuration that was changed."""
+    refused = config_check.refusal(observed)
+    if refused is not None:
+        return wait(Step.AWAIT_CONFIG_CHECK, refused.message, seconds=LOOK_LATER_S)
+    return config_check.check(observed) or config_check.await_verdict(observed)
 
 
 def prepare(observed: Observed) -> Decision | None:

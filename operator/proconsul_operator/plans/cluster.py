@@ -63,6 +63,7 @@ RULES: tuple[Rule, ...] = (
     create.secrets,
     certificates.renew,
     create.make_guard,
+    create.make_config,
     create.apply_children,
     create.drop_children,
     create.make_set,

@@ -2,7 +2,8 @@
 
 A Job of the target image says what a pod would say; until it has said yes, configuration and
 template stay as they are, while everything else goes on. What is applied already is not asked
-about again, and a size alone is no change.
+about again, and a size alone is no change. Whether servers run makes no difference: a view may be
+from before they were made.
 """
 
 import json
@@ -20,10 +21,10 @@ SIZE_KEY: Final = "bootstrap_expect"  # it means nothing to a founded cluster
 
 
 def is_changed(observed: Observed) -> bool:
-    """The spec asks for another configuration than servers have."""
+    """The spec asks for another configuration than the one that stands."""
     manifest = config_map(observed.wanted)
     child = observed.children.get(Ref("ConfigMap", observed.wanted.config))
-    if not observed.has_servers or child is None or child.applied == digest(manifest):
+    if child is None or child.applied == digest(manifest):
         return False
     return _lasting(manifest) != _lasting(child.manifest)
 

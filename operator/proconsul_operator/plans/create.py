@@ -20,14 +20,14 @@ from proconsul_operator.plans.actions import (
     PutSnapshot,
     wait,
 )
-from proconsul_operator.plans.change import is_withheld
+from proconsul_operator.plans.change import before_servers, is_withheld
 from proconsul_operator.plans.drift import is_foreign, needs_apply, ref_of
 from proconsul_operator.plans.observe import Authority, Leader, Local, Observed, Ref
 from proconsul_operator.plans.quorum import majority
 from proconsul_operator.plans.restore_source import lack_of_archive
 from proconsul_operator.plans.steps import Step
 from proconsul_operator.specs.children import children
-from proconsul_operator.specs.configmaps import guard
+from proconsul_operator.specs.configmaps import config_map, guard
 from proconsul_operator.specs.gossip_key import gossip_secret
 from proconsul_operator.specs.labels import CLUSTER, kept_metadata
 from proconsul_operator.specs.statefulset import stateful_set
@@ -180,14 +180,26 @@ def _told_id(observed: Observed) -> str:
     return next((local.cluster_id for local in observed.locals() if local.cluster_id), "")
 
 
+def make_config(observed: Observed) -> Decision | None:
+    """The first configuration. On an old view the one that stands is not written over."""
+    if Ref("ConfigMap", observed.wanted.config) in observed.children:
+        return None
+    return Decision(
+        step=Step.MAKE_CONFIG,
+        action=CreateIfAbsent(manifests=(config_map(observed.wanted),)),
+        target=observed.wanted.config,
+        why="the servers have no configuration yet",
+    )
+
+
 def apply_children(observed: Observed) -> Decision | None:
     """Static children that are missing or otherwise; the configuration only if it may change."""
     wanted = observed.wanted
-    held = is_withheld(observed)
+    kept = Ref("ConfigMap", wanted.config) if is_withheld(observed) else None
     changed = tuple(
         manifest
         for manifest in children(wanted)
-        if needs_apply(observed, manifest) and not (held and _is_config(observed, manifest))
+        if needs_apply(observed, manifest) and ref_of(manifest) != kept
     )
     if not changed:
         return None
@@ -198,11 +210,6 @@ def apply_children(observed: Observed) -> Decision | None:
         target=names,
         why="they are missing or not as the spec asks",
     )
-
-
-def _is_config(observed: Observed, manifest: Manifest) -> bool:
-    ref = ref_of(manifest)
-    return ref == ("ConfigMap", observed.wanted.config) and ref in observed.children
 
 
 def drop_children(observed: Observed) -> Decision | None:
@@ -233,6 +240,8 @@ def make_set(observed: Observed) -> Decision | None:
     if has_certificate_to_await(observed):
         return _await_secret(observed.wanted.tls_secret)
     replicas = size_of_lost_set(observed)
+    if not replicas and (awaited := before_servers(observed)) is not None:
+        return awaited
     if replicas:
         return Decision(
             step=Step.REMAKE_SET,

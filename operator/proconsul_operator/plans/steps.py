@@ -43,6 +43,7 @@ class Step(StrEnum):
     MAKE_CERTIFICATE = "MakeCertificate"
     MAKE_SECRETS = "MakeSecrets"
     MAKE_GUARD = "MakeGuard"
+    MAKE_CONFIG = "MakeConfig"
     APPLY_CHILDREN = "ApplyChildren"
     DROP_CHILD = "DropChild"
     MAKE_SET = "MakeSet"
@@ -190,7 +191,7 @@ _O = Operation
 STEPS: Final[dict[Step, Row]] = {
     **_rows(
         _O.IDLE,
-        acts="ApplyChildren DropChild ApplyTemplate",
+        acts="MakeConfig ApplyChildren DropChild ApplyTemplate",
         waits="Idle Paused ForeignObject NoQuorum AwaitMember",
     ),
     **_rows(
