@@ -299,9 +299,10 @@ class GossipEngine:
             case UserEventHeard() | QueryHeard():
                 self._to_tell.append(partial(self._outside.heard, effect))
             case Exchange():
-                task = self._loop.create_task(self._exchange(effect))
-                self._exchanging.add(task)
-                task.add_done_callback(self._exchanging.discard)
+                if not self._end.done():  # the loop ends before what begins now
+                    task = self._loop.create_task(self._exchange(effect))
+                    self._exchanging.add(task)
+                    task.add_done_callback(self._exchanging.discard)
             case JoinEnded() | QueryEnded() | KeyringEnded():
                 self._to_tell.append(partial(self._ended, effect))
             case LeaveEnded():

@@ -17,6 +17,7 @@ from proconsul.gossip.address import Address, address_of
 from proconsul.gossip.admission import Everybody
 from proconsul.gossip.effects import Level, MemberChanged, PoolMember
 from proconsul.gossip.framing import Framing
+from proconsul.gossip.joining import JoinTarget
 from proconsul.gossip.key_rotation import KeyOperation
 from proconsul.gossip.keyring import Keyring
 from proconsul.gossip.merging import SLICE_ROWS
@@ -274,6 +275,14 @@ async def test_an_answer_about_a_new_key_leaves_when_the_key_is_on_the_disk(tmp_
         ring = files.load_keyring()
         assert ring is not None
         assert NEW_KEY in ring
+
+
+async def test_who_has_ended_begins_to_talk_to_nobody() -> None:
+    async with World() as world:
+        pass
+    other = JoinTarget(address_of(OTHER, PORT), "", OTHER)
+    await world.engine.call(lambda serf, now_s: serf.join([other], now_s))
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_whatever_nobody_catches_ends_the_pool() -> None:
