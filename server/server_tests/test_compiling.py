@@ -13,6 +13,8 @@ ROOT = Path(proconsul.__file__).parent
 LAZY = "a generator expression that is not eaten at once would be a list in machine code"
 FINALLY = "`finally` that awaits raises whatever was handled before, anywhere, in machine code"
 
+SLOW = "a dataclass takes a millisecond of a start, a Struct takes none (docs/adr/0024)"
+
 
 def test_the_list_is_in_order_and_names_what_is_there() -> None:
     assert list(COMPILED) == sorted(set(COMPILED))
@@ -45,6 +47,16 @@ def test_no_generator_expression_is_handed_on(name: str) -> None:
         if isinstance(node, ast.Return) and isinstance(node.value, ast.GeneratorExp)
     ]
     assert returned == [], LAZY
+
+
+def test_elsewhere_values_are_structs() -> None:
+    compiled = set(files(ROOT))
+    others = [path for path in ROOT.rglob("*.py") if path not in compiled]
+    assert [
+        path.relative_to(ROOT)
+        for path in others
+        if "@dataclass" in path.read_text() and path != ROOT / "leader/pool.py"
+    ] == [], SLOW
 
 
 def test_who_has_no_compiler_is_told_so(

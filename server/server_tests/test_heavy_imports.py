@@ -14,7 +14,10 @@ def loaded() -> set[str]:
     return set(said.stdout.decode().split())
 
 
-@pytest.mark.parametrize("package", ["cryptography", "h2", "lark", "prometheus_client"])
+@pytest.mark.parametrize(
+    "package",
+    ["cryptography", "email.utils", "h2", "html", "http.client", "lark", "prometheus_client"],
+)
 def test_a_large_package_waits_for_its_first_use(loaded: set[str], package: str) -> None:
     assert "proconsul.agent" in loaded
     assert package not in loaded

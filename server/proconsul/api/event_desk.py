@@ -1,15 +1,15 @@
 """What the event handlers need of this agent; agent.py fills it in."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from proconsul.endpoints.context import Woken
 from proconsul.endpoints.user_events import UserEvents
 from proconsul.store.watch import WatchSet
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventDesk:
+class EventDesk(Struct, frozen=True, kw_only=True):
     """The agent's events, a way to wait for the next one, and names for new ones."""
 
     events: UserEvents

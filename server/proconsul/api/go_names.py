@@ -5,7 +5,8 @@ of its own is read through a struct without a name, which Go prints in full.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from proconsul.api.agent_bodies import AgentToken, CheckUpdate
 from proconsul.api.txn_body import (

@@ -11,8 +11,9 @@
 Pure: the facts are taken by runtime/own_server.py.
 """
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from proconsul.wire import json
 
@@ -23,8 +24,7 @@ PATH = "/v1/proconsul/"
 PROBES = ("startz", "livez", "readyz")
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """The answer to one probe: `reason` is one word for programs, `message` is for people."""
 
     ok: bool
@@ -49,8 +49,7 @@ def _ok() -> Verdict:
     return Verdict(True, "OK", "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
+class Health(Struct, frozen=True, kw_only=True):
     """How a server is at one moment. Ages are seconds."""
 
     started: bool  # the log is read, HTTP is up

@@ -4,8 +4,9 @@
 """
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from proconsul.api.probes import Verdict
 from proconsul.local.definitions import CheckDefinition
@@ -16,8 +17,7 @@ from proconsul.model.raft_local import RaftLocal
 from proconsul.model.tls_local import TlsLocal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class Member(Struct, frozen=True, kw_only=True):
     """A member of the gossip pool; `status` is Serf's number (1 alive)."""
 
     name: str
@@ -29,8 +29,7 @@ class Member:
     delegate: tuple[int, int, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class Figure(Struct, frozen=True, kw_only=True):
     """A measurement of the process under Prometheus' own names, which take no prefix."""
 
     name: str
@@ -39,8 +38,7 @@ class Figure:
     value: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricsSettings:
+class MetricsSettings(Struct, frozen=True, kw_only=True):
     """How metrics are named and shown (`telemetry` in the configuration)."""
 
     prefix: str  # in front of each name

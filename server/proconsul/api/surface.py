@@ -4,7 +4,6 @@ What is common to all paths is here and nowhere else (agent/http.go `wrap`); the
 is api/routes.py.
 """
 
-import html
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -181,7 +180,9 @@ def _redirect(request: Request, path: str) -> Response:
     )
     body = b""
     if request.method in ("GET", "HEAD"):
-        body = f'<a href="{html.escape(target)}">Moved Permanently</a>.\n\n'.encode()
+        from html import escape  # here: it has a table of all of HTML's characters
+
+        body = f'<a href="{escape(target)}">Moved Permanently</a>.\n\n'.encode()
     headers = [("Location", target)]
     if body:
         headers.append(("Content-Type", "text/html; charset=utf-8"))

@@ -9,11 +9,11 @@ import math
 import re
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct, field
 
 from proconsul.wire.golang import Duration, DurationError, Float32, parse_duration, quote
 from proconsul.wire.gostruct import GoStruct
@@ -26,8 +26,7 @@ _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False", ""})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LooseShape:
+class LooseShape(Struct, frozen=True, kw_only=True):
     """What Go says about a struct and our class does not."""
 
     aliases: frozenset[str] = frozenset()  # attributes that may be named in snake case, too

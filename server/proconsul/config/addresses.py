@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from proconsul.config import selection
 from proconsul.config.networks import Host
@@ -65,8 +66,7 @@ def _split(text: str) -> list[tuple[str, str | None]]:
     return [*pairs, (text[at:], None)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(Struct, frozen=True):
     kind: str
     text: str
 

@@ -8,7 +8,7 @@ Source: agent/config/config.go, lib/decode, and mapstructure's strict mode.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from proconsul.config.failure import ConfigError
 from proconsul.config.keys import ROOT, FreeMap, Group, Kind, ListOf, MapOf, Scalar
@@ -22,8 +22,7 @@ Raw = dict[str, object]
 _GO_TYPES: dict[type, str] = {str: "string", float: "float64", type(None): "nil"}
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(Struct, frozen=True):
     """The values of one source, and the path of each key that it set, in order."""
 
     values: Raw

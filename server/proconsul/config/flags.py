@@ -8,8 +8,9 @@ Source: agent/config/flags.go, Go's flag package.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
+
+from msgspec import Struct
 
 from proconsul.config.decode import Raw
 from proconsul.config.failure import ConfigError
@@ -25,8 +26,7 @@ class Takes(Enum):
     PAIR = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(Struct, frozen=True):
     """A flag, what it takes, the settings key that it stands for, and a line of help."""
 
     name: str
@@ -35,8 +35,7 @@ class Flag:
     help: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentFlags:
+class AgentFlags(Struct, frozen=True, kw_only=True):
     """A command line. `lists` go below the files and `values` above them (see sources.py)."""
 
     values: Raw

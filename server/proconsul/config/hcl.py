@@ -13,8 +13,9 @@ import functools
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from proconsul.config.failure import ConfigError
 from proconsul.config.tree import Node, Scalar
@@ -47,24 +48,21 @@ COMMENT: /#[^\n]*|\/\/[^\n]*|\/\*[\s\S]*?\*\//
 """
 
 
-@dataclass(frozen=True, slots=True)
-class HclList:
+class HclList(Struct, frozen=True):
     """`[a, b]`."""
 
     values: tuple[HclValue, ...]
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class HclObject:
+class HclObject(Struct, frozen=True):
     """A block's inside, or a whole file: its statements in order."""
 
     items: tuple[HclItem, ...]
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class HclLiteral:
+class HclLiteral(Struct, frozen=True):
     """A string (quoted or heredoc), a number or a boolean."""
 
     value: Scalar
@@ -74,8 +72,7 @@ class HclLiteral:
 HclValue = HclLiteral | HclList | HclObject
 
 
-@dataclass(frozen=True, slots=True)
-class HclItem:
+class HclItem(Struct, frozen=True):
     """`a = 1` or `a "label" { }`: the keys are the name and its labels."""
 
     keys: tuple[str, ...]

@@ -8,8 +8,9 @@ Source: agent/config/config.go.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct, field
 
 
 class Scalar(Enum):
@@ -22,27 +23,23 @@ class Scalar(Enum):
     FLOAT = "float64"
 
 
-@dataclass(frozen=True, slots=True)
-class ListOf:
+class ListOf(Struct, frozen=True):
     """Values in a row; a later source appends to an earlier one."""
 
     item: Kind
 
 
-@dataclass(frozen=True, slots=True)
-class MapOf:
+class MapOf(Struct, frozen=True):
     """Values under names that the user chooses; a later source is laid over an earlier one."""
 
     item: Kind
 
 
-@dataclass(frozen=True, slots=True)
-class FreeMap:
+class FreeMap(Struct, frozen=True):
     """A map whose insides somebody else judges."""
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """A block with known keys.
 
     `aliases` are other (lower-case) names of keys. A `whole` block of a later source replaces

@@ -8,14 +8,14 @@ Source: hashicorp/go-sockaddr rfc.go; Consul's ipaddr package.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-@dataclass(frozen=True, slots=True)
-class InterfaceAddress:
+class InterfaceAddress(Struct, frozen=True):
     """One address of one interface.
 
     `flags` are Go's words: up, broadcast, loopback, pointtopoint, multicast.
@@ -32,8 +32,7 @@ class InterfaceAddress:
         return ipaddress.ip_network((self.address, self.prefix_len), strict=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(Struct, frozen=True):
     """What settings depend on besides files and flags.
 
     `default_interface` carries the default route, empty where there is none; `open_files_max` is

@@ -7,7 +7,8 @@ every reload.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from proconsul.config.build import build
 from proconsul.config.decode import Raw
@@ -22,8 +23,7 @@ from proconsul.config.sources import Format, merge, parse_source
 from proconsul.config.validate import check, check_start
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """The text of one configuration file."""
 
     name: str

@@ -7,13 +7,12 @@ either (`Node.single`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 Scalar = str | bool | int | float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """A value at a line (from 1) of its file."""
 
     value: Scalar | list[Node] | dict[str, Node]

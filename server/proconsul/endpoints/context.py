@@ -5,9 +5,10 @@ behind these protocols, which `agent.py` fills in.
 """
 
 from collections.abc import Awaitable
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from proconsul.endpoints.coordinate_batch import CoordinateBatch
 from proconsul.endpoints.lock_delays import LockDelays
@@ -31,8 +32,7 @@ class Woken(Enum):
     ABANDONED = auto()  # the state was replaced by a restored snapshot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(Struct, frozen=True, kw_only=True):
     """What a handler must know of the configuration; replaced as a whole at a reload."""
 
     datacenter: str
@@ -189,8 +189,7 @@ class NoLan:
         raise RpcError("there is no gossip pool")
 
 
-@dataclass(slots=True, kw_only=True)
-class Context:
+class Context(Struct, kw_only=True):
     """What the method table gives to each handler."""
 
     facts: Facts

@@ -8,8 +8,9 @@ on is made of the newest event's ID.
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from proconsul.errors import RpcError
 from proconsul.filters.pattern import Pattern, PatternError
@@ -24,8 +25,7 @@ NEW_LEADER = "consul:new-leader"  # its payload: the name of who leads
 WATCHED = ("user-events", b"newest")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserEvent:
+class UserEvent(Struct, frozen=True, kw_only=True):
     """An event as clients see it; filters are regular expressions, "" matches all."""
 
     id: str

@@ -6,15 +6,15 @@ Source: Go's regexp/syntax, `perl_groups.go`.
 """
 
 import unicodedata
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 RUNE_MAX = 0x10FFFF
 
 Ranges = tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Characters:
+class Characters(Struct, frozen=True):
     """One character: of `ranges`, of a Unicode category, or of one of the `parts`."""
 
     ranges: Ranges = ()

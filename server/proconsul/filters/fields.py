@@ -11,11 +11,11 @@ import enum
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
+from msgspec import Struct, field
 
 ROW_TYPES_MAX = 64
 
@@ -36,8 +36,7 @@ class Kind(enum.Enum):
 PRIMITIVES = frozenset({Kind.STRING, Kind.BOOL, Kind.INT, Kind.FLOAT})
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """One step of a selector.
 
     `attribute` is the Python name on the struct (empty for elements of lists and maps); `element`

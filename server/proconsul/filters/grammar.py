@@ -6,11 +6,11 @@ are reserved nowhere: `not in Tags` asks for the tag "not". Source: go-bexpr 0.1
 a PEG; as LALR it takes the same language, without its exponential time in nested parentheses.
 """
 
-from dataclasses import dataclass
 from functools import cache
 
 from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import UnexpectedInput, UnexpectedToken
+from msgspec import Struct
 
 from proconsul.filters.literals import LiteralError, unquote
 from proconsul.filters.tree import All, Any, Expression, FilterSyntaxError, Match, Not, Operator
@@ -116,8 +116,7 @@ def _parser() -> Lark:
     return Lark(grammar, parser="lalr", lexer="contextual", transformer=_Builder())
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
+class _Text(Struct, frozen=True):
     """A value that is no path."""
 
     text: str

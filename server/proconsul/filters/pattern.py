@@ -8,7 +8,8 @@ construction is Thompson's.
 """
 
 import enum
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from proconsul.filters.characters import Characters
 from proconsul.filters.pattern_syntax import (
@@ -41,8 +42,7 @@ class _Side(enum.Enum):
     OTHER = 3
 
 
-@dataclass(slots=True, eq=False)
-class _Point:
+class _Point(Struct, eq=False):
     """What is known between two characters, where each next one led, and whether it may end."""
 
     states: _States

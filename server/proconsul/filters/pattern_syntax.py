@@ -7,7 +7,9 @@ categories (`\\pL`, `\\p{Lu}`) are.
 
 import enum
 import re
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from proconsul.filters.characters import CATEGORIES, PERL, POSIX, RUNE_MAX, Characters
 
@@ -32,29 +34,25 @@ class Place(enum.Enum):
     NO_WORD_EDGE = r"\B"
 
 
-@dataclass(frozen=True, slots=True)
-class Assertion:
+class Assertion(Struct, frozen=True):
     """No character, only a condition."""
 
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(Struct, frozen=True):
     """One after the other; of nothing it is the empty pattern."""
 
     items: tuple["Node", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Alternatives:
+class Alternatives(Struct, frozen=True):
     """Any one of them."""
 
     items: tuple["Node", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat:
+class Repeat(Struct, frozen=True):
     """`least` to `most` times; `most` None is without end."""
 
     item: "Node"
@@ -85,8 +83,7 @@ _ANY = Characters(ranges=((0, RUNE_MAX),))
 _NOT_NEWLINE = Characters(ranges=((10, 10),), negated=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Flags:
+class _Flags(Struct, frozen=True):
     fold: bool = False
     multiline: bool = False
     dot_newline: bool = False

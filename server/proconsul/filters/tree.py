@@ -1,7 +1,8 @@
 """The tree of a filter: what filters/grammar.py makes of its text."""
 
 import enum
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
 class Operator(enum.Enum):
@@ -17,8 +18,7 @@ class Operator(enum.Enum):
     NOT_MATCHES = "Not Matches"
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """One question to a row: the field at `selector`, and `value` as it was written, unquoted."""
 
     selector: tuple[str, ...]
@@ -26,22 +26,19 @@ class Match:
     value: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True):
     """The opposite of its operand; never of another Not."""
 
     operand: "Expression"
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+class All(Struct, frozen=True):
     """`and`, over two operands or more."""
 
     operands: tuple["Expression", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Any:
+class Any(Struct, frozen=True):
     """`or`, over two operands or more."""
 
     operands: tuple["Expression", ...]

@@ -10,9 +10,9 @@ import binascii
 import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from proconsul.errors import ProconsulError
 from proconsul.fsm import tar_stream
@@ -30,8 +30,7 @@ class ArchiveError(ProconsulError):
     """An archive is damaged or none at all; nothing of it may be used."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArchiveServer:
+class ArchiveServer(Struct, frozen=True, kw_only=True):
     """A server of the raft configuration that a snapshot was taken under."""
 
     suffrage: int  # 0 voter, 1 nonvoter, 2 staging
@@ -39,8 +38,7 @@ class ArchiveServer:
     address: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArchiveMeta:
+class ArchiveMeta(Struct, frozen=True, kw_only=True):
     """`meta.json`: which point of the log the state is of, and the cluster at that time."""
 
     id: str  # "<term>-<index>-<milliseconds>"

@@ -5,9 +5,9 @@ ways are streams: neither side ever holds more than one record.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from proconsul.errors import ProconsulError, RpcError
@@ -94,8 +94,7 @@ class SnapshotError(ProconsulError):
     """A snapshot cannot be read; nothing of it may be used."""
 
 
-@dataclass(frozen=True, slots=True)
-class RestoredInfo:
+class RestoredInfo(Struct, frozen=True):
     """What a restore has read."""
 
     last_index: int  # of the header: the state's own, the log's is in the archive

@@ -6,7 +6,8 @@ ends; Consul refuses one with anything behind its end. Errors are in the words o
 
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 BLOCK = 512
 _PIECE_BYTES_MAX = 64 * 1024
@@ -23,8 +24,7 @@ class TarError(ValueError):
     """A stream is no tar archive, or ends too early."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A file of the archive; `pieces` must be read before the next member is asked for."""
 
     name: str

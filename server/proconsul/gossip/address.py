@@ -1,13 +1,13 @@
 """Where a member is reached: an IP address as gossip carries it, and a port."""
 
 import ipaddress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 PORT_MAX = 0xFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """4 or 16 raw bytes and a port; the same for UDP and TCP."""
 
     ip: bytes

@@ -7,7 +7,8 @@ come by several ways. A query ends when all that were alive have answered, or it
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from proconsul.gossip.effects import QueryEnded
 from proconsul.gossip.failure import SerfError
@@ -20,8 +21,7 @@ OPEN_MAX = 256
 Ended = Callable[[QueryEnded], None]
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     token: int
     asked: int
     wants_ack: bool

@@ -10,7 +10,8 @@ no longer true (wire/gossip/gossip.md section 7).
 
 import math
 from bisect import bisect_right, insort
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 PARTS_MAX = 255  # of a compound, whose count is one byte
 
@@ -20,8 +21,7 @@ def transmit_limit(multiplier: int, listed: int) -> int:
     return multiplier * math.ceil(math.log10(listed + 1))
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     ticket: int
     subject: str
     data: bytes

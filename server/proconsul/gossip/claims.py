@@ -11,7 +11,8 @@ A claim whose versions are not six bytes crashes real agents. It is neither kept
 """
 
 import math
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from proconsul.gossip import packets
 from proconsul.gossip.attention import Attention

@@ -16,7 +16,9 @@ Coordinates in the Wild").
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 DIMENSIONS = 8
 ERROR_MAX = 1.5  # of a point that knows nothing
@@ -32,8 +34,7 @@ ZERO = 1e-6  # smaller times and distances count as this, or as none
 DICE_SIDES = 1 << 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coordinate:
+class Coordinate(Struct, frozen=True, kw_only=True):
     """A point; all but `error`, which is relative, in seconds."""
 
     vec: tuple[float, ...] = (0.0,) * DIMENSIONS

@@ -1,15 +1,15 @@
 """Who sits on top of memberlist: Serf. The protocol between the two, as memberlist has it."""
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from proconsul.gossip.address import Address
 from proconsul.gossip.merging import Merging, Moment
 from proconsul.gossip.messages import NodeState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class Node(Struct, frozen=True, kw_only=True):
     """A node as memberlist knows it."""
 
     name: str

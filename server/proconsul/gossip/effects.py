@@ -1,7 +1,8 @@
 """What the pool wants of the world. The driver does it in order (runtime/gossip_driver.py)."""
 
-from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+
+from msgspec import Struct, field
 
 from proconsul.gossip.address import Address
 
@@ -26,8 +27,7 @@ class Change(Enum):
     REAP = "EventMemberReap"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolMember:
+class PoolMember(Struct, frozen=True, kw_only=True):
     """A member as the pool knows it."""
 
     name: str
@@ -39,16 +39,14 @@ class PoolMember:
     since_s: float  # monotonic: since when it has this status
 
 
-@dataclass(frozen=True, slots=True)
-class SendPacket:
+class SendPacket(Struct, frozen=True):
     """One datagram, framed and sealed."""
 
     to: Address
     data: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
+class Exchange(Struct, frozen=True, kw_only=True):
     """Dial, write `data`, and if `wants_answer` read one message; then `exchange_done(token, ...)`.
 
     All of it within `patience_s`.
@@ -61,16 +59,14 @@ class Exchange:
     patience_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class MemberChanged:
+class MemberChanged(Struct, frozen=True):
     """A member came, went, or is another than it was."""
 
     change: Change
     member: PoolMember
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserEventHeard:
+class UserEventHeard(Struct, frozen=True, kw_only=True):
     """An event, of ours or of others, once."""
 
     ltime: int
@@ -79,8 +75,7 @@ class UserEventHeard:
     coalesce: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueryHeard:
+class QueryHeard(Struct, frozen=True, kw_only=True):
     """A query that concerns us and is no internal one; answer with `Serf.respond`."""
 
     ltime: int
@@ -91,8 +86,7 @@ class QueryHeard:
     until_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class JoinEnded:
+class JoinEnded(Struct, frozen=True):
     """All addresses of `Serf.join` were tried: so many answered, and what was wrong with others."""
 
     token: int
@@ -100,13 +94,11 @@ class JoinEnded:
     failures: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LeaveEnded:
+class LeaveEnded(Struct, frozen=True):
     """The others know that we go, as far as that can be had; no packet need be answered now."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueryEnded:
+class QueryEnded(Struct, frozen=True, kw_only=True):
     """Time is over, or all that were alive answered. Payloads and acknowledgements by node name."""
 
     token: int
@@ -115,8 +107,7 @@ class QueryEnded:
     responses: dict[str, bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyringEnded:
+class KeyringEnded(Struct, frozen=True, kw_only=True):
     """What came of a keyring operation (serf.md section 7); keys in base64."""
 
     token: int
@@ -129,15 +120,13 @@ class KeyringEnded:
     failure: str = ""  # "n/m nodes reported failure", "n/m nodes reported success"
 
 
-@dataclass(frozen=True, slots=True)
-class Remember:
+class Remember(Struct, frozen=True):
     """Append this line to the file of members and clocks (serf.md section 10)."""
 
     line: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeysChanged:
+class KeysChanged(Struct, frozen=True):
     """Write the keyring file: these keys, in base64, the primary one first."""
 
     keys: tuple[str, ...]
@@ -152,16 +141,14 @@ class Level(IntEnum):
     ERROR = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     """A line for the log, without its time and level."""
 
     level: Level
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(Struct, frozen=True):
     """One more of what `name` counts, as in Consul's telemetry (`memberlist.msg.suspect`)."""
 
     name: str

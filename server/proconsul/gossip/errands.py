@@ -5,7 +5,8 @@ Deadlines are times of attention.py (wire/gossip/gossip.md section 7).
 """
 
 import math
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from proconsul.gossip.address import Address
 from proconsul.gossip.attention import Attention
@@ -32,8 +33,7 @@ class Numbers:
         return self._last
 
 
-@dataclass(frozen=True, slots=True)
-class _Errand:
+class _Errand(Struct, frozen=True):
     asked: IndirectPing
     asker: Address
     until_s: float

@@ -7,7 +7,8 @@ them in any order that peers could write.
 
 import binascii
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from proconsul.gossip import label, packets, streams
 from proconsul.gossip.failure import PacketError
@@ -27,8 +28,7 @@ COMPLAINTS_MAX = 8  # lines of log that one datagram can cost
 CHECKSUM_BYTES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """What a datagram held, and what of it could not be read."""
 
     messages: list[PacketMessage] = field(default_factory=list)

@@ -5,13 +5,12 @@ The newest such intent of a name is held for a while, and given out when the mem
 (wire/gossip/serf.md section 5).
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 NAME_CHARS_MAX = 512  # nothing is held about a name that is longer: what is held costs memory
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Held(Struct, frozen=True, kw_only=True):
     """That some member leaves, or else that it joined."""
 
     is_leave: bool

@@ -7,7 +7,8 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from proconsul.gossip.address import Address
 from proconsul.gossip.effects import Effect, JoinEnded
@@ -16,8 +17,7 @@ from proconsul.gossip.journal import Journal
 Dial = Callable[[Address, str, float], int]  # address, name, now: the token of an exchange
 
 
-@dataclass(frozen=True, slots=True)
-class JoinTarget:
+class JoinTarget(Struct, frozen=True):
     """Somebody to join; `name` is "" if not known, `text` is what the user wrote."""
 
     address: Address
@@ -25,8 +25,7 @@ class JoinTarget:
     text: str
 
 
-@dataclass(slots=True)
-class _Join:
+class _Join(Struct):
     """One under way; `token` is None for a rejoin."""
 
     token: int | None

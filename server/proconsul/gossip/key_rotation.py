@@ -8,8 +8,9 @@ Serf's own, which every member answers; the step is done if all did it
 import base64
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from enum import Enum
+
+from msgspec.structs import replace
 
 from proconsul.gossip import serf_codec
 from proconsul.gossip.effects import Effect, KeyringEnded, KeysChanged, QueryEnded

@@ -10,7 +10,9 @@ memberlist still reaches it, then as soon as it is gone, for memberlist tells of
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from proconsul.gossip.delegate import Node
 from proconsul.gossip.effects import Change, MemberStatus, PoolMember
@@ -37,8 +39,7 @@ def pool_member(
     )
 
 
-@dataclass(slots=True)
-class _Row:
+class _Row(Struct):
     member: PoolMember
     status_ltime: int = 0
     is_hearsay: bool = False  # whether that intent may have been a leave: only its time was said

@@ -7,7 +7,9 @@ shuffled anew (wire/gossip/gossip.md section 7).
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from proconsul.gossip.address import Address
 from proconsul.gossip.delegate import Node
@@ -20,8 +22,7 @@ STREAM_PING_PMAX = 3  # ... answers pings on a stream
 CHECKSUM_PMAX = 5  # ... and takes checksums
 
 
-@dataclass(slots=True)
-class Member:
+class Member(Struct):
     """What is known about one; changed by `Members.change` only."""
 
     node: Node

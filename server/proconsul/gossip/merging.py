@@ -10,8 +10,9 @@ slice between two turns, however many have come.
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec import Struct
 
 SLICE_ROWS = 128  # a new member costs some 60 microseconds, with all that is told about it
 MERGES_MAX = 8  # others begin an exchange with us once in minutes; a large state has some ten MiB
@@ -20,8 +21,7 @@ Merging = Generator[None, None, str | None]
 """Stops after each slice. At the end: why nothing was taken, or None."""
 
 
-@dataclass(slots=True)
-class Moment:
+class Moment(Struct):
     """When the slice that is under way is taken in."""
 
     now_s: float
@@ -38,8 +38,7 @@ def slices(rows: Sequence[T]) -> Iterator[Sequence[T]]:
         yield rows[first : first + SLICE_ROWS]
 
 
-@dataclass(frozen=True, slots=True)
-class _Begun:
+class _Begun(Struct, frozen=True):
     moment: Moment
     merging: Merging
     ended: Ended

@@ -1,7 +1,8 @@
 """What memberlist's members say to each other, as values (wire/gossip/gossip.md section 2)."""
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+from msgspec import Struct
 
 from proconsul.gossip.address import Address
 
@@ -15,8 +16,7 @@ class NodeState(IntEnum):
     LEFT = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ping:
+class Ping(Struct, frozen=True, kw_only=True):
     """Are you there, `node`? `source` and `source_node` are left out by old versions."""
 
     seq_no: int
@@ -25,8 +25,7 @@ class Ping:
     source_node: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndirectPing:
+class IndirectPing(Struct, frozen=True, kw_only=True):
     """Ask `node` at `target` for me; with `nack`, tell me if it does not answer."""
 
     seq_no: int
@@ -37,23 +36,20 @@ class IndirectPing:
     source_node: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ack:
+class Ack(Struct, frozen=True, kw_only=True):
     """I am here; the payload is the delegate's (Serf: a coordinate), b"" for none."""
 
     seq_no: int
     payload: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Nack:
+class Nack(Struct, frozen=True, kw_only=True):
     """The one that you wanted me to ask did not answer."""
 
     seq_no: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suspect:
+class Suspect(Struct, frozen=True, kw_only=True):
     """`accuser` had no answer from `node`."""
 
     incarnation: int
@@ -61,8 +57,7 @@ class Suspect:
     accuser: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alive:
+class Alive(Struct, frozen=True, kw_only=True):
     """A node says, or others repeat, where and what it is. `vsn` has six bytes (section 5)."""
 
     incarnation: int
@@ -72,8 +67,7 @@ class Alive:
     vsn: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dead:
+class Dead(Struct, frozen=True, kw_only=True):
     """`node` is dead; if `accuser` is the node itself, it left."""
 
     incarnation: int
@@ -81,22 +75,19 @@ class Dead:
     accuser: str
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     """What the delegate has to say: a Serf message."""
 
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """The answer on a stream to what could not be read (type 13)."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PushedNode:
+class PushedNode(Struct, frozen=True, kw_only=True):
     """One row of a full exchange of states."""
 
     name: str
@@ -107,8 +98,7 @@ class PushedNode:
     vsn: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PushPull:
+class PushPull(Struct, frozen=True, kw_only=True):
     """All that a member knows; answered by the same from the other side."""
 
     join: bool

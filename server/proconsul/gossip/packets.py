@@ -6,9 +6,10 @@ as data, whatever it says: a Vsn of three bytes is decoded, and memberlist refus
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import assert_never
+
+from msgspec import Struct
 
 from proconsul.gossip import fields, lzw
 from proconsul.gossip.address import Address
@@ -316,8 +317,7 @@ def decompressed(body: bytes | memoryview, limit: int) -> bytes:
 _LZW = 0
 
 
-@dataclass(frozen=True, slots=True)
-class PushPullHead:
+class PushPullHead(Struct, frozen=True):
     """What stands before the nodes of a PushPull: how many follow, and how long the rest is."""
 
     join: bool

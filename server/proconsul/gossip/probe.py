@@ -13,7 +13,8 @@ Deadlines are times of attention.py: a probe does not fail while nobody listens 
 """
 
 import math
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from proconsul.gossip.address import Address
 from proconsul.gossip.attention import Attention
@@ -39,8 +40,7 @@ from proconsul.gossip.settings import GossipSettings
 RTT_ERROR_S = 0.001  # of a round trip during which nobody listened for a while: it tells nothing
 
 
-@dataclass(slots=True)
-class _Probe:
+class _Probe(Struct):
     member: Member
     to: Address
     incarnation: int  # at the start: what begins later is not suspected

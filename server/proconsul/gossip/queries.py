@@ -9,7 +9,8 @@ send packets anywhere; a query is answered once, and relayed to few, so that it 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from proconsul.gossip import serf_codec
 from proconsul.gossip.address import Address
@@ -29,14 +30,12 @@ RELAYS_MAX = 16  # Consul allows 5
 RELAY_PMAX = 5  # whose memberlist speaks this also knows how to relay
 
 
-@dataclass(slots=True)
-class _Slot:
+class _Slot(Struct):
     ltime: int
     ids: set[int] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asker:
+class _Asker(Struct, frozen=True):
     address: Address
     name: str
     relay_factor: int

@@ -15,7 +15,8 @@ be done in the world is an effect.
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from proconsul.gossip import serf_codec
 from proconsul.gossip.address import Address

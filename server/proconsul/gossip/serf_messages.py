@@ -1,7 +1,8 @@
 """What Serf's members say to each other, as values (wire/gossip/serf.md section 2)."""
 
-from dataclasses import dataclass
 from enum import IntFlag
+
+from msgspec import Struct
 
 from proconsul.gossip.address import Address
 
@@ -14,8 +15,7 @@ class QueryFlag(IntFlag):
     NO_BROADCAST = 2  # do not pass it on
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leave:
+class Leave(Struct, frozen=True, kw_only=True):
     """`node` leaves, or somebody says so of a failed one; `prune`: forget it at once."""
 
     ltime: int
@@ -23,32 +23,28 @@ class Leave:
     prune: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Join:
+class Join(Struct, frozen=True, kw_only=True):
     """`node` joined."""
 
     ltime: int
     node: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventRow:
+class EventRow(Struct, frozen=True, kw_only=True):
     """One event in the ring of a full exchange."""
 
     name: str
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventSlot:
+class EventSlot(Struct, frozen=True, kw_only=True):
     """All events of one Lamport time."""
 
     ltime: int
     events: tuple[EventRow, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class State(Struct, frozen=True, kw_only=True):
     """Serf's part of a full exchange (section 4); unused slots of the ring are None."""
 
     ltime: int
@@ -59,8 +55,7 @@ class State:
     query_ltime: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserEvent:
+class UserEvent(Struct, frozen=True, kw_only=True):
     """An event for everybody; `coalesce`: the newest of a name stands for all."""
 
     ltime: int
@@ -69,23 +64,20 @@ class UserEvent:
     coalesce: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NodeFilter:
+class NodeFilter(Struct, frozen=True):
     """Only these nodes answer."""
 
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TagFilter:
+class TagFilter(Struct, frozen=True):
     """Only who has such a value of a tag (a Go regular expression, unanchored) answers."""
 
     tag: str
     expression: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownFilter:
+class UnknownFilter(Struct, frozen=True):
     """A filter of a kind that we do not know: nobody matches. Kept for passing it on."""
 
     data: bytes
@@ -94,8 +86,7 @@ class UnknownFilter:
 Filter = NodeFilter | TagFilter | UnknownFilter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class Query(Struct, frozen=True, kw_only=True):
     """A question to all that match the filters, to be answered at `address` in time."""
 
     ltime: int
@@ -110,8 +101,7 @@ class Query:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueryResponse:
+class QueryResponse(Struct, frozen=True, kw_only=True):
     """An answer, or an acknowledgement."""
 
     ltime: int
@@ -121,8 +111,7 @@ class QueryResponse:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relay:
+class Relay(Struct, frozen=True, kw_only=True):
     """Pass `message`, a whole Serf message, on to `node` at `address`."""
 
     address: Address
@@ -131,15 +120,13 @@ class Relay:
     message: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRequest:
+class KeyRequest(Struct, frozen=True):
     """In the payload of a query about keys: raw bytes, b"" for a list."""
 
     key: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyResponse:
+class KeyResponse(Struct, frozen=True, kw_only=True):
     """In the payload of its response; keys in base64."""
 
     result: bool
@@ -148,8 +135,7 @@ class KeyResponse:
     primary_key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConflictResponse:
+class ConflictResponse(Struct, frozen=True, kw_only=True):
     """In the payload of a response to `_serf_conflict`: a member as the sender knows it."""
 
     name: str

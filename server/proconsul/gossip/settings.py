@@ -4,11 +4,10 @@ The LAN profile with Consul's changes is the default (wire/gossip/gossip.md sect
 section 9).
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GossipSettings:
+class GossipSettings(Struct, frozen=True, kw_only=True):
     """memberlist's part."""
 
     probe_interval_s: float = 1.0
@@ -31,8 +30,7 @@ class GossipSettings:
     label: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SerfSettings:
+class SerfSettings(Struct, frozen=True, kw_only=True):
     """Serf's part."""
 
     reap_interval_s: float = 15.0

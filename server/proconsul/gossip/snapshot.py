@@ -14,7 +14,8 @@ setting `rejoin_after_leave` says otherwise.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from proconsul.gossip.address import Address, address_of
 from proconsul.gossip.effects import Effect, Remember
@@ -28,8 +29,7 @@ ALIVE_MAX = 20_000  # taken from a file; more than a pool has (settings.py)
 PORT_MAX = 0xFFFF
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class Kept(Struct, frozen=True, kw_only=True):
     """What was in the file; nothing, if there was none."""
 
     alive: Mapping[str, Address] = field(default_factory=dict)

@@ -8,7 +8,8 @@ its minimum time: the last event of its earlier life, or a join that wants no ol
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from proconsul.gossip.journal import Journal
 from proconsul.gossip.lamport import Clock
@@ -23,8 +24,7 @@ SLOT_BYTES_MAX = 16 * 1024
 ROW_BYTES = 32  # what a row costs besides its name and payload
 
 
-@dataclass(slots=True)
-class _Slot:
+class _Slot(Struct):
     ltime: int
     rows: dict[tuple[str, bytes], None] = field(default_factory=dict)
     size_bytes: int = 0

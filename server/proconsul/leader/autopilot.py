@@ -12,7 +12,8 @@ Pure: what was asked, and the time, come from runtime/autopilot.py. Times `..._s
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from proconsul.leader.pool import PoolMember, Status
 from proconsul.model.operator import (
@@ -40,16 +41,14 @@ NO_CONTACT = Duration(-1)  # how Consul shows a server that did not answer, or h
 Members = Mapping[str, PoolMember]  # by server ID
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Now:
+class Now(Struct, frozen=True, kw_only=True):
     """When something is judged, on both clocks."""
 
     monotonic_s: float
     unix_ns: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaderLog:
+class LeaderLog(Struct, frozen=True, kw_only=True):
     """Who leads, and how far its log goes."""
 
     id: ServerId
@@ -57,8 +56,7 @@ class LeaderLog:
     last_index: Index
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """What is thought of a server, and since when its health is the same."""
 
     shown: ServerHealth
@@ -212,8 +210,7 @@ def next_promotion(
 # -------------------------------------------------------------------- cleaning up
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
+class Watch(Struct, frozen=True, kw_only=True):
     """Since when this server leads, and what raft heard meanwhile, in seconds."""
 
     led_s: float
@@ -226,8 +223,7 @@ class Watch:
         return max(SILENT_DEAD_AFTER_S, ELECTION_TIMEOUTS_DEAD_AFTER * self.election_timeout_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Cleanup:
+class Cleanup(Struct, frozen=True):
     """Whom to remove first, or nobody although some are dead; and why, for the log."""
 
     server: Server | None

@@ -11,7 +11,8 @@ Pure: rounds of questions go in as a `View`, out comes what to do.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from proconsul.leader.pool import ServerMember
 from proconsul.model.founding import FoundReply, FoundRequest
@@ -19,8 +20,7 @@ from proconsul.raft.messages import Configuration, Server, ServerAddress, Server
 from proconsul.wire.golang import join_host_port
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(Struct, frozen=True, kw_only=True):
     """What a server that has no raft state sees after a round of joins."""
 
     me: ServerMember
@@ -28,22 +28,19 @@ class View:
     silent: Collection[str]  # the join addresses that did not answer in this round
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """Ask these for their peers and their promises, then found the cluster with them."""
 
     voters: tuple[ServerMember, ...]  # in the order of their IDs
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True):
     """Not now; `reason` is for the log, "" when there is nothing to wait for."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(Struct, frozen=True):
     """Not as long as the servers are set up like this."""
 
     reason: str

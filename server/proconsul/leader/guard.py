@@ -9,7 +9,8 @@ Pure: reading and writing it is runtime/bootstrap_guard.py.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from proconsul.store.cluster_marks import NAME
 
@@ -21,8 +22,7 @@ class GuardError(ValueError):
     """The guard says something that is not known: nobody may found on that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(Struct, frozen=True):
     """`cluster_id` is "" where none was chosen: then the first leader chooses."""
 
     cluster_id: str

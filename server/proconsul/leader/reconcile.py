@@ -11,7 +11,8 @@ Pure: the pool and the configuration in, a change out.
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from proconsul.leader.bootstrap import rpc_address
 from proconsul.leader.pool import PoolMember, ServerMember, Status
@@ -21,16 +22,14 @@ from proconsul.raft.messages import Configuration, Peer, Server, ServerAddress, 
 RAFT_VERSION_MIN = 3  # the first that knows servers by ID
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """A member that is left as it is, and why; for the log."""
 
     node: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """The next change of the members, why, and who is left out; no change: all is well."""
 
     change: Change | None

@@ -7,9 +7,9 @@ it): call `settle` before asking for more. Facts: local/state.go, updateSyncStat
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import Enum, auto
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from proconsul.local.state import CheckEntry, LocalState, ServiceEntry, Source
@@ -28,8 +28,7 @@ SERF_CHECK_ID = "serfHealth"  # of every member: the leader's, too
 READ_MAX_STALE = Duration(2 * SECOND)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
+class Tokens(Struct, frozen=True, kw_only=True):
     """The agent's ACL tokens: `user` where a definition has none, `agent` for the node."""
 
     agent: str
@@ -43,8 +42,7 @@ class Outcome(Enum):
     DENIED = auto()  # by ACLs: not tried again until something changes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     """One request to send; the versions say what of the local state it carries."""
 
     method: str

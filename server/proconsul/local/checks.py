@@ -5,9 +5,9 @@ runtime/check_runners.py.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from proconsul.local.failure import LocalError
@@ -32,8 +32,7 @@ class CheckKind(StrEnum):
     NONE = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckRules:
+class CheckRules(Struct, frozen=True, kw_only=True):
     """What this agent lets checks do; times in seconds."""
 
     enable_local_scripts: bool

@@ -6,10 +6,10 @@ stand in which file; runtime/local_files.py moves them.
 """
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from proconsul.local.state import Source
@@ -26,8 +26,7 @@ class PersistedError(Exception):
     """A file of the data directory does not say what it should; str() is why."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Write:
+class Write(Struct, frozen=True, kw_only=True):
     """Put `data` into a file; `durable` if it must survive a power cut once acknowledged."""
 
     path: str
@@ -35,8 +34,7 @@ class Write:
     durable: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remove:
+class Remove(Struct, frozen=True, kw_only=True):
     """Remove a file, which may be gone already."""
 
     path: str
@@ -45,8 +43,7 @@ class Remove:
 FileChange = Write | Remove
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SavedService:
+class SavedService(Struct, frozen=True, kw_only=True):
     """A service as it was registered."""
 
     service: NodeService
@@ -54,8 +51,7 @@ class SavedService:
     source: Source
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SavedCheck:
+class SavedCheck(Struct, frozen=True, kw_only=True):
     """A check as it was registered; `type` is None for one that nobody runs (maintenance)."""
 
     check: HealthCheck
@@ -64,8 +60,7 @@ class SavedCheck:
     source: Source
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SavedState:
+class SavedState(Struct, frozen=True, kw_only=True):
     """The last update of a TTL check, good until `expires_unix_s`."""
 
     check_id: str
@@ -74,8 +69,7 @@ class SavedState:
     expires_unix_s: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Saved:
+class Saved(Struct, frozen=True, kw_only=True):
     """All that was found, and by path why a file could not be used."""
 
     services: tuple[SavedService, ...]

@@ -7,7 +7,8 @@ After Consul's router (agent/router/manager.go). Pure: dice come by argument.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from proconsul.local.pacing import Die, scaled_interval_s, share
 
@@ -17,16 +18,14 @@ REUSE_SPREAD_S = 60.0  # and by how much longer, by chance
 MOVES_PER_SERVER_S = 64.0  # how many clients may move to one server in a second
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Struct, frozen=True):
     """A server by its member's name; `address` is `host:port` of its RPC port."""
 
     name: str
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """What `keep` has changed."""
 
     added: tuple[Server, ...]

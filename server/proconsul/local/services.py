@@ -5,8 +5,8 @@ applies a `Registration` once it is admitted and on disk.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from proconsul.local.checks import CheckRules, admit, kind_of
@@ -34,8 +34,7 @@ SIDECAR_SUFFIX = "-sidecar-proxy"
 _BAD_SIDECAR = "Bad request: Invalid SidecarService: "
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registration:
+class Registration(Struct, frozen=True, kw_only=True):
     """A service to register with its checks, under a token."""
 
     service: NodeService
@@ -43,8 +42,7 @@ class Registration:
     token: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortRange:
+class PortRange(Struct, frozen=True, kw_only=True):
     """Ports from which sidecars get theirs, both ends included; 0 turns that off."""
 
     first: int
@@ -149,8 +147,7 @@ def _sidecar_checks(parent: NodeService, sidecar: NodeService) -> tuple[CheckTyp
 # ---------------------------------------------------------------- admission
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
+class Admitted(Struct, frozen=True, kw_only=True):
     """A registration that this agent takes: ready for the state, the disk and the runners."""
 
     service: NodeService

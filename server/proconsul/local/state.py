@@ -6,10 +6,10 @@ Pure: the caller gives the time in seconds of any steady clock, and the die (0.0
 Whoever must act on a change is told at once through the `Listener`.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from proconsul.local.failure import LocalError
@@ -36,8 +36,7 @@ class Status:
 STATUSES = frozenset({Status.PASSING, Status.WARNING, Status.CRITICAL})
 
 
-@dataclass(slots=True, kw_only=True)
-class ServiceEntry:
+class ServiceEntry(Struct, kw_only=True):
     """A service of this agent; `service` is None if only the catalog knew it.
 
     `version` tells apart what a sync sent from what has changed since.
@@ -51,8 +50,7 @@ class ServiceEntry:
     deleted: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
-class CheckEntry:
+class CheckEntry(Struct, kw_only=True):
     """A check of this agent; `check` is None if only the catalog knew it.
 
     `critical_since_s` is when it last became critical; None while it is not.
@@ -69,8 +67,7 @@ class CheckEntry:
     deleted: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeIdentity:
+class NodeIdentity(Struct, frozen=True, kw_only=True):
     """How this node stands in the catalog."""
 
     id: str

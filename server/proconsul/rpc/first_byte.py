@@ -6,8 +6,9 @@ stream. A server with a certificate and a CA also takes TLS without any byte bef
 byte is then that of a handshake, and ALPN says what the connection is for.
 """
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
+
+from msgspec import Struct
 
 
 class FirstByte(IntEnum):
@@ -41,8 +42,7 @@ class Service(Enum):
     SNAPSHOT = auto()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlsPolicy:
+class TlsPolicy(Struct, frozen=True, kw_only=True):
     """What a server can do, and what it insists on."""
 
     has_certificate: bool

@@ -7,8 +7,9 @@ passes a call on does not have to.
 
 import typing
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from proconsul.rpc.value_reader import ValueReader
 from proconsul.wire import gostruct, msgpack, native
@@ -33,8 +34,7 @@ class ResponseHeader(GoStruct, frozen=True, kw_only=True):
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A request as it came in; `body` is one msgpack value."""
 
     seq: int
@@ -42,8 +42,7 @@ class Call:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """An answer as it came in."""
 
     seq: int

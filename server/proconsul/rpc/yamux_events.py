@@ -1,58 +1,50 @@
 """What a yamux session tells of what its peer does."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class StreamOpened:
+class StreamOpened(Struct, frozen=True):
     """The peer wants a stream: `accept` it."""
 
     stream: int
 
 
-@dataclass(frozen=True, slots=True)
-class StreamAccepted:
+class StreamAccepted(Struct, frozen=True):
     """The peer has accepted a stream of ours."""
 
     stream: int
 
 
-@dataclass(frozen=True, slots=True)
-class DataReceived:
+class DataReceived(Struct, frozen=True):
     """Bytes of a stream; tell `consumed` when they are used, or no more will come."""
 
     stream: int
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEnded:
+class StreamEnded(Struct, frozen=True):
     """The peer will send nothing more on a stream; it may still read."""
 
     stream: int
 
 
-@dataclass(frozen=True, slots=True)
-class StreamReset:
+class StreamReset(Struct, frozen=True):
     """The peer has given a stream up, or refused it."""
 
     stream: int
 
 
-@dataclass(frozen=True, slots=True)
-class PingAnswered:
+class PingAnswered(Struct, frozen=True):
     """The peer is there."""
 
     ping: int
 
 
-@dataclass(frozen=True, slots=True)
-class PeerLeaves:
+class PeerLeaves(Struct, frozen=True):
     """The peer takes no new streams; those that are open go on."""
 
 
-@dataclass(frozen=True, slots=True)
-class SessionEnded:
+class SessionEnded(Struct, frozen=True):
     """Nothing more will be received: send what is to be sent, then close the connection."""
 
     reason: str

@@ -5,8 +5,9 @@ types `length` is a number of its own: a window's growth, a ping's id, a reason.
 """
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+
+from msgspec import Struct
 
 VERSION = 0
 HEADER = struct.Struct(">BBHII")
@@ -40,8 +41,7 @@ class GoAwayCode(IntEnum):
     INTERNAL_ERROR = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """A frame without its payload."""
 
     kind: Kind

@@ -1,14 +1,14 @@
 """What one stream of a yamux session has to remember, and its windows."""
 
 from collections import deque
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 WINDOW_BYTES = 256 * 1024  # each way, at the start and at the most
 UPDATE_AT_BYTES = WINDOW_BYTES // 2  # consumed, before the sender is told
 
 
-@dataclass(slots=True)
-class Stream:
+class Stream(Struct):
     """One stream, seen from this side."""
 
     id: int

@@ -10,9 +10,9 @@ there nothing limits how many answers are kept.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from proconsul.errors import ProconsulError
@@ -37,8 +37,7 @@ Key = tuple[str, bytes]
 log = logger("cache")
 
 
-@dataclass(slots=True, eq=False)
-class _Entry:
+class _Entry(Struct, eq=False):
     """An answer; `changed` is set, and replaced, with each news of it."""
 
     used_s: float

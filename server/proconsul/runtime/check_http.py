@@ -10,11 +10,11 @@ import base64
 import re
 import ssl
 import zlib
-from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 from urllib.parse import quote as escape
 
 import httptools
+from msgspec import Struct
 
 from proconsul.local.checks import http_status
 from proconsul.local.state import Status
@@ -52,8 +52,7 @@ class BadRequestError(Exception):
     """The check asks for what cannot be sent; str() is what Go says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One hop: where to, how, the body to send, and the address it was redirected from."""
 
     url: str

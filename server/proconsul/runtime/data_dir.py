@@ -3,7 +3,8 @@
 import errno
 import os
 import uuid
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from proconsul.errors import ProconsulError
 
@@ -30,8 +31,7 @@ def says_full(failure: Exception) -> bool:
     return any(os.strerror(code) in str(failure) for code in codes)
 
 
-@dataclass(frozen=True, slots=True)
-class DataDir:
+class DataDir(Struct, frozen=True):
     """Paths below `-data-dir`."""
 
     root: str

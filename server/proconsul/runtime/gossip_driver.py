@@ -25,11 +25,11 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 import uvloop
+from msgspec import Struct
 
 from proconsul.gossip.coordinates import Coordinate
 from proconsul.gossip.effects import (
@@ -56,8 +56,7 @@ STREAM_S = 10.0  # memberlist's TCPTimeout on a LAN
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
+class _View(Struct, frozen=True):
     """The pool at one moment."""
 
     members: Mapping[str, PoolMember]  # in the order of their names

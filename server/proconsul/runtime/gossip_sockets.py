@@ -16,8 +16,9 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from proconsul.gossip.address import PORT_MAX, Address, address_of
 from proconsul.gossip.effects import Level
@@ -39,16 +40,14 @@ _MAPPED = bytes(10) + b"\xff\xff"  # ::ffff:0:0/96, how a socket of IPv6 names h
 Complain = Callable[[Level, str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Datagram:
+class Datagram(Struct, frozen=True):
     """One that came, and from where."""
 
     data: bytes
     source: Address
 
 
-@dataclass(frozen=True, slots=True)
-class PoolSockets:
+class PoolSockets(Struct, frozen=True):
     """Both, bound to the same address and port."""
 
     packets: socket.socket

@@ -5,7 +5,7 @@ Connection. Every body of an endpoint is compressed for a client that accepts gz
 (gziphandler with MinSize 0); one that fits into a packet is only wrapped, not squeezed.
 """
 
-import email.utils
+import time
 import zlib
 from collections.abc import Iterable
 from functools import lru_cache
@@ -36,8 +36,9 @@ _status_lines: dict[tuple[int, bool], str] = {}
 
 
 def date_line(now_s: float) -> bytes:
-    """The Date field at this Unix time."""
-    return f"Date: {email.utils.formatdate(now_s, usegmt=True)}\r\n".encode("ascii")
+    """The Date field at this Unix time (RFC 9110, 5.6.7)."""
+    text = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(now_s))
+    return f"Date: {text}\r\n".encode("ascii")
 
 
 def status_line(status: int, *, is_http_10: bool) -> str:

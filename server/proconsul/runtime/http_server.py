@@ -13,7 +13,8 @@ import ssl
 import stat
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from proconsul.api.http import Handler, Request
 from proconsul.runtime import http_response as render
@@ -36,8 +37,7 @@ BodyLimit = Callable[[Request], int | None]
 OnError = Callable[[Request, Exception], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnixAccess:
+class UnixAccess(Struct, frozen=True, kw_only=True):
     """Who may use a Unix socket (`unix_sockets {}`): "" leaves what the process has."""
 
     mode: str = ""  # octal
@@ -45,8 +45,7 @@ class UnixAccess:
     group: str = ""  # a number
 
 
-@dataclass(slots=True)
-class Listener:
+class Listener(Struct):
     """A listening socket, and the asyncio server that accepts from it."""
 
     socket: socket.socket

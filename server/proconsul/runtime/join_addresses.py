@@ -7,7 +7,8 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from proconsul.config.failure import ConfigError
 
@@ -22,8 +23,7 @@ Place = tuple[str, int]
 """An IP address in text, and a port."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """One text, and where it leads now; nowhere, and why."""
 
     text: str

@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from proconsul.config.schema import Config
-from proconsul.runtime.bootstrap_guard import BootstrapGuard
-from proconsul.runtime.kube_api import KubeApi, api_url, own_namespace, own_pod
 from proconsul.runtime.own_server import Idle
-from proconsul.runtime.pod_label import PodLabel
+
+if TYPE_CHECKING:
+    from proconsul.runtime.bootstrap_guard import BootstrapGuard
+    from proconsul.runtime.pod_label import PodLabel
 
 
 class KubeDuties:
     """The bootstrap guard and the pod's label, or neither."""
 
-    def __init__(self, guard: BootstrapGuard | None, label: PodLabel | None) -> None:
+    def __init__(self, guard: "BootstrapGuard | None", label: "PodLabel | None") -> None:
         self._guard = guard
         self._label = label
 
@@ -52,6 +54,11 @@ def kube_duties(
     settings = config.kubernetes
     if not (settings.label_own_pod or settings.bootstrap_guard):
         return KubeDuties(None, None)
+    # Here: they take an HTTP client along.
+    from proconsul.runtime.bootstrap_guard import BootstrapGuard
+    from proconsul.runtime.kube_api import KubeApi, api_url, own_namespace, own_pod
+    from proconsul.runtime.pod_label import PodLabel
+
     api = KubeApi(
         api_url(settings, environ), settings.credentials, own_namespace(settings, environ)
     )

@@ -10,10 +10,10 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
+from msgspec.structs import replace
 
 from proconsul.config import definitions as config
 from proconsul.local import maintenance, persistence
@@ -37,8 +37,7 @@ from proconsul.wire.golang import quote
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceHealth:
+class ServiceHealth(Struct, frozen=True, kw_only=True):
     """A service of this agent with its checks and the node's; `status` is the worst."""
 
     status: str

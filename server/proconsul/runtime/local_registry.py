@@ -9,10 +9,9 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from proconsul.config.schema import Checks, Config
 from proconsul.local import persistence
@@ -34,8 +33,7 @@ from proconsul.wire.golang import quote
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalSettings:
+class LocalSettings(Struct, frozen=True, kw_only=True):
     """What the configuration says; times in seconds."""
 
     node: NodeIdentity

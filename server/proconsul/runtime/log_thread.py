@@ -10,11 +10,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
 from queue import SimpleQueue
 from typing import TypeVar
+
+from msgspec import Struct
 
 from proconsul.errors import DiskFullError
 from proconsul.raft.effects import Persist, WriteNumber
@@ -30,8 +31,7 @@ GROUP_BYTES_MAX = 4 * 1024 * 1024  # about that many in one write, so that answe
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Compaction:
+class Compaction(Struct, frozen=True):
     """A snapshot is durable: the entries up to `up_to_index` may leave the log."""
 
     up_to_index: int
@@ -39,8 +39,7 @@ class Compaction:
     snapshot_term: int
 
 
-@dataclass(frozen=True, slots=True)
-class Hearers:
+class Hearers(Struct, frozen=True):
     """Who is told of the log; all are called on the loop."""
 
     persisted: Callable[[WriteNumber], None]

@@ -6,8 +6,9 @@ what is at hand and waits for nothing.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from proconsul import __version__
 from proconsul.api.probes import JUDGES, Health, Verdict
@@ -23,8 +24,7 @@ from proconsul.store.cluster_marks import marks
 from proconsul.store.state import State
 
 
-@dataclass(frozen=True, slots=True)
-class Idle:
+class Idle(Struct, frozen=True):
     """Why a server takes no part: one word, and a sentence that says what to do."""
 
     reason: str

@@ -14,10 +14,10 @@ it recovers once more, to the same end.
 
 import os.path
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
 
 import lmdb
+from msgspec.structs import replace
 
 from proconsul.errors import DiskFullError, ProconsulError
 from proconsul.fsm.commands import CommandError

@@ -6,9 +6,11 @@ is made. What it waits for, and what it counts before and after that, is written
 """
 
 import asyncio
+import dataclasses
 import math
-from dataclasses import replace
 from typing import Any, cast
+
+from msgspec import structs
 
 from proconsul.api.blocking_requests import Question
 from proconsul.api.http import Request, Response
@@ -104,10 +106,10 @@ class QueryRun:
         self._world = _WorldWithoutTime(way.context.world, self._telemetry)
         world = cast("World", self._world)
         self._state = TracedState(way.context.state)
-        self._context = replace(
+        self._context = structs.replace(
             way.context, state=self._state, telemetry=self._telemetry, world=world
         )
-        api = replace(
+        api = dataclasses.replace(
             way.surface.api,
             call=self._call,
             telemetry=self._telemetry,
@@ -147,5 +149,5 @@ def found(way: RecordedWay, question: Question, *, is_let_in: bool) -> Found | N
     """Run it once; who `is_let_in` is not judged by settings that came afterwards."""
     settings = way.surface.api.settings
     if is_let_in:
-        settings = replace(settings, block_endpoints=(), refuse_unprintable=False)
+        settings = dataclasses.replace(settings, block_endpoints=(), refuse_unprintable=False)
     return QueryRun(way, settings).find(question.request_that_waits())

@@ -1,16 +1,16 @@
 """Whom the raft driver tells and uses: the agent's hooks, the log, the transport, the installer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from proconsul.raft.effects import Install, Persist, Role, Send
 from proconsul.raft.messages import Reply, Token
 from proconsul.runtime.log_thread import Compaction
 
 
-@dataclass(frozen=True, slots=True)
-class Hooks:
+class Hooks(Struct, frozen=True):
     """Whom the driver tells, on the loop."""
 
     leadership: Callable[[bool], None]  # won or lost

@@ -8,8 +8,9 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from proconsul.errors import ProconsulError
 from proconsul.raft import codec
@@ -25,8 +26,7 @@ RATE_UNIT_BYTES = 256 * 1024  # raft: TimeoutScale; a timeout for each so many b
 log = logger("raft")
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotBody:
+class SnapshotBody(Struct, frozen=True):
     """A snapshot that is open for reading: its size, and all of it in pieces."""
 
     size_bytes: int

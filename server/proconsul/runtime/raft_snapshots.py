@@ -18,9 +18,9 @@ import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from functools import partial
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from proconsul.errors import NoLeaderError, ProconsulError, RpcError
@@ -42,8 +42,7 @@ LEADS_STILL_S = 10.0  # for a majority to say so; a leader that none answers ste
 log = logger("snapshot")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotPolicy:
+class SnapshotPolicy(Struct, frozen=True, kw_only=True):
     """When a snapshot is taken, and how much of the log stays behind it."""
 
     interval_s: float

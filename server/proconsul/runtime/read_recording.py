@@ -4,9 +4,11 @@ The same surface, handlers and methods answer the request; only the state and th
 they are given write down what they are asked. So a kept answer is the ordinary one by construction.
 """
 
+import dataclasses
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any, cast
+
+from msgspec import structs
 
 from proconsul.api.http import Request, Response
 from proconsul.api.plain_reads import Level, may_be_kept
@@ -82,9 +84,9 @@ class Recording:
         self._way = way
         self._telemetry = _NotedTelemetry(way.telemetry)
         self._state = TracedState(way.context.state)
-        self._context = replace(way.context, state=self._state, telemetry=self._telemetry)
-        self._in_leaders_stead = replace(self._context, log=cast("Log", LeadersStead()))
-        api = replace(way.surface.api, call=self._call, telemetry=self._telemetry)
+        self._context = structs.replace(way.context, state=self._state, telemetry=self._telemetry)
+        self._in_leaders_stead = structs.replace(self._context, log=cast("Log", LeadersStead()))
+        api = dataclasses.replace(way.surface.api, call=self._call, telemetry=self._telemetry)
         self._surface = Surface(api, way.surface.router)
         self.age = way.age
 

@@ -28,8 +28,9 @@ import os.path
 import re
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from proconsul.config.schema import Config
 from proconsul.errors import ProconsulError
@@ -66,8 +67,7 @@ class RecoveryFileError(ProconsulError):
     """The recovery file cannot be followed; the text says what to do."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recovery:
+class Recovery(Struct, frozen=True, kw_only=True):
     """What the file says."""
 
     epoch: int

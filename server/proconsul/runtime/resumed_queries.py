@@ -5,9 +5,11 @@ What it counted when it began is not counted again, how long it has waited is no
 waits no longer than it would have.
 """
 
+import dataclasses
 from collections.abc import Coroutine
-from dataclasses import replace
 from typing import Any, cast
+
+from msgspec import structs
 
 from proconsul.api.http import Handler, Request, Response
 from proconsul.api.surface import Surface
@@ -82,16 +84,18 @@ class _Resumption:
         waited_ms = (context.world.now_s() - resuming.began_s) * 1000
         telemetry = _RestOfTelemetry(way.telemetry, resuming.counted, waited_ms)
         self._hold_until_s = resuming.began_s + context.facts.rpc_hold_timeout_s
-        self._context = replace(
+        self._context = structs.replace(
             context,
             telemetry=telemetry,
             world=cast("World", _RestOfWorld(context.world, resuming.until_s)),
         )
-        api = replace(
+        api = dataclasses.replace(
             api,
             call=self._call,
             telemetry=telemetry,
-            settings=replace(api.settings, block_endpoints=(), refuse_unprintable=False),
+            settings=dataclasses.replace(
+                api.settings, block_endpoints=(), refuse_unprintable=False
+            ),
         )
         self._surface = Surface(api, way.surface.router)
 
@@ -115,5 +119,7 @@ class _Resumption:
             hold_left_s = self._hold_until_s - context.world.now_s()
             if hold_left_s <= 0:
                 raise
-        held = replace(context, facts=replace(context.facts, rpc_hold_timeout_s=hold_left_s))
+        held = structs.replace(
+            context, facts=structs.replace(context.facts, rpc_hold_timeout_s=hold_left_s)
+        )
         return await way.forwarder.call_in(held, method, bears)

@@ -8,8 +8,9 @@ import asyncio
 import itertools
 import socket
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from proconsul.errors import RpcError
 from proconsul.rpc.first_byte import FirstByte
@@ -39,8 +40,7 @@ IDLE_STREAMS_MAX = 64  # of one connection, kept for the next calls
 JITTER_FRACTION = 16  # what a server adds to the time of a blocking query, at the most
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientLimits:
+class ClientLimits(Struct, frozen=True, kw_only=True):
     """How long anything may take."""
 
     dial_s: float = 10.0

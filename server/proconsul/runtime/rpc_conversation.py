@@ -7,8 +7,9 @@ blocking query is given up as soon as nobody waits for it.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from proconsul.endpoints.methods import Methods
 from proconsul.errors import ProconsulError
@@ -38,8 +39,7 @@ OUT_OF_TURN_BYTES_MAX = 256 * 1024
 log = logger("rpc")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestLimits:
+class RequestLimits(Struct, frozen=True, kw_only=True):
     """What a request and its reply may take."""
 
     size_bytes_max: int  # of its arguments

@@ -7,7 +7,8 @@ word, as in Consul (wire/rpc.md section 1). How long all this may take, the call
 import asyncio
 import socket
 import ssl
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from proconsul.rpc.first_byte import (
     Service,
@@ -22,8 +23,7 @@ from proconsul.runtime.tls import RpcTls, is_for
 log = logger("rpc")
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """A connection behind its first byte, or behind its handshake."""
 
     service: Service

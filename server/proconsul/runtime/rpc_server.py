@@ -9,7 +9,9 @@ import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from proconsul.endpoints.methods import Methods
 from proconsul.rpc.first_byte import Service
@@ -35,8 +37,7 @@ RaftHandoff = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[N
 log = logger("rpc")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RpcLimits:
+class RpcLimits(Struct, frozen=True, kw_only=True):
     """What one client may take."""
 
     handshake_timeout_s: float  # limits.rpc_handshake_timeout: first bytes and TLS; 0: no limit
@@ -47,16 +48,14 @@ class RpcLimits:
     reply_s_max: float = 300.0  # for a client to take a reply
 
 
-@dataclass(frozen=True, slots=True)
-class Calls:
+class Calls(Struct, frozen=True):
     """What can be called, and who does it; `serve` raises ProconsulError."""
 
     methods: Methods
     serve: Serve
 
 
-@dataclass(slots=True)
-class _Listener:
+class _Listener(Struct):
     listening: socket.socket
     accepting: asyncio.Task[None]
 

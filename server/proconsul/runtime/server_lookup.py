@@ -11,8 +11,9 @@ dial to one that is no longer the server's is dropped.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
+
+from msgspec import Struct
 
 from proconsul.raft.messages import Server, ServerAddress, ServerId
 from proconsul.runtime.rpc_streams import SocketStream
@@ -76,8 +77,7 @@ class UnreachableError(OSError):
     """No address of a server answers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(Struct, frozen=True):
     """A connection, and where it leads."""
 
     stream: SocketStream

@@ -14,10 +14,10 @@ would take part with less than it has promised to know.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import lmdb
+from msgspec import Struct
 
 from proconsul.errors import DiskFullError
 from proconsul.fsm.snapshot import SnapshotError
@@ -44,8 +44,7 @@ OpenState = Callable[[Path], tuple[StateEngine, bool]]  # (engine, whether it ca
 log = logger("storage")
 
 
-@dataclass(frozen=True, slots=True)
-class Storage:
+class Storage(Struct, frozen=True):
     """All that lasts, ready to go on from."""
 
     wal: WalFiles

@@ -12,9 +12,10 @@ import re
 import ssl
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from proconsul.config.schema import Tls
 from proconsul.errors import ProconsulError
@@ -56,16 +57,14 @@ class TlsError(ProconsulError):
     """The files do not make a working context; str() names the file and what is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientTls:
+class ClientTls(Struct, frozen=True):
     """`verify_outgoing`: how connections are encrypted; "" checks no name."""
 
     context: ssl.SSLContext
     server_hostname: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RpcTls:
+class RpcTls(Struct, frozen=True, kw_only=True):
     """What the RPC port encrypts with, by how a connection begins; None: not that way."""
 
     context: ssl.SSLContext | None = None  # byte 3

@@ -6,15 +6,15 @@ when all servers have made the last one; `auto_reload` sees by it that there are
 
 import hashlib
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from proconsul.config.schema import Tls
 from proconsul.runtime.tls import FILE_BYTES_MAX, TlsError, authorities_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlsFiles:
+class TlsFiles(Struct, frozen=True, kw_only=True):
     """What the files hold: certificates by SHA-256 in hex, and all of it by a digest."""
 
     certificate: str = ""  # the first of cert_file; "" for none

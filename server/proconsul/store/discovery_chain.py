@@ -6,8 +6,9 @@ the same words (agent/consul/discoverychain/compile.go).
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from proconsul.errors import RpcError
 from proconsul.model.config_entry import (
@@ -29,8 +30,7 @@ _ADVANCED_PROTOCOLS = frozenset({"http", "http2", "grpc"})
 _POP = "_popvisit"
 
 
-@dataclass(frozen=True, slots=True)
-class ChainEntries:
+class ChainEntries(Struct, frozen=True):
     """The entries that can be reached from one service, by service name."""
 
     routers: dict[str, ServiceRouterConfigEntry] = field(default_factory=dict)
@@ -40,8 +40,7 @@ class ChainEntries:
     global_proxy: ProxyConfigEntry | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A subset of a service in a datacenter."""
 
     service: str
@@ -66,8 +65,7 @@ class Target:
         )
 
 
-@dataclass(slots=True)
-class Node:
+class Node(Struct):
     """A step of the chain; `next` are the keys of the steps behind it, in order."""
 
     type: str
@@ -80,8 +78,7 @@ class Node:
         return f"{self.type}:{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """A compiled chain: its protocol, where it starts, and its steps by key."""
 
     protocol: str

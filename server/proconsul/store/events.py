@@ -4,21 +4,19 @@ Lock-delays and session timers live outside it (wire/fsm.md section 5), and so d
 that reaps tombstones. Events are consumed after the commit.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from proconsul.wire.golang import Duration
 
 
-@dataclass(frozen=True, slots=True)
-class SessionCreated:
+class SessionCreated(Struct, frozen=True):
     """A session was made, by a command or by a restored snapshot."""
 
     session_id: str
     ttl: str  # Go duration text, "" for none
 
 
-@dataclass(frozen=True, slots=True)
-class SessionDestroyed:
+class SessionDestroyed(Struct, frozen=True):
     """A session is gone; the keys it held may not be locked again within the delay."""
 
     session_id: str
@@ -26,8 +24,7 @@ class SessionDestroyed:
     lock_delay: Duration
 
 
-@dataclass(frozen=True, slots=True)
-class TombstoneAdded:
+class TombstoneAdded(Struct, frozen=True):
     """A deletion left a tombstone at this index, to be reaped some time later."""
 
     index: int

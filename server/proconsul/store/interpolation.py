@@ -9,8 +9,9 @@ into text.
 import decimal
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from proconsul.wire.golang import quote
 
@@ -26,31 +27,27 @@ class InterpolationError(ValueError):
     """A text cannot be parsed or evaluated; str() says where and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """What expressions may name: variables, and the groups of the template's expression."""
 
     variables: dict[str, str]
     match: Callable[[int], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(Struct, frozen=True):
     """A value that stands for itself."""
 
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(Struct, frozen=True):
     """A name to look up."""
 
     name: str
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A function and what it is given."""
 
     function: str
@@ -58,8 +55,7 @@ class Call:
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Struct, frozen=True):
     """`name[key]`: it parses, but no variable of a template is a list."""
 
     name: str
@@ -67,8 +63,7 @@ class Index:
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """Two operands."""
 
     operator: str
@@ -77,8 +72,7 @@ class Operation:
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(Struct, frozen=True):
     """Pieces that are joined to one text."""
 
     pieces: tuple["Expression", ...]

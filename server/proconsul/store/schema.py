@@ -8,8 +8,9 @@ key of the row; its values are the keys of the rows. Writing a row keeps it (tra
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from proconsul.model.acl import ACL, ACLAuthMethod, ACLBindingRule, ACLPolicy, ACLRole, ACLToken
 from proconsul.model.catalog import GatewayService, Node, ServiceNode
@@ -31,16 +32,14 @@ from proconsul.wire.gostruct import GoStruct, encode
 T = TypeVar("T", bound=GoStruct)
 
 
-@dataclass(frozen=True, slots=True)
-class Secondary(Generic[T]):
+class Secondary(Struct, Generic[T], frozen=True):
     """One more order of a table's rows; `prefixes` are what one row is found by, each once."""
 
     name: str
     prefixes: Callable[[T], list[bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Table(Generic[T]):
+class Table(Struct, Generic[T], frozen=True):
     """A table of rows of one type."""
 
     name: str

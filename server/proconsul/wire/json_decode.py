@@ -12,10 +12,10 @@ import math
 import re
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct, field
 
 from proconsul.wire.golang import DurationError, Time, parse_duration, quote
 from proconsul.wire.gostruct import GoStruct
@@ -34,8 +34,7 @@ _INTEGERS = {"uint64": (0, _INT[1]), "uint": (0, _INT[1]), "int": (_INT[0], (1 <
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class Shape(Struct, frozen=True, kw_only=True):
     """How the JSON of one type differs from its fields; names in JSON are lower-cased."""
 
     other_names: Mapping[str, str] = field(default_factory=dict)  # JSON name to attribute
@@ -247,8 +246,7 @@ class BodyDecoder:
         return place._replace(is_final=True) if shape.has_own_decoder else place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Field:
+class _Field(Struct, frozen=True, kw_only=True):
     """What is to be done with a name in an object."""
 
     attribute: str

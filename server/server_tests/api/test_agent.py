@@ -89,7 +89,7 @@ async def test_without_acls_there_are_no_tokens_to_set(tmp_path: Path) -> None:
         at.api.facts = type(at.api.facts)(
             **{
                 name: getattr(at.api.facts, name)
-                for name in at.api.facts.__dataclass_fields__
+                for name in at.api.facts.__struct_fields__
                 if name != "acl_enabled"
             },
             acl_enabled=False,

@@ -1,8 +1,7 @@
 """`/v1/coordinate/` and `/v1/status/`."""
 
-import dataclasses
-
 import pytest
+from msgspec import structs
 
 from proconsul.fsm.commands import MessageType
 from server_tests.endpoints.site import Site, open_site
@@ -72,7 +71,7 @@ async def test_the_datacenter_has_this_server() -> None:
 
 async def test_coordinates_can_be_switched_off() -> None:
     site = open_site()
-    site.api.facts = dataclasses.replace(site.api.facts, coordinates_enabled=False)
+    site.api.facts = structs.replace(site.api.facts, coordinates_enabled=False)
     for method, path in (
         ("GET", "datacenters"),
         ("GET", "nodes"),

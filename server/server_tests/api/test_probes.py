@@ -2,10 +2,10 @@
 
 import itertools
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from proconsul.api.http import Request
 from proconsul.api.own_server import probe_port

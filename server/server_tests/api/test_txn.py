@@ -1,10 +1,10 @@
 """`/v1/txn`: the body of Consul's Go client, and what comes back."""
 
 import base64
-import dataclasses
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from proconsul.endpoints.context import Facts
 from server_tests.endpoints.site import Reply, Site, open_site
@@ -127,7 +127,7 @@ async def test_a_value_alone_can_be_too_large_where_transactions_may_be_larger()
 
 def replaced(site: Site, **more: Any) -> Facts:
 
-    return dataclasses.replace(site.api.facts, **more)
+    return structs.replace(site.api.facts, **more)
 
 
 async def test_what_newer_clients_send_is_left_aside_and_named(

@@ -1,8 +1,7 @@
 """Rights, which are off."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from proconsul.endpoints.table import METHODS
 from proconsul.errors import RpcError

@@ -1,8 +1,7 @@
 """What agents without a certificate are told."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from proconsul.endpoints.context import Facts
 from proconsul.endpoints.table import INSECURE_METHODS

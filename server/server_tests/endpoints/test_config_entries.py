@@ -1,10 +1,10 @@
 """Configuration entries over RPC."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from proconsul.errors import RpcError
 from proconsul.fsm.commands import MessageType

@@ -1,8 +1,7 @@
 """The mesh, which is off or not served yet."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from proconsul.endpoints.connect import METHODS
 from proconsul.errors import RpcError

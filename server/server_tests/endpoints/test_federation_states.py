@@ -1,9 +1,9 @@
 """What datacenters tell of their gateways."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from proconsul.errors import RpcError
 from proconsul.model.catalog import CheckServiceNode, Node, NodeService

@@ -1,9 +1,9 @@
 """The method table as a whole."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from proconsul.endpoints.methods import Feature, missing_features
 from proconsul.endpoints.table import INSECURE_METHODS, METHODS

@@ -4,12 +4,12 @@ The same committed commands must make the same state, to the last index; and a s
 survive the way through us into another real server.
 """
 
-import dataclasses
 import json
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from proconsul.fsm.apply import FsmError, apply
 from proconsul.fsm.archive import ArchiveMeta, read_archive, write_archive
@@ -181,7 +181,7 @@ def test_a_real_snapshot_comes_back_from_us_unchanged(filled: Filled) -> None:
 def test_our_snapshot_restores_into_another_real_server(filled: Filled) -> None:
     state, _ = replayed(filled)
     ours = saved(state)
-    meta = dataclasses.replace(filled.meta, size_bytes=len(ours))
+    meta = structs.replace(filled.meta, size_bytes=len(ours))
     archive = b"".join(write_archive(meta, [ours], mtime_s=0))
     # At the same address and as the same node, so that its leader has little to change.
     with real_server(free_address(9)) as server:

@@ -1,11 +1,10 @@
 """One message of memberlist to bytes and back."""
 
-import dataclasses
-
 import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from proconsul.gossip import packets
 from proconsul.gossip.address import Address
@@ -93,7 +92,7 @@ def test_a_ping_of_an_old_version_has_no_source() -> None:
 @pytest.mark.parametrize("source", [Address(b"", 8301), Address(HERE.ip, 0)])
 def test_half_a_source_is_none(source: Address) -> None:
     ping = Ping(seq_no=1, node="s1", source=source)
-    assert packets.decode(packets.encode(ping)) == dataclasses.replace(ping, source=None)
+    assert packets.decode(packets.encode(ping)) == structs.replace(ping, source=None)
 
 
 def test_an_empty_payload_is_nil() -> None:

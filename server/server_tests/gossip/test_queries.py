@@ -1,8 +1,9 @@
 """See gossip/queries.py."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
+from msgspec.structs import replace
 
 from proconsul.gossip import serf_codec
 from proconsul.gossip.address import Address

@@ -1,11 +1,10 @@
 """One message on a TCP stream."""
 
-import dataclasses
-
 import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from proconsul.gossip import fields, packets, streams
 from proconsul.gossip.address import Address
@@ -52,7 +51,7 @@ def exchange(nodes: int) -> PushPull:
 MESSAGES: dict[str, StreamMessage] = {
     "nobody": exchange(0),
     "a pool": exchange(30),
-    "no state": dataclasses.replace(exchange(1), user_state=b"", join=False),
+    "no state": structs.replace(exchange(1), user_state=b"", join=False),
     "ping": Ping(seq_no=7, node="s1"),
     "ack": Ack(seq_no=7),
     "nothing said": User(b""),
@@ -137,7 +136,7 @@ def test_a_message_that_ends_early_inside_its_frame_is_refused() -> None:
 
 def test_a_vsn_of_a_wrong_size_is_data() -> None:
     for vsn in (b"", b"abc", b"abcdefg"):
-        odd = dataclasses.replace(exchange(1), nodes=(dataclasses.replace(node(1), vsn=vsn),))
+        odd = structs.replace(exchange(1), nodes=(structs.replace(node(1), vsn=vsn),))
         assert read(streams.encode(odd)) == odd
 
 

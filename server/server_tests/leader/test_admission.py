@@ -1,8 +1,7 @@
 """Who may be in the pool."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from proconsul.gossip.address import address_of
 from proconsul.gossip.effects import MemberStatus, PoolMember

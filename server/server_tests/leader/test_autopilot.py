@@ -1,10 +1,11 @@
 """How servers are judged, when they may vote, and when they are removed for good."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from proconsul.leader import autopilot
 from proconsul.leader.autopilot import Cleanup, Judgement, LeaderLog, Now, Watch, by_id

@@ -1,8 +1,7 @@
 """Whether servers know federation states, and when a datacenter's own is to be written."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from proconsul.gossip.effects import MemberStatus, PoolMember
 from proconsul.leader.federation import all_know_states, due

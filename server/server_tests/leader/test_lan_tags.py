@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from proconsul.gossip.address import address_of
 from proconsul.gossip.effects import MemberStatus, PoolMember
@@ -29,7 +30,7 @@ def member(tags: dict[str, str], **fields: Any) -> PoolMember:
         delegate=(2, 5, 4),
         since_s=1.0,
     )
-    return replace(one, **fields)
+    return structs.replace(one, **fields)
 
 
 def tags_of(**fields: Any) -> dict[str, str]:

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from proconsul.endpoints.context import Log
 from proconsul.errors import NoLeaderError

@@ -1,11 +1,11 @@
 """Parked queries are told what the ordinary way says, and when, whatever happens in between."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from proconsul.api.surface import HttpSettings
 from server_tests.runtime.http_site import run_on_virtual_time

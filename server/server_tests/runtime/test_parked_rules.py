@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from proconsul.api.surface import HttpSettings
 from proconsul.local.token_bucket import TokenBucket

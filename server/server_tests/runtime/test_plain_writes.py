@@ -4,9 +4,9 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from proconsul.api.surface import HttpSettings
 from proconsul.errors import NoLeaderError, RpcError

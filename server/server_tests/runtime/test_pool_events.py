@@ -1,9 +1,9 @@
 """Events from the pool: users' are kept, a new leader is heeded, all else is let be."""
 
 import logging
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from proconsul.endpoints.user_events import UserEvent, UserEvents, to_gossip
 from proconsul.gossip.effects import UserEventHeard

@@ -65,7 +65,7 @@ def _check_archive(data: bytes, way: int) -> None:
         state: list[bytes] = []
         read_archive([data], state.append)
         fitting = ArchiveMeta(
-            **{name: getattr(meta, name) for name in meta.__slots__} | {"size_bytes": size}
+            **{name: getattr(meta, name) for name in meta.__struct_fields__} | {"size_bytes": size}
         )
         again = write_archive(fitting, state, _MTIME_S)
         promise(_read(again) == (fitting, whole[1], size), "read as it was written")
