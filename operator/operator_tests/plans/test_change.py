@@ -112,6 +112,65 @@ def test_what_is_changed_before_there_are_servers_is_found_good_before_they_star
     assert Step.ROLL_POD not in operator.steps
 
 
+def test_first_servers_that_wait_for_a_better_one_are_nothing_that_is_in_hand() -> None:
+    world = World(replicas=3)
+    operator = Operator(world)
+    operator.run(cycles=2)
+    world.edit(replicas=3, config={BAD_KEY: 1})
+    operator.run(cycles=8)
+    assert operator.last is not None
+    assert operator.last.step is Step.CONFIG_REFUSED
+    assert not holds(world.cluster.status.conditions, ClusterCondition.PROGRESSING)
+
+
+def test_one_that_is_too_large_to_be_checked_is_told_before_there_are_servers_too() -> None:
+    world = World(replicas=3)
+    operator = Operator(world)
+    operator.run(cycles=2)
+    world.edit(replicas=3, config={"node_meta": {"a": "x" * 300_000}})
+    operator.run(cycles=8)
+    assert "can be checked" in message(world)
+    assert not world.objects.jobs
+    assert not world.objects.pods
+
+
+def test_a_cluster_that_wakes_for_the_first_time_waits_for_the_answer() -> None:
+    world = World(replicas=0)
+    operator = Operator(world)
+    operator.settle()
+    world.edit(replicas=3, config={"raft_trailing_logs": 5})
+    assert operator.cycle().step is Step.CHECK_CONFIG
+    assert operator.cycle().step is Step.AWAIT_CONFIG_CHECK
+    operator.settle()
+    assert is_whole(world, 3)
+    assert Step.ROLL_POD not in operator.steps
+
+
+def test_a_set_that_vanishes_while_a_bad_one_is_refused_comes_back_with_what_there_was() -> None:
+    world, operator = well()
+    before = world.objects.things[CONFIG].manifest
+    world.edit(config={BAD_KEY: 1})
+    operator.settle()
+    del world.objects.things[Ref("StatefulSet", NAME)]
+    for pod in list(world.objects.pods.values()):
+        world.stop(pod)
+    operator.settle()
+    assert is_whole(world, 3)
+    assert world.objects.things[CONFIG].manifest is before
+    assert reason(world, DEGRADED) == "ConfigInvalid"
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "3"])
+def test_what_somebody_wrote_is_put_right_though_it_is_no_configuration_at_all(text: str) -> None:
+    world, operator = well()
+    thing = world.objects.things[CONFIG]
+    thing.manifest = {**thing.manifest, "data": {"server.json": text}}
+    thing.version += 1
+    operator.kill()
+    operator.settle()
+    assert world.objects.things[CONFIG].manifest["data"]["server.json"] != text
+
+
 def test_the_old_one_after_a_bad_one_is_no_change_at_all() -> None:
     world, operator = well()
     world.edit(config={BAD_KEY: 1})

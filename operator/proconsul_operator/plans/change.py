@@ -36,11 +36,17 @@ def is_withheld(observed: Observed) -> bool:
     return refusal(observed) is not None or upgrade.taken(observed).decision is not None
 
 
-def before_servers(observed: Observed) -> Decision | None:
-    """What servers wait for that are to begin with a configuration that was changed."""
-    refused = config_check.refusal(observed)
+def before_founding(observed: Observed) -> Decision | None:
+    """What the first servers wait for, where their configuration was changed before they start.
+
+    Servers of a cluster that was founded wait for nothing: the configuration that stands is theirs.
+    """
+    founded = observed.guard is not None and observed.guard.bootstrapped
+    if founded or not config_check.is_changed(observed):
+        return None
+    refused = refusals.refusal(observed) or config_check.refusal(observed)
     if refused is not None:
-        return wait(Step.AWAIT_CONFIG_CHECK, refused.message, seconds=LOOK_LATER_S)
+        return wait(Step.CONFIG_REFUSED, refused.message, seconds=LOOK_LATER_S)
     return config_check.check(observed) or config_check.await_verdict(observed)
 
 

@@ -33,6 +33,8 @@ def _lasting(manifest: Any) -> object:
     try:
         config = json.loads(manifest.get("data", {}).get(CONFIG_FILE, ""))
     except ValueError:
+        config = None
+    if not isinstance(config, dict):
         return None  # somebody wrote into it
     return {key: held for key, held in config.items() if key != SIZE_KEY}
 

@@ -20,7 +20,7 @@ from proconsul_operator.plans.actions import (
     PutSnapshot,
     wait,
 )
-from proconsul_operator.plans.change import before_servers, is_withheld
+from proconsul_operator.plans.change import before_founding, is_withheld
 from proconsul_operator.plans.drift import is_foreign, needs_apply, ref_of
 from proconsul_operator.plans.observe import Authority, Leader, Local, Observed, Ref
 from proconsul_operator.plans.quorum import majority
@@ -240,8 +240,6 @@ def make_set(observed: Observed) -> Decision | None:
     if has_certificate_to_await(observed):
         return _await_secret(observed.wanted.tls_secret)
     replicas = size_of_lost_set(observed)
-    if not replicas and (awaited := before_servers(observed)) is not None:
-        return awaited
     if replicas:
         return Decision(
             step=Step.REMAKE_SET,
@@ -249,9 +247,12 @@ def make_set(observed: Observed) -> Decision | None:
             target=observed.wanted.name,
             why=f"{replicas} pods were there and their StatefulSet is not",
         )
+    size = first_size(observed)
+    if size and (awaited := before_founding(observed)) is not None:
+        return awaited
     return Decision(
         step=Step.MAKE_SET,
-        action=CreateIfAbsent(manifests=(stateful_set(observed.wanted, first_size(observed)),)),
+        action=CreateIfAbsent(manifests=(stateful_set(observed.wanted, size),)),
         target=observed.wanted.name,
         why="the cluster has no servers",
     )

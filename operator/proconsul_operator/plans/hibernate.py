@@ -13,6 +13,7 @@ from proconsul_operator.plans.actions import (
     SetReplicas,
     wait,
 )
+from proconsul_operator.plans.change import before_founding
 from proconsul_operator.plans.observe import Observed
 from proconsul_operator.plans.rollout import set_of
 from proconsul_operator.plans.snapshot import one_snapshot
@@ -40,7 +41,8 @@ def asleep(observed: Observed) -> Decision | None:
             f"it had {size} servers when it was put to sleep: set replicas to {size} first",
             seconds=LOOK_LATER_S,
         )
-    return _set_replicas(observed, Step.WAKE, size, f"{size} servers are wanted again")
+    wake = _set_replicas(observed, Step.WAKE, size, f"{size} servers are wanted again")
+    return before_founding(observed) or wake
 
 
 def fall_asleep(observed: Observed) -> Decision | None:

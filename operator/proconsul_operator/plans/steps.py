@@ -56,6 +56,7 @@ class Step(StrEnum):
 
     CHECK_CONFIG = "CheckConfig"
     AWAIT_CONFIG_CHECK = "AwaitConfigCheck"
+    CONFIG_REFUSED = "ConfigRefused"
     UPGRADE_SNAPSHOT = "UpgradeSnapshot"
     AWAIT_UPGRADE_SNAPSHOT = "AwaitUpgradeSnapshot"
     APPLY_TEMPLATE = "ApplyTemplate"
@@ -192,7 +193,7 @@ STEPS: Final[dict[Step, Row]] = {
     **_rows(
         _O.IDLE,
         acts="MakeConfig ApplyChildren DropChild ApplyTemplate",
-        waits="Idle Paused ForeignObject NoQuorum AwaitMember",
+        waits="Idle Paused ForeignObject ConfigRefused NoQuorum AwaitMember",
     ),
     **_rows(
         _O.BOOTSTRAP,
