@@ -283,19 +283,19 @@ def _remove(world: World, action: a.RemovePeer) -> None:
 
 
 def _install(world: World, action: a.KeyringInstall) -> None:
-    for held in world.ring.values():
+    for held in world.rings().values():
         held.add(action.key)
 
 
 def _use(world: World, action: a.KeyringUse) -> None:
-    for server_id, held in world.ring.items():
+    for server_id, held in world.rings().items():
         assert action.key in held, "a key is used that a member does not have"
         world.primary[server_id] = action.key
 
 
 def _remove_key(world: World, action: a.KeyringRemove) -> None:
     assert all(pod.running for pod in world.objects.pods.values()), "somebody is missing"
-    for server_id, held in world.ring.items():
+    for server_id, held in world.rings().items():
         assert world.primary[server_id] != action.key
         held.discard(action.key)
 

@@ -52,7 +52,7 @@ def is_done(world: World, kind: Operation, key: tuple[str, ...], authority: str)
     for _ in range(5):
         world.tick()
     if kind is Operation.GOSSIP_ROTATION:
-        rings = {frozenset(ring) for ring in world.ring.values()}
+        rings = {frozenset(ring) for ring in world.rings().values()}
         return world.keys != key and rings == {frozenset(world.keys)} and len(world.keys) == 1
     held = world.certificates
     return held.authority != authority and held.is_by_newest_alone()
@@ -147,6 +147,22 @@ def test_a_certificate_that_ends_in_the_middle_is_renewed_by_the_same_ca(step: S
     operator.settle()
     operator.run(cycles=5)
     assert world.certificates.is_by_newest_alone()
+
+
+def test_nobody_waits_for_the_keys_of_a_member_that_is_gone() -> None:
+    world, operator = begun()
+    ask(world, Operation.GOSSIP_ROTATION)
+    key = world.keys
+    while Step.PREFER_KEY not in operator.steps:
+        operator.run(cycles=1)
+    world.lose_disk(2)
+    for ordinal in (0, 1):  # who starts again uses the new key
+        world.delete_pod(ordinal)
+        for _ in range(6):
+            operator.pass_time()
+    operator.settle()
+    assert Step.USE_KEY not in operator.steps
+    assert is_done(world, Operation.GOSSIP_ROTATION, key, world.certificates.authority)
 
 
 @pytest.mark.parametrize("step", NEW_AUTHORITY)

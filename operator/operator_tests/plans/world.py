@@ -36,6 +36,7 @@ START_S = 1_800_000_000.0
 STORAGE = {"size": "10Gi"}
 BROKEN = "9.9.9"  # a tag whose server never runs
 BAD_KEY = "no_such_key"  # in a configuration that no server takes
+Ring = set[str]  # the gossip keys of a server
 
 
 @dataclass
@@ -134,7 +135,7 @@ class World:
         self.state_restore_uid = ""
         self.keys: tuple[str, ...] = ()  # of the Secret
         self.keys_version = 1
-        self.ring: dict[str, set[str]] = {}
+        self.ring: dict[str, Ring] = {}
         self.primary: dict[str, str] = {}
         self.restore: ProconsulRestore | None = None
         self.schedules: tuple[ProconsulSnapshotSchedule, ...] = ()
@@ -442,6 +443,11 @@ class World:
             elif not ready and pod.ready_since_s is not None:
                 pod.ready_since_s = None
                 pod.version += 1
+
+    def rings(self) -> dict[str, Ring]:
+        """The keys of each server that there is; one whose data are gone has none."""
+        there = {disk.id for disk in self.objects.disks.values()}
+        return {server_id: held for server_id, held in self.ring.items() if server_id in there}
 
     def install_keys(self) -> None:
         """Who has another ID has started anew. Everybody understands everybody, always."""
