@@ -31,9 +31,9 @@ def is_withheld(observed: Observed) -> bool:
     """
     if config_check.is_awaited(observed) or config_check.refusal(observed) is not None:
         return True
-    if not observed.has_servers:
-        return False
-    return refusal(observed) is not None or upgrade.taken(observed).decision is not None
+    return observed.has_servers and (
+        refusal(observed) is not None or upgrade.taken(observed).decision is not None
+    )
 
 
 def before_founding(observed: Observed) -> Decision | None:
@@ -41,10 +41,9 @@ def before_founding(observed: Observed) -> Decision | None:
 
     Servers of a cluster that was founded wait for nothing: the configuration that stands is theirs.
     """
-    founded = observed.guard is not None and observed.guard.bootstrapped
-    if founded or not config_check.is_changed(observed):
+    if observed.was_founded or not config_check.is_changed(observed):
         return None
-    refused = refusals.refusal(observed) or config_check.refusal(observed)
+    refused = refusal(observed)
     if refused is not None:
         return wait(Step.CONFIG_REFUSED, refused.message, seconds=LOOK_LATER_S)
     return config_check.check(observed) or config_check.await_verdict(observed)

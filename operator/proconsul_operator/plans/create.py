@@ -270,7 +270,7 @@ def size_of_lost_set(observed: Observed) -> int:
 
 def first_size(observed: Observed) -> int:
     """Of a set that is made anew: with kept volumes as many as had a member."""
-    if observed.guard is not None and observed.guard.bootstrapped:
+    if observed.was_founded:
         kept = max((each.ordinal + 1 for each in observed.volumes if not each.left), default=0)
         if kept and observed.spec.replicas:
             return kept
@@ -279,8 +279,7 @@ def first_size(observed: Observed) -> int:
 
 def await_first_quorum(observed: Observed) -> Decision | None:
     """The servers found the cluster by themselves."""
-    founded = observed.guard is not None and observed.guard.bootstrapped
-    if isinstance(observed.leader, Leader) or founded or observed.size == 0:
+    if isinstance(observed.leader, Leader) or observed.was_founded or observed.size == 0:
         return None
     ready = sum(1 for pod in observed.pods if isinstance(pod.local, Local))
     return wait(

@@ -310,8 +310,8 @@ def _unready(
     if reason is not None:
         return _finding(_C.READY, _F, reason, decision.why)
     if not verdict.quorate:
-        founded = observed.guard is not None and observed.guard.bootstrapped
-        return _finding(_C.READY, _F, "QuorumLost" if founded else "Creating", verdict.message)
+        reason = "QuorumLost" if observed.was_founded else "Creating"
+        return _finding(_C.READY, _F, reason, verdict.message)
     for other, bad, why in (
         (_C.DEGRADED, _T, "Degraded"),
         (_C.ALL_MEMBERS_READY, _F, "MembersNotReady"),

@@ -22,7 +22,7 @@ from proconsul_operator.plans.steps import Step
 
 def remembered_size(observed: Observed) -> int:
     """To what a cluster without servers comes back; 0 if nobody knows."""
-    if observed.guard is None or not observed.guard.bootstrapped:
+    if not observed.was_founded:
         return observed.spec.replicas
     kept = max((each.ordinal + 1 for each in observed.volumes if not each.left), default=0)
     return observed.status.replicas_before_hibernation or kept

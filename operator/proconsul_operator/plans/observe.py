@@ -374,6 +374,11 @@ class Observed:
         return 0 if self.stateful_set is None else self.stateful_set.replicas
 
     @property
+    def was_founded(self) -> bool:
+        """The guard says so: its servers never found another cluster."""
+        return self.guard is not None and self.guard.bootstrapped
+
+    @property
     def has_servers(self) -> bool:
         """A set of them, or pods that live on without their set."""
         return self.stateful_set is not None or bool(self.pods)

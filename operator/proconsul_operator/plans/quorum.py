@@ -110,13 +110,12 @@ def _without_leader(observed: Observed, locals_: tuple[Local, ...]) -> Verdict:
 
 
 def _without_configuration(observed: Observed, locals_: tuple[Local, ...]) -> Verdict:
-    founded = observed.guard is not None and observed.guard.bootstrapped
-    if founded and len(locals_) >= majority(max(observed.size, 1)):
+    if observed.was_founded and len(locals_) >= majority(max(observed.size, 1)):
         return Verdict(
             quorum=Quorum.MAJORITY_LOST,
             message="the cluster was founded, and every server that answers is empty. Put a "
             "snapshot back with a ProconsulRestore (InPlace)",
         )
-    if founded:
+    if observed.was_founded:
         return Verdict(quorum=Quorum.MAJORITY_UNREACHABLE, message="no voter answers")
     return Verdict(quorum=Quorum.NO_LEADER, message="the cluster is not founded yet")

@@ -167,8 +167,7 @@ def phase_of(observed: Observed, decision: Decision, conditions: tuple[Condition
     if verdict.quorum is Quorum.HIBERNATED:
         return Phase.HIBERNATED
     if not verdict.quorate:
-        founded = observed.guard is not None and observed.guard.bootstrapped
-        return Phase.QUORUM_LOST if founded else Phase.PENDING
+        return Phase.QUORUM_LOST if observed.was_founded else Phase.PENDING
     if holds(conditions, ClusterCondition.DEGRADED):
         return Phase.DEGRADED
     return _BUSY.get(kind, Phase.RUNNING)
