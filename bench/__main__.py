@@ -127,7 +127,7 @@ def settings_of(options: Options, placement: Placement) -> dict[str, str]:
         **machine.description(options.folder),
         "placement": placement.text,
         "Consul": f"1.8.7 ({Path(consul).name}), GOMAXPROCS {go}, never -dev",
-        "ours": f"{__version__}, commit {commit()}, Python {sys.version.split()[0]}, {build()}",
+        "ours": f"{__version__}, commit {commit()}, {build()}, {machine.our_interpreter()}",
         "load": f"{wrk}, runs of {options.seconds} s after 1 s to warm up",
         "limits": f"http_max_conns_per_client and rpc_max_conns_per_client {CONNECTIONS_MAX}, "
         "all else by default, on both sides",

@@ -6,7 +6,9 @@ that holds the folder: whoever else writes there is counted, too.
 
 import os
 import platform
+import shlex
 import statistics
+import sysconfig
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from pathlib import Path
 from bench.failure import BenchError
 from server_tests.differential.target import pause
 
+# How Python was built, as far as it makes a server faster or slower.
+SPEED_OPTIONS = ("--enable-optimizations", "--with-lto")
 SYNCS = 60  # of 4 KiB each, to see how fast the disk is
 LOOK_S = 0.5
 _TICK_HZ = os.sysconf("SC_CLK_TCK")
@@ -223,6 +227,24 @@ def sync_us(folder: Path) -> tuple[float, float]:
         os.close(descriptor)
         path.unlink()
     return statistics.median(took_us), max(took_us)
+
+
+def interpreter(configured: str, maps: str) -> str:
+    """For the head of a table: what Python was configured with, and whether it is a library.
+
+    From its CONFIG_ARGS and the text of /proc/self/maps. A distribution may profile it in a way of
+    its own, which no option tells.
+    """
+    given = [option for option in SPEED_OPTIONS if option in shlex.split(configured)]
+    options = "configured with " + (" ".join(given) or f"neither {' nor '.join(SPEED_OPTIONS)}")
+    shape = "a shared library" if "/libpython" in maps else "a static program"
+    return f"Python {platform.python_version()} ({platform.python_compiler()}, {options}, {shape})"
+
+
+def our_interpreter() -> str:
+    """The one that runs this, and the servers."""
+    configured = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    return interpreter(configured, Path("/proc/self/maps").read_text())
 
 
 def description(folder: Path) -> dict[str, str]:

@@ -66,3 +66,15 @@ def test_a_folder_is_on_the_nearest_mount() -> None:
 
 def test_a_processor_has_a_name() -> None:
     assert machine.processor("processor\t: 0\nmodel name\t: Fast One\n") == "Fast One"
+
+
+def test_how_python_was_built_is_told_as_far_as_it_matters() -> None:
+    profiled = machine.interpreter("'--prefix=/a' '--enable-optimizations' '--with-lto'", "")
+    assert profiled.endswith(
+        ", configured with --enable-optimizations --with-lto, a static program)"
+    )
+    library = "7f00-7f01 r-xp 0 8:1 9 /lib/libpython3.11.so.1.0\n"
+    plain = machine.interpreter("'CFLAGS=-g --with-lto'", library)
+    assert plain.endswith(
+        ", configured with neither --enable-optimizations nor --with-lto, a shared library)"
+    )
