@@ -14,7 +14,7 @@ from bench import growth, lives, machine, mixed, plots, report, results, rows, w
 from bench.failure import BenchError
 from bench.machine import Placement
 from bench.options import FOLDER, NETWORK, Options
-from bench.pairs import measure_rows
+from bench.pairs import WARM_S, measure_rows
 from bench.results import Measured, Rows
 from bench.servers import CONNECTIONS_MAX, GO_THREADS, require_consul
 from bench.wrk import require_wrk
@@ -128,7 +128,7 @@ def settings_of(options: Options, placement: Placement) -> dict[str, str]:
         "placement": placement.text,
         "Consul": f"1.8.7 ({Path(consul).name}), GOMAXPROCS {go}, never -dev",
         "ours": f"{__version__}, commit {commit()}, {build()}, {machine.our_interpreter()}",
-        "load": f"{wrk}, runs of {options.seconds} s after 1 s to warm up",
+        "load": f"{wrk}, runs of {options.seconds} s after {WARM_S} s to warm up",
         "limits": f"http_max_conns_per_client and rpc_max_conns_per_client {CONNECTIONS_MAX}, "
         "all else by default, on both sides",
         "data": "fresh for each pair, both sides beside each other on this file system",
