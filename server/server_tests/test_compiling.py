@@ -12,7 +12,12 @@ from compiling.modules import COMPILED, build, files, interpreted
 ROOT = Path(proconsul.__file__).parent
 LAZY = "a generator expression that is not eaten at once would be a list in machine code"
 FINALLY = "`finally` that awaits raises whatever was handled before, anywhere, in machine code"
-
+EXCEPT = "what `except` has caught is the thread's, so whoever runs while it waits sees it"
+EXITS = "what an exit of `async with` that waits raises is the thread's by then (docs/adr/0015)"
+# It raises nothing again behind what it awaits.
+WAITS_IN_EXCEPT = {"runtime/raft_conversation": 1}
+# Their exits do not wait, or raise by themselves.
+GOOD_EXITS = {"asyncio.timeout", "asyncio.TaskGroup", "aclosing"}
 SLOW = "a dataclass takes a millisecond of a start, a Struct takes none (docs/adr/0024)"
 
 
@@ -37,6 +42,32 @@ def test_nothing_is_awaited_in_finally(name: str) -> None:
         if isinstance(node, (ast.Await, ast.AsyncWith, ast.AsyncFor))
     ]
     assert awaiting == [], FINALLY
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_nothing_is_awaited_in_except(name: str) -> None:
+    awaiting = [
+        node
+        for caught in ast.walk(ast.parse((ROOT / f"{name}.py").read_text()))
+        if isinstance(caught, ast.ExceptHandler)
+        for statement in caught.body
+        for node in ast.walk(statement)
+        if isinstance(node, (ast.Await, ast.AsyncWith, ast.AsyncFor))
+    ]
+    assert len(awaiting) == WAITS_IN_EXCEPT.get(name, 0), EXCEPT
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_the_exits_of_async_with_are_known_not_to_wait(name: str) -> None:
+    entered = [
+        ast.unparse(item.context_expr.func)
+        if isinstance(item.context_expr, ast.Call)
+        else ast.unparse(item.context_expr)
+        for node in ast.walk(ast.parse((ROOT / f"{name}.py").read_text()))
+        if isinstance(node, ast.AsyncWith)
+        for item in node.items
+    ]
+    assert set(entered) <= GOOD_EXITS, EXITS
 
 
 @pytest.mark.parametrize("name", COMPILED)
