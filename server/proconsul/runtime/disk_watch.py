@@ -3,7 +3,8 @@
 A processor that sleeps until the disk is done wakes up slowly and with cold caches: a write of a
 single client takes a fifth longer. So the loop looks again and again instead, and gives the
 processor to whoever wants it between two looks. Not for long, and not where the last sync took
-longer; and not for many writes, which leave enough to do meanwhile.
+longer; not for many writes, which leave enough to do meanwhile; and only where this server decides
+alone: else another one's word is waited for, too, whose processor may be this one.
 """
 
 import time
@@ -20,10 +21,14 @@ class DiskWatch:
     """Hears of each sync."""
 
     def __init__(
-        self, call_soon: Callable[..., Any], now_s: Callable[[], float] = time.monotonic
+        self,
+        call_soon: Callable[..., Any],
+        decides_alone: Callable[[], bool],
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """`call_soon` calls a function in the next turn of the loop."""
         self._call_soon = call_soon
+        self._decides_alone = decides_alone
         self._now_s = now_s
         self._giving = GivingTime()
         self._began_s = 0.0
@@ -34,7 +39,9 @@ class DiskWatch:
         """So many records are being synced."""
         self._began_s = self._now_s()
         self._is_syncing = True
-        if self._is_fast and records <= RECORDS_MAX and not self._is_looking:
+        if self._is_looking or not self._is_fast or records > RECORDS_MAX:
+            return
+        if self._decides_alone():
             self._is_looking = True
             self._call_soon(self._look)
 

@@ -11,7 +11,7 @@ A failed sync ends the process (design decision 6): what is on the disk is unkno
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from proconsul.errors import DiskFullError
@@ -32,13 +32,19 @@ LOOP_BYTES_MAX = 1024 * 1024  # of a group that the loop writes: copying more wo
 class LogWriter:
     """Owns the log's writing side; reading is the event loop's (`WalFiles.read`)."""
 
-    def __init__(self, wal: WalFiles, loop: asyncio.AbstractEventLoop, hearers: Hearers) -> None:
-        """All but `stop` is called on the loop."""
+    def __init__(
+        self,
+        wal: WalFiles,
+        loop: asyncio.AbstractEventLoop,
+        hearers: Hearers,
+        decides_alone: Callable[[], bool],
+    ) -> None:
+        """All but `stop` is called on the loop. `decides_alone`: nobody else's disk is awaited."""
         self._wal = wal
         self._loop = loop
         self._hearers = hearers
         self._times = DiskTimes()
-        self._watch = DiskWatch(loop.call_soon)
+        self._watch = DiskWatch(loop.call_soon, decides_alone)
         self._worker = LogThread(wal, loop, hearers, self._thread_did, self._times)
         self._sync: BackgroundSync | None = None
         self._syncing: tuple[Unsynced, WriteNumber, float] | None = None  # which began then

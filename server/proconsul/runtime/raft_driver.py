@@ -99,7 +99,10 @@ class RaftDriver:
         self._transfers = PendingTransfers()
         self.me = me
         self.writer: LogSink = LogWriter(
-            wal, self._loop, Hearers(self._persisted, self._disk_full, self.fail)
+            wal,
+            self._loop,
+            Hearers(self._persisted, self._disk_full, self.fail),
+            lambda: self.node.is_only_voter,
         )
         self.node = Node(
             me=me,

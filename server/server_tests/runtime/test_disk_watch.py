@@ -13,7 +13,8 @@ class Loop:
     def __init__(self) -> None:
         self.soon: list[Callable[[], None]] = []
         self.now_s = 5.0
-        self.watch = DiskWatch(self.soon.append, lambda: self.now_s)
+        self.decides_alone = True
+        self.watch = DiskWatch(self.soon.append, lambda: self.decides_alone, lambda: self.now_s)
 
     def turn(self) -> None:
         due, self.soon[:] = list(self.soon), []
@@ -50,6 +51,14 @@ def test_a_slow_one_is_watched_for_a_moment_and_the_next_one_not_at_all() -> Non
 def test_what_many_clients_wait_for_is_not_watched() -> None:
     loop = Loop()
     assert loop.sync(WATCH_S / 2, RECORDS_MAX + 1) == 0
+
+
+def test_what_other_servers_must_have_as_well_is_not_watched() -> None:
+    loop = Loop()
+    loop.decides_alone = False
+    assert loop.sync(WATCH_S / 2) == 0
+    loop.decides_alone = True
+    assert loop.sync(WATCH_S / 2) == 4, "its disk is known to be fast"
 
 
 def test_one_sync_behind_the_other_is_looked_at_once_a_turn() -> None:

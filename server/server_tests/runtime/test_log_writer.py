@@ -46,6 +46,7 @@ class Bench:
             self.wal,
             asyncio.get_running_loop(),
             Hearers(self._persisted, self._full, self._broken),
+            lambda: True,
         )
         self._number = 0
 
@@ -328,6 +329,7 @@ async def test_it_says_for_how_long_the_disk_has_not_answered() -> None:
         cast("WalFiles", wal),
         asyncio.get_running_loop(),
         Hearers(lambda _: done.set(), lambda _: None, lambda _: None),
+        lambda: True,
     )
     writer.start()
     assert writer.busy_s == 0
