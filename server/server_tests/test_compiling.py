@@ -1,6 +1,7 @@
 """What is compiled: the list is right, and what runs is all of it or none."""
 
 import ast
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,39 +32,39 @@ def test_what_is_compiled_runs_as_machine_code_all_of_it_or_nothing() -> None:
     assert build() == ("interpreted" if interpreted() else "compiled modules")
 
 
-@pytest.mark.parametrize("name", COMPILED)
-def test_nothing_is_awaited_in_finally(name: str) -> None:
-    awaiting = [
+def _nodes(name: str) -> Iterator[ast.AST]:
+    """All that stands in a module."""
+    return ast.walk(ast.parse((ROOT / f"{name}.py").read_text()))
+
+
+def _awaiting(name: str, statements: Iterable[ast.stmt]) -> list[str]:
+    """Where something is awaited in these statements of a module."""
+    return [
         f"{name}.py:{node.lineno}"
-        for tried in ast.walk(ast.parse((ROOT / f"{name}.py").read_text()))
-        if isinstance(tried, ast.Try)
-        for statement in tried.finalbody
+        for statement in statements
         for node in ast.walk(statement)
         if isinstance(node, (ast.Await, ast.AsyncWith, ast.AsyncFor))
     ]
-    assert awaiting == [], FINALLY
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_nothing_is_awaited_in_finally(name: str) -> None:
+    tried = [node for node in _nodes(name) if isinstance(node, ast.Try)]
+    assert _awaiting(name, [one for node in tried for one in node.finalbody]) == [], FINALLY
 
 
 @pytest.mark.parametrize("name", COMPILED)
 def test_nothing_is_awaited_in_except(name: str) -> None:
-    awaiting = [
-        node
-        for caught in ast.walk(ast.parse((ROOT / f"{name}.py").read_text()))
-        if isinstance(caught, ast.ExceptHandler)
-        for statement in caught.body
-        for node in ast.walk(statement)
-        if isinstance(node, (ast.Await, ast.AsyncWith, ast.AsyncFor))
-    ]
+    caught = [node for node in _nodes(name) if isinstance(node, ast.ExceptHandler)]
+    awaiting = _awaiting(name, [one for node in caught for one in node.body])
     assert len(awaiting) == WAITS_IN_EXCEPT.get(name, 0), EXCEPT
 
 
 @pytest.mark.parametrize("name", COMPILED)
 def test_the_exits_of_async_with_are_known_not_to_wait(name: str) -> None:
     entered = [
-        ast.unparse(item.context_expr.func)
-        if isinstance(item.context_expr, ast.Call)
-        else ast.unparse(item.context_expr)
-        for node in ast.walk(ast.parse((ROOT / f"{name}.py").read_text()))
+        ast.unparse(item.context_expr).partition("(")[0]
+        for node in _nodes(name)
         if isinstance(node, ast.AsyncWith)
         for item in node.items
     ]
@@ -74,7 +75,7 @@ def test_the_exits_of_async_with_are_known_not_to_wait(name: str) -> None:
 def test_no_generator_expression_is_handed_on(name: str) -> None:
     returned = [
         f"{name}.py:{node.lineno}"
-        for node in ast.walk(ast.parse((ROOT / f"{name}.py").read_text()))
+        for node in _nodes(name)
         if isinstance(node, ast.Return) and isinstance(node.value, ast.GeneratorExp)
     ]
     assert returned == [], LAZY
